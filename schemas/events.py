@@ -1,0 +1,145 @@
+"""What happened to orders, in the past tense, on `orders.events.v1`.
+
+Events carry no personal data: a changed personal leaf is named by its path, its values stay in the book.
+`event_seq` rises by one per order and is never reset; a consumer drops what it has seen.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from schemas.model import Instant, Model
+
+
+class Change(Model):
+    """One changed leaf: typed JSON texts, null where the leaf was or became absent, or is personal (`sealed`)."""
+
+    path: str
+    old: str | None = None
+    new: str | None = None
+    sealed: bool = False
+
+
+class AcceptedLine(Model):
+    """A line as accepted."""
+
+    line_id: str
+    sku: str | None
+    quantity: int
+
+
+class Conflict(Model):
+    """A leaf somebody else changed since the author looked: both values (null where personal) and the other author."""
+
+    path: str
+    theirs: str | None = None
+    yours: str | None = None
+    changed_by: str
+    changed_in_version: int
+
+
+class OrderEvent(Model):
+    """What every event says."""
+
+    event_id: UUID
+    order_id: UUID
+    event_seq: int
+    version: int
+    caused_by: str
+    """The message id that caused it."""
+    at: Instant
+
+
+class OrderAccepted(OrderEvent):
+    """A channel's order entered the book as version 1."""
+
+    channel: str
+    account: str
+    order_number: str
+    currency: str
+    grand_total_minor: int
+    lifecycle: str
+    lines: tuple[AcceptedLine, ...]
+    holds: tuple[str, ...] = ()
+
+
+class OrderRestated(OrderEvent):
+    """The channel stated the order again and the book took over what had changed."""
+
+    channel: str
+    changes: tuple[Change, ...]
+    grand_total_minor: int
+
+
+class OrderModified(OrderEvent):
+    """A ticket was applied."""
+
+    ticket_id: UUID
+    user_id: str
+    reason_code: str
+    changes: tuple[Change, ...]
+    money_delta_minor: int
+    grand_total_minor: int
+
+
+class ModificationRefused(OrderEvent):
+    """A ticket was refused; the order is as it was. `rule_id` names the rule, `path` the field."""
+
+    ticket_id: UUID
+    user_id: str | None
+    reason_code: str
+    code: str
+    rule_id: str | None = None
+    path: str | None = None
+    message: str
+
+
+class ModificationConflicted(OrderEvent):
+    """A ticket touched what somebody else had changed since its base version."""
+
+    ticket_id: UUID
+    user_id: str
+    conflicts: tuple[Conflict, ...]
+
+
+class ModificationAwaitsApproval(OrderEvent):
+    """A ticket needs somebody's approval before it is applied."""
+
+    ticket_id: UUID
+    user_id: str
+    rule_ids: tuple[str, ...]
+
+
+class TicketClosed(OrderEvent):
+    """A ticket ended without effect: cancelled, expired or declined."""
+
+    ticket_id: UUID
+    state: str
+
+
+class FactRecorded(OrderEvent):
+    """The book took over a fact."""
+
+    fact_id: str
+    kind: str
+    changes: tuple[Change, ...]
+
+
+class WorkItemOpened(OrderEvent):
+    """Something needs a person."""
+
+    kind: str
+    detail: str
+
+
+Event = (
+    OrderAccepted
+    | OrderRestated
+    | OrderModified
+    | ModificationRefused
+    | ModificationConflicted
+    | ModificationAwaitsApproval
+    | TicketClosed
+    | FactRecorded
+    | WorkItemOpened
+)
+OutcomeKind = Literal["applied", "refused", "conflicted", "awaiting_approval", "waiting", "dead", "duplicate"]

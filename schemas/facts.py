@@ -1,0 +1,43 @@
+"""Facts from the warehouse and the payment side, on `orders.fulfillment.v1`.
+
+A fact has happened: it is never refused for contradicting the book. Quantities are what moved in this
+fact (not running totals), in the line's own units. Line ids are ours, as `OrderAccepted` published them.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from schemas.model import Instant, Model
+from schemas.order import PaymentKind
+
+FactKind = Literal["payment", "allocated", "released", "packed", "shipped", "cancelled"]
+
+
+class FactLine(Model):
+    """How many units of one line moved."""
+
+    line_id: str
+    quantity: int
+
+
+class FactPayment(Model):
+    """One ledger movement: unique by (provider, transaction, kind)."""
+
+    provider: str
+    transaction: str
+    kind: PaymentKind
+    amount_minor: int
+    currency: str
+    method: str | None = None
+
+
+class FulfillmentFact(Model):
+    """Something happened to the order outside the book. `lines` empty: the whole open order."""
+
+    fact_id: str
+    order_id: UUID
+    kind: FactKind
+    lines: tuple[FactLine, ...] = ()
+    payment: FactPayment | None = None
+    warehouse: str | None = None
+    at: Instant

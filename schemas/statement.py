@@ -1,0 +1,109 @@
+"""What a channel says of an order, as intake publishes it on `orders.canonical.v1`.
+
+Four records: `OrderStated` (the whole order as the channel sees it now), `ChangeStated` (a delta or a
+request, not the order), `FetchNeeded` (an id, or a part; the rest must be fetched) and `IntakeFailed`
+(nobody could read it, or a rule refused it). Every record carries the raw bytes, so nothing is ever lost
+and a new mapping can read them again. Key: the order id's text, or `raw:<topic>:<partition>` where no
+order could be named.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from schemas.failures import ErrorClass
+from schemas.model import Instant, Model
+from schemas.order import Order
+
+StatedEvent = Literal["create", "update", "edit", "cancel", "cancel_request", "draft", "notification", "lines", "snapshot"]
+Verdict = Literal["accept", "accept_with_warning", "accept_with_hold", "incomplete", "quarantine", "reject", "dead_letter"]
+LineAction = Literal["add", "remove", "delete", "change", "keep", "cancel"]
+
+
+class Finding(Model):
+    """One thing worth saying about a document: where, by which rule, and what. `value` is cut short."""
+
+    path: str
+    rule: str
+    message: str
+    value: str | None = None
+
+
+class RawDocument(Model):
+    """The bytes as they came, and where they lie in Kafka."""
+
+    body: bytes
+    sha256: str
+    topic: str
+    partition: int
+    offset: int
+    content_type: str | None = None
+
+
+class LineChange(Model):
+    """What a change document says of one line; texts as stated."""
+
+    action: LineAction
+    line_id: str | None = None
+    line: str | None = None
+    sku: str | None = None
+    quantity_delta: str | None = None
+    quantity_ordered: str | None = None
+    quantity_left: str | None = None
+    unit_price: str | None = None
+
+
+class OrderStated(Model):
+    """A channel states a whole order."""
+
+    message_id: str
+    order: Order
+    event: StatedEvent
+    verdict: Verdict
+    cancelled_at: Instant | None = None
+    findings: tuple[Finding, ...] = ()
+    raw: RawDocument
+
+
+class ChangeStated(Model):
+    """A channel states a change, or asks for one, without stating the order."""
+
+    message_id: str
+    order_id: UUID
+    channel: str
+    account: str
+    channel_order_id: str
+    event: StatedEvent
+    changed_at: Instant | None = None
+    line_changes: tuple[LineChange, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    raw: RawDocument
+
+
+class FetchNeeded(Model):
+    """A channel names an order without stating it whole: the rest has to be fetched."""
+
+    message_id: str
+    order_id: UUID
+    channel: str
+    account: str
+    channel_order_id: str
+    event: StatedEvent
+    missing: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    raw: RawDocument
+
+
+class IntakeFailed(Model):
+    """A document that could not be normalised, or that a rule refused; a dead letter of the processor."""
+
+    message_id: str
+    order_id: UUID | None
+    channel: str
+    verdict: Verdict
+    error_class: ErrorClass
+    code: str
+    findings: tuple[Finding, ...] = ()
+    raw: RawDocument
+
+
+Statement = OrderStated | ChangeStated | FetchNeeded | IntakeFailed

@@ -1,0 +1,77 @@
+"""The modification ticket: one act of changing one order, and the messages that drive it.
+
+An operation travels as (name, version, arguments as JSON), so that its one file in
+`modification_processor/operations/` owns its model. The client chooses `ticket_id`; sending it twice does
+nothing twice. Who acts is never in the body: it comes from the verified assertion in header `actor`.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from schemas.model import Instant, Model
+
+TicketState = Literal[
+    "submitted",
+    "waiting",
+    "awaiting_approval",
+    "approved",
+    "declined",
+    "applied",
+    "settling",
+    "settled",
+    "settlement_failed",
+    "refused",
+    "conflicted",
+    "expired",
+    "cancelled",
+    "dead",
+    "undone",
+]
+
+REASON_CODES: tuple[str, ...] = (
+    "customer_request",
+    "address_correction",
+    "entry_error",
+    "wrong_sku",
+    "out_of_stock",
+    "reschedule",
+    "goodwill",
+    "fraud_review",
+    "duplicate_order",
+    "channel_change",
+)
+"""The active reason codes; each operation says which of them fit it."""
+
+
+class Operation(Model):
+    """One thing to do to the order. `arguments` is a JSON object whose model the operation's file owns."""
+
+    name: str
+    version: int = 1
+    arguments: str
+
+
+class ModificationTicket(Model):
+    """Asks for a change of one order. `base_version` is the version the author looked at (null: any)."""
+
+    ticket_id: UUID
+    order_id: UUID
+    base_version: int | None = None
+    operations: tuple[Operation, ...]
+    reason_code: str
+    comment: str | None = None
+    on_behalf_of: str | None = None
+    preview_hash: str | None = None
+    opened_at: Instant
+
+
+class TicketCancelled(Model):
+    """Withdraws a ticket that waits, awaits approval, or is dead; its followers go on."""
+
+    ticket_id: UUID
+    order_id: UUID
+    reason: str | None = None
+    at: Instant
+
+
+TicketMessage = ModificationTicket | TicketCancelled

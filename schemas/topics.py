@@ -1,0 +1,56 @@
+"""Every topic, once: name, key, partitions, retention, size.
+
+All topics take the broker's append time (`LogAppendTime`): assertions are judged by it. Topics that carry
+personal data keep at most 30 days. A dead-letter topic is `<source>.dlt`.
+"""
+
+from dataclasses import dataclass
+
+DAY_MS = 86_400_000
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+PARTITIONS = 4
+"""The same for every topic the processor reads, so that one order's messages meet in one process."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it has to be. `key` says what the record key is."""
+
+    name: str
+    key: str
+    retention_ms: int
+    partitions: int = PARTITIONS
+    compacted: bool = False
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Return the broker-side settings we require."""
+        return {
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "retention.ms": str(self.retention_ms),
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        }
+
+
+CANONICAL = Topic("orders.canonical.v1", "order id", 30 * DAY_MS)
+MODIFICATIONS = Topic("orders.modifications.v1", "order id", 30 * DAY_MS)
+FULFILLMENT = Topic("orders.fulfillment.v1", "order id", 30 * DAY_MS)
+EVENTS = Topic("orders.events.v1", "order id", 365 * DAY_MS)
+SOURCES = (CANONICAL, MODIFICATIONS, FULFILLMENT)
+"""What the modification processor reads."""
+
+
+def raw_topic(channel: str) -> Topic:
+    """Return the topic on which `channel`'s documents arrive, as they come."""
+    return Topic(f"orders.raw.{channel}.v1", "the channel's order id, or none", 30 * DAY_MS)
+
+
+def dead_letter_topic(source: Topic) -> Topic:
+    """Return the topic that gets a copy of each of `source`'s dead letters."""
+    return Topic(f"{source.name}.dlt", source.key, 30 * DAY_MS)
+
+
+def prefixed(topic: Topic, prefix: str) -> Topic:
+    """Return the topic under a name of its own: tests and benchmarks never share topics."""
+    return topic if not prefix else Topic(prefix + topic.name, topic.key, topic.retention_ms, topic.partitions, topic.compacted)
