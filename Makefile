@@ -1,0 +1,101 @@
+# Every task of the project. `make help` lists them; each takes ARGS="…" for the tool behind it.
+# Setting up is part of each target that needs it, and happens once.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ordermend-ready
+UV ?= uv
+CODE := schemas telemetry normalizers streaming store intake modification_processor dlq_handler ordermend tests
+
+# The first Python that is new enough; PYTHON=… overrides.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+
+.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults bench docs docs-check \
+	schemas check lock clean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the locked packages and this project
+
+$(READY): requirements/lock.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python3" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || { echo "setup 1/3: making $(VENV) with $(PYTHON)"; "$(PYTHON)" -m venv $(VENV); }
+	@echo "setup 2/3: installing the locked packages (about 250 MB the first time)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@echo "setup 3/3: installing ordermend from this checkout"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+up: setup ## start broker, database and token issuer on this machine
+	$(BIN)/ordermend up $(ARGS)
+
+down: setup ## stop them
+	$(BIN)/ordermend down $(ARGS)
+
+status: setup ## show what runs
+	$(BIN)/ordermend status $(ARGS)
+
+run: setup ## run a service: make run ARGS=processor
+	$(BIN)/ordermend run $(ARGS)
+
+demo: setup ## the whole thing on this machine: orders, edits, a report
+	$(BIN)/ordermend demo $(ARGS)
+
+lint: setup ## check style and formatting
+	$(BIN)/ruff check $(ARGS) .
+	$(BIN)/ruff format --check .
+
+format: setup ## format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format $(ARGS) .
+
+types: setup ## check types, strictly
+	$(BIN)/mypy $(ARGS) $(CODE)
+
+imports: setup ## check that imports go one way
+	$(BIN)/lint-imports $(ARGS)
+
+test: setup ## unit, contract and integration tests, on a real broker and a real database
+	$(BIN)/python -m pytest tests/unit tests/contract tests/integration $(ARGS)
+
+test-unit: setup ## unit and contract tests only: no server, seconds
+	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+
+test-integration: setup ## integration tests only
+	$(BIN)/python -m pytest tests/integration $(ARGS)
+
+test-e2e: setup ## the agent's day in a real browser
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+test-faults: setup ## kill, cut and poison; then check that nothing is lost
+	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+bench: setup ## measure throughput and latency
+	$(BIN)/ordermend bench $(ARGS)
+
+docs: setup ## write docs/reference from the code
+	$(BIN)/python -m ordermend.docs $(ARGS)
+
+docs-check: setup ## check that docs/reference is what the code says
+	$(BIN)/python -m ordermend.docs --check $(ARGS)
+
+schemas: setup ## write schemas/avro from the models
+	$(BIN)/python -m schemas.write_avro $(ARGS)
+
+check: lint types imports docs-check ## everything that needs no server: lint, types, imports, docs
+
+lock: ## resolve requirements/lock.txt again (needs uv)
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra local --extra test pyproject.toml requirements/build.in -o requirements/lock.txt $(ARGS)
+
+clean: ## stop the local stack, remove .venv, .ordermend and caches
+	@if [ -x $(BIN)/ordermend ]; then $(BIN)/ordermend down; fi
+	rm -rf $(VENV) .ordermend .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
