@@ -1,0 +1,44 @@
+"""Every metric, once, with its help text. Labels have few values: never an id, never a person.
+
+Names end in their unit; counters in `_total`. The reference table in the docs is generated from here, and the alert
+rules in `deploy/` are checked against it.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+INTAKE_RECORDS = Counter("ordermend_intake_records_total", "Channel documents handled, by channel and verdict.", ("channel", "verdict"))
+PROCESSOR_MESSAGES = Counter(
+    "ordermend_processor_messages_total", "Messages handled by the processor, by record and outcome.", ("message", "outcome")
+)
+BATCH_SECONDS = Histogram("ordermend_processor_batch_seconds", "Time of one processor batch, polled to committed.", buckets=_SECONDS)
+BATCH_MESSAGES = Histogram(
+    "ordermend_processor_batch_messages", "Messages in a processor batch.", buckets=(1, 5, 10, 25, 50, 100, 200, 300, 400, 500)
+)
+STAGE_SECONDS = Histogram(
+    "ordermend_processor_stage_seconds", "Time of one stage of a batch (read, load, decide, write, commit).", ("stage",), buckets=_SECONDS
+)
+FENCE_REJECTS = Counter("ordermend_processor_fence_rejects_total", "Commits refused because another process owns the partition now.")
+INFRA_FAULTS = Counter("ordermend_infra_faults_total", "Infrastructure faults that paused a process, by dependency.", ("dependency",))
+PARTITIONS_HALTED = Gauge("ordermend_partitions_halted", "Partitions that are not read because log and stored offset disagree.")
+LANES_CLOSED = Gauge("ordermend_lanes_closed", "Lanes in which messages wait, by state.", ("state",))
+LANE_OLDEST_SECONDS = Gauge("ordermend_lane_oldest_seconds", "Age of the oldest closed lane.")
+LETTERS_OPEN = Gauge("ordermend_dead_letters_open", "Unresolved dead letters, by error class.", ("error_class",))
+RETRIES = Counter("ordermend_retries_total", "Messages that left a lane through the retry worker.")
+RELAY_SENT = Counter("ordermend_relay_sent_total", "Outbox rows whose delivery Kafka confirmed.")
+OUTBOX_OLDEST_SECONDS = Gauge("ordermend_outbox_oldest_seconds", "Age of the oldest unsent outbox row.")
+LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
+LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
+INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the last integrity check; anything but 0 pages.")
+
+
+def registered() -> dict[str, str]:
+    """Return every metric's name and help text, for the reference and for checking alerts."""
+    return {
+        name: metric._documentation  # noqa: SLF001 -- the client offers no public way
+        for value in globals().values()
+        if isinstance(value, Counter | Gauge | Histogram)
+        for metric in [value]
+        for name in [metric._name + ("_total" if isinstance(value, Counter) else "")]  # noqa: SLF001 -- the same
+    }
