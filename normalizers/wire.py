@@ -1,0 +1,418 @@
+"""Bytes of a JSON message -> plain values, exactly and within bounds, before any channel looks at them.
+
+Input:   one UTF-8 JSON document (a byte order mark is tolerated) and the record's headers.
+Output:  dicts, lists, text, exact `int`, exact `Decimal`, bool and None; no float ever.
+Bounds:  5 MiB, depth 64, 5,000 rows in a list, numbers within 64 powers of ten. Refused: duplicate keys, NaN and
+         Infinity, NUL, lone surrogates, bytes that are not UTF-8.
+Fails:   UndecodableMessage (no JSON), LimitExceeded (a bound), UnsafeDocument (a refused construct); each names the
+         JSON pointer (or the character), the rule and the value.
+Source:  RFC 8259 sections 4 and 8, RFC 6901 (JSON pointer), RFC 7493 section 2 (I-JSON), read 2026-11-23.
+
+The typed readers below take (object, key, pointer of the object): the pointer is only joined when something is
+wrong, so that the happy path pays nothing for a precise error.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+import orjson
+
+from normalizers.channel import Document
+from schemas.failures import LimitExceeded, NormalizationFailed, UndecodableMessage, UnsafeDocument
+from schemas.money import AmountError, decimal_of
+from schemas.statement import Finding, StatedEvent
+
+Json = dict[str, Any]
+"""A JSON object."""
+
+MAX_BYTES = 5 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_ROWS = 5_000
+MAX_EXPONENT = 64
+MAX_NUMBER = 400
+
+_BOM = b"\xef\xbb\xbf"
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _DuplicateKey(next(key for key in keys if keys.count(key) > 1))
+    return found
+
+
+def _exact(text: str) -> Decimal:
+    if len(text) > MAX_NUMBER:
+        raise LimitExceeded("a number has too many digits", field="", rule="number_digits", value=text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("Infinity")  # an exponent beyond what `Decimal` itself can hold
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or not -MAX_EXPONENT <= exponent <= MAX_EXPONENT:
+        raise LimitExceeded("a number is beyond what we read", field="", rule="number_exponent", value=text)
+    return number
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise UnsafeDocument(f"{text} is no JSON number", field="", rule="not_a_number", value=text)
+
+
+class _DuplicateKey(Exception):  # noqa: N818  # carries a key from the hook to `read_json`, never seen outside
+    """A key stands twice in one object."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_exact, parse_constant=_no_constant)
+_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def read_json(body: bytes) -> Any:
+    """Read one JSON document; see the module for bounds and failures."""
+    if len(body) > MAX_BYTES:
+        raise LimitExceeded(f"{len(body)} bytes are more than {MAX_BYTES}", field="", rule="max_bytes", value=str(len(body)))
+    _check_depth(body)
+    text = _text_of(body)
+    try:
+        value = _DECODER.decode(text)
+    except _DuplicateKey as found:
+        raise UnsafeDocument(
+            f"the key {found.args[0]!r} stands twice", field=_pointer_of_duplicate(text), rule="duplicate_key", value=found.args[0]
+        ) from None
+    except json.JSONDecodeError as error:
+        raise UndecodableMessage(
+            f"no JSON: {error.msg} at character {error.pos}",
+            field=f"@{error.pos}",
+            rule="json",
+            value=text[max(0, error.pos - 20) : error.pos + 20],
+        ) from None
+    except RecursionError:
+        raise LimitExceeded(f"nested deeper than {MAX_DEPTH}", field="", rule="max_depth") from None
+    except ValueError:
+        raise LimitExceeded("a number has too many digits", field="", rule="number_digits") from None
+    if "\\u" in text and _SUSPECT.search(text):
+        _check_escapes(value)
+    return value
+
+
+def _text_of(body: bytes) -> str:
+    try:
+        text = (body[3:] if body.startswith(_BOM) else body).decode()
+    except UnicodeDecodeError as error:
+        raise UndecodableMessage(
+            f"no UTF-8 at byte {error.start}", field=f"@{error.start}", rule="utf8", value=body[error.start : error.start + 8].hex()
+        ) from None
+    if "\0" in text:
+        raise UnsafeDocument("a NUL in the document", field=f"@{text.index(chr(0))}", rule="nul")
+    return text
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse what nests deeper than `MAX_DEPTH`: peel off the innermost pairs, read exactly only where that does not settle it."""
+    rest = body.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not rest:
+            return
+        peeled = rest.replace(b"{}", b"").replace(b"[]", b"")
+        if len(peeled) == len(rest):
+            break
+        rest = peeled
+    depth = 0
+    for token in _TOKENS.finditer(body):
+        mark = body[token.start()]
+        if mark in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise LimitExceeded(f"nested deeper than {MAX_DEPTH}", field=f"@{token.start()}", rule="max_depth")
+        elif mark in b"]}":
+            depth -= 1
+
+
+def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value with its JSON pointer, containers before what they hold; no recursion."""
+    stack = [(pointer, value)]
+    while stack:
+        where, item = stack.pop()
+        yield where, item
+        if isinstance(item, dict):
+            stack.extend((f"{where}/{escape(key)}", child) for key, child in reversed(item.items()))
+        elif isinstance(item, list):
+            stack.extend((f"{where}/{index}", child) for index, child in reversed(list(enumerate(item))))
+
+
+def _check_escapes(value: Any) -> None:
+    """Refuse what only an escape can smuggle in: NUL and half a character."""
+    try:
+        if b"\\u0000" not in orjson.dumps(value, default=fragment_of):
+            return
+    except TypeError:  # half a character, or an integer beyond 64 bits: look at each text
+        pass
+    for where, item in walk(value):
+        for text in item if isinstance(item, dict) else (item,):
+            if not isinstance(text, str):
+                continue
+            if "\0" in text:
+                raise UnsafeDocument("a NUL in a text", field=where, rule="nul")
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise UnsafeDocument(
+                    "half a surrogate pair in a text", field=where.encode(errors="replace").decode(), rule="lone_surrogate"
+                ) from None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object's pairs, kept apart, to find a key that stands twice."""
+
+
+def _pointer_of_duplicate(text: str) -> str:
+    stack: list[tuple[str, Any]] = [("", json.loads(text, object_pairs_hook=_Pairs, parse_float=str, parse_int=str))]
+    while stack:
+        where, item = stack.pop()
+        if isinstance(item, _Pairs):
+            seen: set[str] = set()
+            for key, child in item:
+                if key in seen:
+                    return f"{where}/{escape(key)}".encode(errors="replace").decode()
+                seen.add(key)
+                stack.append((f"{where}/{escape(key)}", child))
+        elif isinstance(item, list):
+            stack.extend((f"{where}/{index}", child) for index, child in enumerate(item))
+    return ""
+
+
+def escape(key: str) -> str:
+    """Return `key` as one token of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
+
+
+def fragment_of(value: Any) -> orjson.Fragment:
+    """Return how `json_text` writes what orjson does not know: a `Decimal` keeps its digits."""
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError
+
+
+def json_text(value: Any) -> str:
+    """Write a value that `read_json` gave as compact JSON text, every digit kept."""
+    try:
+        return orjson.dumps(value, default=fragment_of).decode()
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One JSON object of a document: its value, its pointer, the headers that came with it, the wrapping it was in."""
+
+    value: Any
+    at: str
+    headers: Mapping[str, str]
+    wrapped_in: str = ""
+
+
+_WRAPPINGS = ("data", "orders", "results", "payload")
+
+
+def messages(document: Document, wrappings: tuple[str, ...] = _WRAPPINGS) -> list[Message]:
+    """Read a document and take its wrapping off: a capture tool's, an API answer's, a list's.
+
+    A wrapping is a key of `wrappings` whose object has no id of its own. `wrapped_in` is the last one taken off.
+    """
+    value, headers, at = read_json(document.body), document.headers, ""
+    if isinstance(value, dict) and "body" in value and ("headers" in value or "topic" in value):
+        headers, value, at = _captured(value, headers), value["body"], "/body"
+        if isinstance(value, str):
+            value = read_json(value.encode())
+    return _unwrapped(Message(value, at, headers), wrappings)
+
+
+def _captured(value: Json, headers: Mapping[str, str]) -> dict[str, str]:
+    inner = value.get("headers")
+    found = {str(key).lower(): str(text) for key, text in inner.items()} if isinstance(inner, dict) else {}
+    if isinstance(topic := value.get("topic"), str):
+        found.setdefault("topic", topic)
+    return {**found, **headers}
+
+
+def _unwrapped(message: Message, wrappings: tuple[str, ...]) -> list[Message]:
+    for _ in range(4):
+        value = message.value
+        if isinstance(value, list):
+            _check_rows(value, message.at)
+            return [Message(row, f"{message.at}/{index}", message.headers, message.wrapped_in or "list") for index, row in enumerate(value)]
+        key = _wrapping_of(value, wrappings) if isinstance(value, dict) else None
+        if key is None:
+            break
+        message = Message(value[key], f"{message.at}/{key}", message.headers, key)
+    return [message]
+
+
+def _wrapping_of(value: Json, wrappings: tuple[str, ...]) -> str | None:
+    if "id" in value:
+        return None
+    return next((key for key in wrappings if isinstance(value.get(key), dict | list)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An order that a message names: whose it is, what happened to it, and where its object stands."""
+
+    order_id: str
+    account: str
+    event: StatedEvent
+    at: str
+    headers: Mapping[str, str]
+    report: "Report"
+
+
+class Report:
+    """What is worth saying about one order while it is read; a warning changes the verdict, a note does not."""
+
+    __slots__ = ("findings", "warned")
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.warned = False
+
+    def note(self, path: str, rule: str, message: str, value: object = None) -> None:
+        """Say something the reader of the order may want to know."""
+        shown = None if value is None else str(value)[:80]
+        self.findings.append(Finding(path=path, rule=rule, message=message, value=shown))
+
+    def warn(self, path: str, rule: str, message: str, value: object = None) -> None:
+        """Say something a person should know: the verdict becomes accept with warning."""
+        self.warned = True
+        self.note(path, rule, message, value)
+
+
+def fail(at: str, key: str, rule: str, value: object, message: str | None = None) -> NoReturn:
+    """Raise `NormalizationFailed` for `key` of the object at `at`."""
+    where = f"{at}/{escape(key)}" if key else at
+    raise NormalizationFailed(message or f"{where}: {str(value)[:60]!r} is no {rule}", field=where, rule=rule, value=str(value)[:80])
+
+
+def text(row: Json, key: str) -> str | None:
+    """Return a text without the blanks around it; a number as its digits; None for absent, null and empty."""
+    value = row.get(key)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.strip() or None
+    return "true" if value is True else "false" if value is False else str(value) if isinstance(value, int | Decimal) else json_text(value)
+
+
+def need_text(row: Json, key: str, at: str) -> str:
+    """Return a text that must be there and be a text or a number."""
+    value = row.get(key)
+    if isinstance(value, bool | dict | list) or (found := text(row, key)) is None:
+        fail(at, key, "required", value, f"{at}/{key} is missing")
+    return found
+
+
+def child(row: Json, key: str, at: str) -> Json | None:
+    """Return the object under `key`, or None; anything else there fails."""
+    value = row.get(key)
+    if value is None or isinstance(value, dict):
+        return value
+    if value in ("", []):  # PHP writes an empty object as an empty list
+        return None
+    fail(at, key, "object", value)
+
+
+def rows(row: Json, key: str, at: str) -> list[Json]:
+    """Return the list of objects under `key` (absent and null are empty), at most `MAX_ROWS`."""
+    value = row.get(key)
+    if not value:
+        return []
+    if not isinstance(value, list):
+        fail(at, key, "list", value)
+    _check_rows(value, f"{at}/{key}")
+    for index, item in enumerate(value):
+        if not isinstance(item, dict):
+            fail(f"{at}/{key}", str(index), "object", item)
+    return value
+
+
+def _check_rows(value: list[Any], at: str) -> None:
+    if len(value) > MAX_ROWS:
+        raise LimitExceeded(f"{at} has {len(value)} rows, more than {MAX_ROWS}", field=at, rule="max_rows", value=str(len(value)))
+
+
+def quantity(row: Json, key: str, at: str) -> tuple[int, int]:
+    """Return a quantity as (units, exponent): 2.5 is (25, 1). Absent, negative or no number fails."""
+    value = row.get(key)
+    if type(value) is int and 0 <= value < 10**15:
+        return value, 0
+    try:
+        number = decimal_of(value)  # type: ignore[arg-type]  # refuses every other type itself
+    except AmountError:
+        fail(at, key, "quantity", value)
+    sign, digits, exponent = number.normalize().as_tuple()
+    assert isinstance(exponent, int)
+    if (sign and any(digits)) or exponent < -9 or len(digits) + max(exponent, 0) > 15:
+        fail(at, key, "quantity", value)
+    units = int("".join(map(str, digits)))
+    return (units * 10**exponent, 0) if exponent >= 0 else (units, -exponent)
+
+
+def whole(row: Json, key: str) -> int:
+    """Return a count that is informative only: 0 where it is absent or no whole number."""
+    value = row.get(key)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        return int(value)
+    return value if type(value) is int and 0 <= value < 10**15 else 0
+
+
+def truth(row: Json, key: str) -> bool:
+    """Return a yes or no, also where it is written as text."""
+    value = row.get(key)
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def instant(row: Json, key: str, at: str, report: Report, *, utc: bool = False) -> datetime | None:
+    """Return an aware moment in UTC; one without a zone is read as UTC and noted, an unreadable one is a warning."""
+    value = row.get(key)
+    if not value:
+        return None
+    return read_instant(str(value), f"{at}/{key}", report, utc=utc)
+
+
+def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -> datetime | None:
+    """Read an ISO 8601 text; `utc` says that the field is in UTC by definition."""
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        report.warn(where, "instant", "no date and time we can read", value)
+        return None
+    if not utc:
+        report.note(where, "instant_without_zone", "a time without a zone is read as UTC", value)
+    return moment.replace(tzinfo=UTC)
+
+
+def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
+    """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
+    for key in row.keys() - mapped:
+        value = row[key]
+        if value is None or value in _SAYS_NOTHING:  # 0 and False say something
+            continue
+        found[f"{at}/{escape(key)}"] = json_text(value)
+
+
+def names(spaced: str) -> frozenset[str]:
+    """Return the names in a text that parts them by blanks."""
+    return frozenset(spaced.split())
+
+
+def present(values: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the texts that say something."""
+    return tuple(value for value in values if value)

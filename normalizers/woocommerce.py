@@ -1,0 +1,392 @@
+"""WooCommerce order webhooks and REST v3 answers -> canonical Order.
+
+Input:   JSON body of order.created, order.updated, order.restored and order.deleted, or what GET /orders gives; one order
+         or a list. Headers x-wc-webhook-topic and -source are used.
+Output:  Order in the order's currency, integer minor units. Line prices are net of tax and before discounts.
+Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
+Fails:   NormalizationFailed with the JSON pointer of the first bad field. An order without lines, fees and date is
+         quarantined: it was never placed.
+Source:  WooCommerce REST API v3, "Orders" (order, line item, tax, shipping, fee, coupon and refund properties) and
+         "Webhooks"; read 2026-11-23. A line's `subtotal` is before discounts, `total` after, both without tax whatever
+         `prices_include_tax` says; `price` is after discounts; `*_gmt` is UTC, its sibling is shop time.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from normalizers.building import (
+    Draft,
+    account_of,
+    address_of,
+    amount_of,
+    currency_of,
+    decimal_in,
+    line_ids,
+    price_of,
+    quotient_price,
+    rate_text,
+    refused,
+    split_by_line,
+    stated_totals,
+)
+from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.wire import (
+    Json,
+    Message,
+    Named,
+    Report,
+    child,
+    instant,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    rows,
+    text,
+    unmapped,
+)
+from schemas.failures import NormalizationFailed, OrdermendError
+from schemas.money import UnitPrice, to_text
+from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
+from schemas.statement import StatedEvent
+
+NAME = "woocommerce"
+
+_EVENTS: Mapping[str, StatedEvent] = {
+    "order.created": "create",
+    "order.updated": "update",
+    "order.restored": "update",
+    "order.deleted": "cancel",
+}
+_DRAFTS = frozenset({"draft", "auto-draft", "checkout-draft"})
+_CANCELLED = frozenset({"cancelled", "trash"})
+_KNOWN = _DRAFTS | _CANCELLED | {"pending", "processing", "on-hold", "completed", "refunded", "failed"}
+_MAPPED = names(
+    "id number status currency date_created date_created_gmt date_modified date_modified_gmt discount_total shipping_total "
+    "total total_tax billing shipping payment_method payment_method_title transaction_id date_paid date_paid_gmt "
+    "date_completed_gmt customer_id customer_note line_items tax_lines shipping_lines fee_lines coupon_lines refunds"
+)
+_MAPPED_LINE = names("id name quantity subtotal total taxes sku price")
+_MAPPED_ADDRESS = names("first_name last_name company address_1 address_2 city state postcode country email phone")
+
+
+def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
+    """Return what each order of the documents says."""
+    found = [message for document in documents for message in messages(document, ("data", "order", "orders", "results", "payload"))]
+    if len(found) == 1:
+        return (_result(found[0]),)
+    return tuple([_guarded(message) for message in found])
+
+
+def _guarded(message: Message) -> Result:
+    try:
+        return _result(message)
+    except OrdermendError as error:
+        return refused(None, error)
+
+
+def _result(message: Message) -> Result:
+    body, at, headers = message.value, message.at, message.headers
+    if not isinstance(body, dict):
+        raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
+    order_id = need_text(body, "id", at)
+    account = account_of(headers, _shop(headers.get("x-wc-webhook-source")))
+    topic = headers.get("x-wc-webhook-topic") or headers.get("topic") or ""
+    if "line_items" not in body:
+        if topic == "order.deleted":
+            return StatedChange(channel_order_id=order_id, event="cancel", account=account)
+        return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
+    named = Named(order_id, account, _event(body, topic), at, headers, Report())
+    try:
+        return _order(body, named)
+    except OrdermendError as error:
+        return refused(order_id, error, account=account, event=named.event, report=named.report)
+
+
+def _shop(source: str | None) -> str | None:
+    return source.partition("://")[2].strip("/").lower() or source if source else None
+
+
+def _event(body: Json, topic: str) -> StatedEvent:
+    """Return what happened: by the topic, else by the state; an order untouched since it was placed or paid is new."""
+    status = text(body, "status")
+    if status in _DRAFTS:
+        return "draft"
+    if topic in _EVENTS:
+        return _EVENTS[topic]
+    if status in _CANCELLED:
+        return "cancel"
+    modified = text(body, "date_modified_gmt") or ""
+    placed = max(text(body, "date_created_gmt") or "", text(body, "date_paid_gmt") or "")
+    return "create" if modified <= placed and status in {"pending", "processing", "on-hold"} else "update"
+
+
+def _order(body: Json, named: Named) -> Result:
+    order_id, account, at, event, headers, report = named.order_id, named.account, named.at, named.event, named.headers, named.report
+    status = text(body, "status")
+    if status is not None and status not in _KNOWN:
+        report.note(f"{at}/status", "unknown_status", "a status of the shop's own", status)
+    currency = currency_of(text(body, "currency"), f"{at}/currency", report)
+    draft = Draft(currency, report, cancelled=status in _CANCELLED)
+    extensions: dict[str, str] = {}
+    placed_at = _moment(body, "date_created", at, report)
+    _lines(draft, body, at, extensions, shipped=status == "completed")
+    _charges(draft, body, at)
+    _discounts(draft, body, at)
+    _taxes(draft, body, at)
+    stated = stated_totals(
+        discount=amount_of(body, "discount_total", at, currency, report),
+        shipping=amount_of(body, "shipping_total", at, currency, report),
+        tax=amount_of(body, "total_tax", at, currency, report),
+        grand=amount_of(body, "total", at, currency, report),
+    )
+    totals = draft.totals(stated.grand_total_minor)
+    payment = _payments(draft, body, at, status, totals.grand_total_minor)
+    unmapped(body, _MAPPED, at, extensions)
+    shipping = _address(body, "shipping", at, extensions)
+    billing = child(body, "billing", at) or {}
+    order = Order(
+        order_id=order_id_of(NAME, account, order_id),
+        order_number=text(body, "number") or order_id,
+        source=Source(
+            channel=NAME,
+            account=account,
+            store=_shop(headers.get("x-wc-webhook-source")),
+            channel_order_id=order_id,
+            channel_updated_at=_moment(body, "date_modified", at, report),
+            status=status,
+        ),
+        currency=currency,
+        placed_at=placed_at,
+        lifecycle="cancelled" if draft.cancelled else "received",
+        contact=Contact(
+            name=" ".join(present((text(billing, "first_name"), text(billing, "last_name")))) or None,
+            email=text(billing, "email"),
+            phone=text(billing, "phone"),
+            customer_ref=None if text(body, "customer_id") == "0" else text(body, "customer_id"),
+        ),
+        ship_to=shipping,
+        bill_to=_address(body, "billing", at, extensions),
+        ship_method=next((text(row, "method_title") for row in rows(body, "shipping_lines", at)), None),
+        payment_method=text(body, "payment_method_title") or text(body, "payment_method"),
+        note=text(body, "customer_note"),
+        lines=tuple(draft.lines),
+        adjustments=tuple(draft.adjustments),
+        taxes=tuple(draft.taxes),
+        payments=tuple(draft.payments),
+        holds=tuple(draft.holds),
+        totals=totals,
+        stated_totals=stated,
+        extensions=extensions,
+    )
+    fulfillment = _fulfillment(body, status)
+    summary: dict[str, object] = {"subtotal": to_text(totals.subtotal_minor, currency)} if draft.lines else {}
+    result = draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary)
+    if draft.lines or body.get("fee_lines"):
+        return result
+    message = "an order without lines" if placed_at else "an order without lines and without a date was never placed"
+    error = NormalizationFailed(message, field=f"{at}/line_items", rule="no_lines")
+    values = _stated_values(body, currency)
+    return refused(order_id, error, account=account, event=event, verdict="quarantine", report=report, stated=values)
+
+
+def _stated_values(body: Json, currency: str) -> dict[str, object]:
+    """Return what can be seen of an order that is not taken."""
+    names = {"discount_total": "discount_total", "shipping_total": "shipping_total", "total_tax": "tax_total", "total": "grand_total"}
+    return {
+        "currency": currency,
+        "lines": [],
+        **{ours: text(body, theirs) for theirs, ours in names.items()},
+        "source_status": text(body, "status"),
+    }
+
+
+def _moment(body: Json, key: str, at: str, report: Report) -> datetime | None:
+    """Return the `_gmt` sibling of a date, else the date itself, which is shop time without a zone."""
+    return instant(body, f"{key}_gmt", at, report, utc=True) or instant(body, key, at, report)
+
+
+def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shipped: bool) -> None:
+    items = rows(body, "line_items", at)
+    ids = [text(row, "id") for row in items]
+    for index, (row, channel_id, line_id) in enumerate(zip(items, ids, line_ids(ids), strict=True)):
+        where = f"{at}/line_items/{index}"
+        ordered, exponent = quantity(row, "quantity", where)
+        gross, _ = _amounts(draft, row, where)
+        draft.line(
+            line_id,
+            channel_line_id=channel_id,
+            sku=text(row, "sku"),
+            name=text(row, "name") or "",
+            unit_price=_unit_price(row, where, ordered, exponent),
+            ordered=ordered,
+            quantity_exponent=exponent,
+            gross=gross,
+            shipped=ordered if shipped else 0,
+        )
+        unmapped(row, _MAPPED_LINE, where, extensions)
+
+
+def _amounts(draft: Draft, row: Json, where: str) -> tuple[int, int]:
+    """Return a line's amount before and after discounts; one that was raised by hand has no discount."""
+    total = amount_of(row, "total", where, draft.currency, draft.report)
+    subtotal = amount_of(row, "subtotal", where, draft.currency, draft.report)
+    after = total if total is not None else subtotal or 0
+    return max(subtotal if subtotal is not None else after, after), after
+
+
+def _unit_price(row: Json, where: str, ordered: int, exponent: int) -> UnitPrice | None:
+    """Return the price before discounts: as stated where none applies, else the row's subtotal by its quantity."""
+    subtotal, total = decimal_in(row, "subtotal", where), decimal_in(row, "total", where)
+    before = subtotal if subtotal is not None else total
+    if before is not None and total is not None and total > before:
+        before = total
+    stated = row.get("price")
+    if before is None or not ordered:
+        return price_of(row, "price", where)
+    if (total is None or before == total) and _matches(stated, before, ordered, exponent):
+        return price_of(row, "price", where)
+    return quotient_price(before, ordered, exponent)
+
+
+def _matches(stated: object, before: Decimal, ordered: int, exponent: int) -> bool:
+    """Say whether the stated price is the exact one; a number from a division (3.3333333333333335) is not."""
+    if isinstance(stated, bool) or not isinstance(stated, int | str | Decimal) or len(str(stated)) > 12:
+        return False
+    try:
+        return Decimal(stated) * ordered == before.scaleb(exponent)
+    except ArithmeticError:
+        return False
+
+
+def _charges(draft: Draft, body: Json, at: str) -> None:
+    for index, row in enumerate(rows(body, "shipping_lines", at)):
+        where = f"{at}/shipping_lines/{index}"
+        amount = amount_of(row, "total", where, draft.currency, draft.report) or 0
+        draft.charge(
+            "shipping", f"shipping:{text(row, 'id') or index}", amount, label=text(row, "method_title") or "", code=text(row, "method_id")
+        )
+    for index, row in enumerate(rows(body, "fee_lines", at)):
+        where = f"{at}/fee_lines/{index}"
+        amount = amount_of(row, "total", where, draft.currency, draft.report) or 0
+        draft.charge("fee", f"fee:{text(row, 'id') or index}", amount, label=text(row, "name") or "")
+
+
+def _discounts(draft: Draft, body: Json, at: str) -> None:
+    """Add a row per coupon, cut over the lines by what each line was discounted; the rest is a discount by hand."""
+    left: dict[str, int] = {}
+    for index, row in enumerate(rows(body, "line_items", at)):
+        before, after = _amounts(draft, row, f"{at}/line_items/{index}")
+        if before > after:
+            left[draft.lines[index].line_id] = before - after
+    for index, row in enumerate(rows(body, "coupon_lines", at)):
+        amount = min(amount_of(row, "discount", f"{at}/coupon_lines/{index}", draft.currency, draft.report) or 0, sum(left.values()))
+        if amount <= 0:
+            continue
+        shares = split_by_line(amount, left)
+        for line_id, part in shares.items():
+            left[line_id] -= part
+        code = text(row, "code")
+        draft.discount(f"discount:{text(row, 'id') or index}", amount, shares=shares, source="code", code=code, label=code or "")
+    rest = {line_id: amount for line_id, amount in left.items() if amount}
+    if rest:
+        draft.discount("discount:order", sum(rest.values()), shares=rest, source="manual")
+
+
+def _taxes(draft: Draft, body: Json, at: str) -> None:
+    """Add a row per tax of each line, shipping line and fee; without such rows, one per tax of the order."""
+    known = {text(row, "rate_id"): row for row in rows(body, "tax_lines", at)}
+    for index, row in enumerate(rows(body, "line_items", at)):
+        _tax_rows(draft, row, f"{at}/line_items/{index}", known, line_id=draft.lines[index].line_id)
+    for key, kind in (("shipping_lines", "shipping"), ("fee_lines", "fee")):
+        for index, row in enumerate(rows(body, key, at)):
+            _tax_rows(draft, row, f"{at}/{key}/{index}", known, adjustment_id=f"{kind}:{text(row, 'id') or index}")
+    if draft.taxes:
+        return
+    for index, row in enumerate(rows(body, "tax_lines", at)):
+        for key in ("tax_total", "shipping_tax_total"):
+            if amount := amount_of(row, key, f"{at}/tax_lines/{index}", draft.currency, draft.report):
+                draft.tax(
+                    f"tax:order:{index}:{key}",
+                    amount,
+                    title=text(row, "label") or "",
+                    rate=rate_text(row.get("rate_percent"), percent=True),
+                )
+
+
+def _tax_rows(
+    draft: Draft, row: Json, at: str, known: Mapping[str | None, Json], *, line_id: str | None = None, adjustment_id: str | None = None
+) -> None:
+    for index, tax in enumerate(rows(row, "taxes", at)):
+        amount = amount_of(tax, "total", f"{at}/taxes/{index}", draft.currency, draft.report)
+        if amount is None:
+            continue
+        named = known.get(text(tax, "id"), {})
+        draft.tax(
+            f"tax:{line_id or adjustment_id}:{text(tax, 'id') or index}",
+            amount,
+            line_id=line_id,
+            adjustment_id=adjustment_id,
+            title=text(named, "label") or text(named, "rate_code") or "",
+            rate=rate_text(named.get("rate_percent"), percent=True),
+        )
+
+
+def _payments(draft: Draft, body: Json, at: str, status: str | None, grand: int) -> PaymentState | None:
+    """Add the payment and the refunds, and return the state they make."""
+    if status in _DRAFTS:
+        return None
+    provider = text(body, "payment_method") or NAME
+    paid_at = _moment(body, "date_paid", at, draft.report)
+    if paid_at is None and status not in {"completed", "refunded"}:
+        return "unpaid"
+    draft.payment(provider, "capture", grand, transaction=text(body, "transaction_id") or "stated", at=paid_at)
+    refunded = 0
+    for index, row in enumerate(rows(body, "refunds", at)):
+        amount = abs(amount_of(row, "total", f"{at}/refunds/{index}", draft.currency, draft.report) or 0)
+        refunded += amount
+        draft.payment(provider, "refund", amount, transaction=text(row, "id") or f"stated:{index}")
+    if status == "refunded" and not refunded:
+        draft.payment(provider, "refund", grand)
+        return "refunded"
+    return "paid" if not refunded else "refunded" if refunded >= grand else "partially_refunded"
+
+
+def _fulfillment(body: Json, status: str | None) -> FulfillmentState | None:
+    if status in _DRAFTS:
+        return None
+    if status in _CANCELLED:
+        return "cancelled"
+    return "fulfilled" if status == "completed" or (status == "refunded" and text(body, "date_completed_gmt")) else "unfulfilled"
+
+
+def _address(body: Json, key: str, at: str, extensions: dict[str, str]) -> Address | None:
+    """Return the address under `key`, or None where none of its fields says anything."""
+    row = child(body, key, at)
+    if not row or not any(row.values()):
+        return None
+    unmapped(row, _MAPPED_ADDRESS, f"{at}/{key}", extensions)
+    return address_of(
+        name=" ".join(present((text(row, "first_name"), text(row, "last_name")))) or None,
+        company=text(row, "company"),
+        lines=present((text(row, "address_1"), text(row, "address_2"))),
+        city=text(row, "city"),
+        region=text(row, "state"),
+        postal_code=text(row, "postcode"),
+        country=text(row, "country"),
+        phone=text(row, "phone"),
+    )
+
+
+CHANNEL = Channel(
+    name=NAME,
+    restates=Restates.WHOLE_ORDER,
+    missing=Missing.CLEARED,
+    verbs=frozenset({Verb.CANCEL_ORDER, Verb.CHANGE_QUANTITY, Verb.CHANGE_ADDRESS, Verb.CHANGE_LINES, Verb.REFUND, Verb.NOTE}),
+    signature="woocommerce_hmac_sha256",
+    account_field="x-wc-webhook-source",
+    order_key="/id",
+    normalize=normalize,
+)
