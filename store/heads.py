@@ -1,0 +1,110 @@
+"""The one lock per order: its head row, and what hangs on it (its key, its open lanes)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from store.database import Cursor
+
+
+@dataclass(slots=True)
+class Head:
+    """A locked head: counters that only rise, the end of the hash chain, and how many messages are parked."""
+
+    order_id: UUID
+    version: int
+    event_seq: int
+    history_seq: int
+    chain: bytes
+    depth: int
+    wrapped_key: bytes | None
+
+
+@dataclass(slots=True)
+class Lane:
+    """A closed lane: messages of one order from one topic that wait in order. No row means open."""
+
+    order_id: UUID
+    topic: str
+    state: str
+    """`ordering` (until the order exists), `retrying` (until `next_attempt_at`), `blocked` (until somebody acts)."""
+    next_seq: int
+    depth: int
+    attempt: int
+    next_attempt_at: datetime | None
+    error_class: str
+    code: str
+    blocked_since: datetime
+
+
+def lock(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
+    """Insert the heads that are missing and lock all, in `order_id` order: every transaction locks in that order."""
+    ids = sorted(order_ids)
+    cursor.execute("insert into order_head (order_id) select unnest(%s::uuid[]) order by 1 on conflict do nothing", (ids,))
+    cursor.execute(
+        """select h.order_id, h.version, h.event_seq, h.history_seq, h.chain, h.depth,
+                  (select k.wrapped from order_key k where k.order_id = h.order_id)
+             from order_head h where h.order_id = any(%s) order by h.order_id for update of h""",
+        (ids,),
+        binary=True,
+    )
+    return {row[0]: Head(*row) for row in cursor.fetchall()}
+
+
+def lanes(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Lane]:
+    """Return the closed lanes of orders whose heads are locked."""
+    cursor.execute(
+        """select order_id, topic, state, next_seq, depth, attempt, next_attempt_at, error_class, code, blocked_since
+             from lane where order_id = any(%s)""",
+        (list(order_ids),),
+        binary=True,
+    )
+    return {(row[0], row[1]): Lane(*row) for row in cursor.fetchall()}
+
+
+def save(cursor: Cursor, heads: Sequence[Head]) -> None:
+    """Write the counters of heads that moved."""
+    cursor.execute(
+        """update order_head h set version = u.version, event_seq = u.event_seq, history_seq = u.history_seq, chain = u.chain, depth = u.depth
+             from unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[], %b::bytea[], %s::int[])
+                  u(order_id, version, event_seq, history_seq, chain, depth)
+            where h.order_id = u.order_id""",
+        (
+            [h.order_id for h in heads],
+            [h.version for h in heads],
+            [h.event_seq for h in heads],
+            [h.history_seq for h in heads],
+            [h.chain for h in heads],
+            [h.depth for h in heads],
+        ),
+    )
+
+
+def save_keys(cursor: Cursor, keys: Sequence[tuple[UUID, bytes]]) -> None:
+    """Store new orders' wrapped keys."""
+    cursor.execute(
+        "insert into order_key (order_id, wrapped) select * from unnest(%s::uuid[], %b::bytea[])",
+        ([k[0] for k in keys], [k[1] for k in keys]),
+    )
+
+
+def save_lanes(cursor: Cursor, closed: Sequence[Lane], opened: Sequence[tuple[UUID, str]]) -> None:
+    """Write closed lanes and remove opened ones."""
+    if opened:
+        cursor.execute(
+            "delete from lane where (order_id, topic) in (select * from unnest(%s::uuid[], %s::text[]))",
+            ([o[0] for o in opened], [o[1] for o in opened]),
+        )
+    if closed:
+        cursor.executemany(
+            """insert into lane as l (order_id, topic, state, next_seq, depth, attempt, next_attempt_at, error_class, code, blocked_since)
+               values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+               on conflict (order_id, topic) do update set state = excluded.state, next_seq = excluded.next_seq, depth = excluded.depth,
+                  attempt = excluded.attempt, next_attempt_at = excluded.next_attempt_at, error_class = excluded.error_class,
+                  code = excluded.code, crash_suspect = 0""",
+            [
+                (x.order_id, x.topic, x.state, x.next_seq, x.depth, x.attempt, x.next_attempt_at, x.error_class, x.code, x.blocked_since)
+                for x in closed
+            ],
+        )

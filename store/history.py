@@ -1,0 +1,92 @@
+"""The history: one row per changed leaf, append-only, chained by hash per order.
+
+A row's hash is SHA-256 over the previous row's hash and the row's own fields, each with its length before it, so
+no two rows read the same. The chain starts at the hash of the order as placed. It is over ciphertext: erasing a
+person's key breaks nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from store.database import Cursor
+
+
+class HistoryRow(NamedTuple):
+    """One changed leaf, as stored."""
+
+    order_id: UUID
+    seq: int
+    version: int
+    cause_kind: str
+    cause_id: str
+    path: str
+    old: bytes | None
+    new: bytes | None
+    sealed: bool
+    derived: bool
+    user_id: str
+    role: str
+    on_behalf_of: str | None
+    reason_code: str | None
+    at: datetime
+    hash: bytes
+
+
+class RecentChange(NamedTuple):
+    """A requested change since some version: what a merge has to respect."""
+
+    path: str
+    version: int
+    user_id: str
+
+
+def _field(value: bytes | None) -> bytes:
+    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
+
+
+def chain(previous: bytes, row: Sequence[object]) -> bytes:
+    """Return the hash of a row (its fields up to `at`) that follows `previous`."""
+    order_id, seq, version, cause_kind, cause_id, path, old, new, sealed, derived, user_id, role, behalf, reason, at = row[:15]
+    assert isinstance(order_id, UUID)
+    assert isinstance(at, datetime)
+    head = f"{order_id.hex}|{seq}|{version}|{sealed}|{derived}|{round(at.timestamp() * 1_000_000)}".encode()
+    texts = [text.encode() if isinstance(text, str) else None for text in (cause_kind, cause_id, path, user_id, role, behalf, reason)]
+    values = [bytes(value) if isinstance(value, bytes | memoryview) else None for value in (old, new)]
+    return sha256(previous + b"".join(map(_field, (head, *texts, *values)))).digest()
+
+
+def insert(cursor: Cursor, rows: Iterable[HistoryRow]) -> None:
+    """Append rows."""
+    columns = ", ".join(HistoryRow._fields)
+    with cursor.copy(f"copy history ({columns}) from stdin (format binary)") as copy:
+        copy.set_types(
+            (
+                "uuid", "int8", "int4", "text", "text", "text", "bytea", "bytea", "bool", "bool",
+                "text", "text", "text", "text", "timestamptz", "bytea",
+            )
+        )  # fmt: skip
+        for row in rows:
+            copy.write_row(row)
+
+
+def requested_since(cursor: Cursor, bases: Sequence[tuple[UUID, int]]) -> dict[UUID, list[RecentChange]]:
+    """Return, per order, the requested changes after a base version. Derived totals never count as overlap."""
+    cursor.execute(
+        """select h.order_id, h.path, h.version, h.user_id
+             from unnest(%s::uuid[], %s::int[]) u(order_id, base) join history h using (order_id)
+            where h.version > u.base and not h.derived order by h.order_id, h.seq""",
+        ([b[0] for b in bases], [b[1] for b in bases]),
+    )
+    found: dict[UUID, list[RecentChange]] = {}
+    for order_id, path, version, user_id in cursor.fetchall():
+        found.setdefault(order_id, []).append(RecentChange(path, version, user_id))
+    return found
+
+
+def read(cursor: Cursor, order_id: UUID) -> list[HistoryRow]:
+    """Return an order's whole history, oldest first."""
+    cursor.execute(f"select {', '.join(HistoryRow._fields)} from history where order_id = %s order by seq", (order_id,))
+    return [HistoryRow(*row) for row in cursor.fetchall()]

@@ -1,0 +1,224 @@
+"""Parked messages, dead letters, and what a person has to look at."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from store.database import Cursor
+
+
+class Parked(NamedTuple):
+    """A message that waits in its lane, with who sent it (verified when it first came)."""
+
+    order_id: UUID
+    topic: str
+    seq: int
+    message_id: str
+    message: str
+    key: bytes | None
+    value_sealed: bytes
+    actor: dict[str, Any] | None
+    part: int
+    off: int
+    appended_at: datetime
+    status: str
+    parked_at: datetime
+
+
+class Letter(NamedTuple):
+    """A dead letter."""
+
+    order_id: UUID
+    letter_id: UUID
+    topic: str
+    part: int
+    off: int
+    seq: int | None
+    message_id: str
+    message: str
+    channel: str | None
+    error_class: str
+    code: str
+    stage: str
+    field: str | None
+    rule: str | None
+    detail: str
+    fingerprint: str
+    score: int
+    attempts: int
+    status: str
+    key: bytes | None
+    value_sealed: bytes
+    first_failed_at: datetime
+    last_failed_at: datetime
+    resolved_at: datetime | None
+
+
+class Attempt(NamedTuple):
+    """One failed attempt at a parked message."""
+
+    order_id: UUID
+    topic: str
+    seq: int
+    n: int
+    at: datetime
+    error_class: str
+    code: str
+    detail: str
+
+
+class Item(NamedTuple):
+    """A work item."""
+
+    order_id: UUID
+    item_id: UUID
+    kind: str
+    detail: str
+    status: str
+    opened_at: datetime
+
+
+class Audit(NamedTuple):
+    """Who did or tried what."""
+
+    order_id: UUID
+    audit_id: UUID
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: str
+
+
+def _marks(row: type[Any]) -> str:
+    return ", ".join(["%s"] * len(row._fields))
+
+
+def park(cursor: Cursor, rows: Sequence[Parked]) -> None:
+    """Add messages to their lanes."""
+    cursor.executemany(
+        f"insert into parked ({', '.join(Parked._fields)}) values ({_marks(Parked)})",
+        [(*r[:7], None if r.actor is None else orjson.dumps(r.actor).decode(), *r[8:]) for r in rows],
+    )
+
+
+def waiting(cursor: Cursor, order_id: UUID, topic: str, limit: int) -> list[Parked]:
+    """Return a lane's waiting messages in their order."""
+    cursor.execute(
+        f"select {', '.join(Parked._fields)} from parked where order_id = %s and topic = %s and status in ('waiting', 'dead') order by seq limit %s",
+        (order_id, topic, limit),
+    )
+    return [Parked(*row) for row in cursor.fetchall()]
+
+
+def set_status(cursor: Cursor, rows: Sequence[tuple[UUID, str, int]], status: str) -> None:
+    """Say what became of parked messages (order id, topic, seq)."""
+    cursor.execute(
+        """update parked p set status = %s from unnest(%s::uuid[], %s::text[], %s::bigint[]) u(order_id, topic, seq)
+            where p.order_id = u.order_id and p.topic = u.topic and p.seq = u.seq""",
+        (status, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]),
+    )
+
+
+def supersede(cursor: Cursor, order_id: UUID, topic: str) -> list[str]:
+    """Mark all that waits in a lane as superseded; return the message ids. Letters of the lane are resolved."""
+    cursor.execute(
+        "update parked set status = 'superseded' where order_id = %s and topic = %s and status in ('waiting', 'dead') returning message_id",
+        (order_id, topic),
+    )
+    ids = [row[0] for row in cursor.fetchall()]
+    cursor.execute(
+        "update dead_letter set status = 'superseded', resolved_at = now() where order_id = %s and topic = %s and status = 'unresolved' and seq is not null",
+        (order_id, topic),
+    )
+    return ids
+
+
+def find_parked(cursor: Cursor, order_id: UUID, message_id: str) -> Parked | None:
+    """Return the waiting message of that id."""
+    cursor.execute(
+        f"select {', '.join(Parked._fields)} from parked where order_id = %s and message_id = %s and status in ('waiting', 'dead')",
+        (order_id, message_id),
+    )
+    row = cursor.fetchone()
+    return Parked(*row) if row else None
+
+
+def bury(cursor: Cursor, rows: Sequence[Letter]) -> None:
+    """Add dead letters; one that failed again after a replay keeps its row and first failure."""
+    cursor.executemany(
+        f"""insert into dead_letter as l ({', '.join(Letter._fields)}) values ({_marks(Letter)})
+            on conflict (order_id, letter_id) do update set status = 'unresolved', resolved_at = null, attempts = l.attempts + 1,
+               error_class = excluded.error_class, code = excluded.code, stage = excluded.stage, field = excluded.field,
+               rule = excluded.rule, detail = excluded.detail, fingerprint = excluded.fingerprint, score = excluded.score,
+               last_failed_at = excluded.last_failed_at""",
+        rows,
+    )
+
+
+def resolve(cursor: Cursor, order_id: UUID, topic: str, seq: int, status: str) -> None:
+    """End the letter of a parked message, if it has one."""
+    cursor.execute(
+        "update dead_letter set status = %s, resolved_at = now() where order_id = %s and topic = %s and seq = %s and status in ('unresolved', 'replaying')",
+        (status, order_id, topic, seq),
+    )
+
+
+def attempts(cursor: Cursor, rows: Sequence[Attempt]) -> None:
+    """Record failed attempts."""
+    cursor.executemany(
+        f"insert into failure_attempt ({', '.join(Attempt._fields)}) values ({_marks(Attempt)}) on conflict do nothing", rows
+    )
+
+
+def open_items(cursor: Cursor, rows: Sequence[Item]) -> None:
+    """Open work items."""
+    cursor.executemany(f"insert into work_item ({', '.join(Item._fields)}) values ({_marks(Item)}) on conflict do nothing", rows)
+
+
+def record(cursor: Cursor, rows: Sequence[Audit]) -> None:
+    """Append to the audit log."""
+    cursor.executemany(f"insert into audit ({', '.join(Audit._fields)}) values ({_marks(Audit)})", rows)
+
+
+def due_lanes(cursor: Cursor, limit: int) -> list[tuple[UUID, str]]:
+    """Return lanes whose next attempt is due by the database's clock."""
+    cursor.execute(
+        "select order_id, topic from lane where state in ('retrying', 'ordering') and next_attempt_at <= now() order by next_attempt_at limit %s", (limit,)
+    )
+    return [(row[0], row[1]) for row in cursor.fetchall()]
+
+
+def suspect(cursor: Cursor, order_id: UUID, topic: str) -> int:
+    """Count a start on a lane before its head is handled: a head that kills the process is not tried for ever."""
+    cursor.execute("update lane set crash_suspect = crash_suspect + 1 where order_id = %s and topic = %s returning crash_suspect", (order_id, topic))
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def find(cursor: Cursor, letter_id: UUID) -> Letter | None:
+    """Return a dead letter by id."""
+    cursor.execute(f"select {', '.join(Letter._fields)} from dead_letter where letter_id = %s", (letter_id,))
+    row = cursor.fetchone()
+    return Letter(*row) if row else None
+
+
+def listing(cursor: Cursor, status: str, limit: int) -> list[Letter]:
+    """Return dead letters, those that cost most first."""
+    cursor.execute(
+        f"select {', '.join(Letter._fields)} from dead_letter where status = %s or %s = 'all' order by score desc, first_failed_at limit %s",
+        (status, status, limit),
+    )
+    return [Letter(*row) for row in cursor.fetchall()]
+
+
+def set_letter(cursor: Cursor, order_id: UUID, letter_id: UUID, status: str) -> None:
+    """Set a letter's status."""
+    cursor.execute(
+        """update dead_letter set status = %s, resolved_at = case when %s in ('resolved', 'discarded', 'resent') then now() end
+            where order_id = %s and letter_id = %s""",
+        (status, status, order_id, letter_id),
+    )

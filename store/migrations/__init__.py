@@ -1,0 +1,1 @@
+"""Alembic steps, numbered; `_pre_` runs before the deploy, `_post_` after."""

@@ -1,0 +1,132 @@
+"""Orders, their first version, and what channels stated, read and written in sets."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas.order import Order
+from store.database import Cursor
+
+
+class StoredOrder(NamedTuple):
+    """An order as loaded for change."""
+
+    order: Order
+    version: int
+    statement_id: str
+
+
+class Written(NamedTuple):
+    """An order to insert (version 1) or to replace."""
+
+    order: Order
+    version: int
+    statement_id: str
+    edits: int
+
+
+class Statement(NamedTuple):
+    """What a channel said, kept as it came."""
+
+    order_id: UUID
+    message_id: str
+    kind: str
+    event: str | None
+    outcome: str
+    channel: str
+    stated_at: datetime | None
+    raw_sealed: bytes
+    raw_sha256: str
+    raw_topic: str
+    raw_part: int
+    raw_offset: int
+    mapping_version: int
+
+
+def document(order: Order) -> str:
+    """Return the order as the book stores it: JSON without what is at its default."""
+    return order.model_dump_json(exclude_defaults=True)
+
+
+def load(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
+    """Return the orders of locked heads."""
+    cursor.execute("select order_id, doc::text, version, statement_id from orders where order_id = any(%s)", (list(order_ids),), binary=True)
+    return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3]) for row in cursor.fetchall()}
+
+
+def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
+    """Store first versions."""
+    columns = (
+        "order_id, version, channel, account, channel_order_id, order_number, lifecycle, currency, grand_total_minor,"
+        " placed_at, channel_updated_at, statement_id, doc"
+    )
+    with cursor.copy(f"copy orders ({columns}) from stdin") as copy:
+        for order, version, statement_id, _ in rows:
+            source = order.source
+            copy.write_row(
+                (
+                    order.order_id,
+                    version,
+                    source.channel,
+                    source.account,
+                    source.channel_order_id,
+                    order.order_number,
+                    order.lifecycle,
+                    order.currency,
+                    order.totals.grand_total_minor,
+                    order.placed_at,
+                    source.channel_updated_at,
+                    statement_id,
+                    document(order),
+                )
+            )
+
+
+def update(cursor: Cursor, rows: Sequence[Written]) -> None:
+    """Replace orders whose heads are locked."""
+    cursor.execute(
+        """update orders o set version = u.version, lifecycle = u.lifecycle, grand_total_minor = u.total, channel_updated_at = u.stated,
+                  statement_id = u.statement_id, edits = o.edits + u.edits, doc = u.doc::jsonb, updated_at = now()
+             from unnest(%s::uuid[], %s::int[], %s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::int[], %s::text[])
+                  u(order_id, version, lifecycle, total, stated, statement_id, edits, doc)
+            where o.order_id = u.order_id""",
+        (
+            [r.order.order_id for r in rows],
+            [r.version for r in rows],
+            [r.order.lifecycle for r in rows],
+            [r.order.totals.grand_total_minor for r in rows],
+            [r.order.source.channel_updated_at for r in rows],
+            [r.statement_id for r in rows],
+            [r.edits for r in rows],
+            [document(r.order) for r in rows],
+        ),
+    )
+
+
+def insert_origins(cursor: Cursor, rows: Sequence[tuple[UUID, bytes, bytes, datetime]]) -> None:
+    """Store version 1 as it was placed: (order id, sealed document, its hash, when)."""
+    with cursor.copy("copy order_origin (order_id, doc_sealed, sha256, accepted_at) from stdin (format binary)") as copy:
+        copy.set_types(("uuid", "bytea", "bytea", "timestamptz"))
+        for row in rows:
+            copy.write_row(row)
+
+
+def insert_statements(cursor: Cursor, rows: Sequence[Statement]) -> None:
+    """Keep what channels said."""
+    columns = ", ".join(Statement._fields)
+    with cursor.copy(f"copy statement ({columns}) from stdin (format binary)") as copy:
+        copy.set_types(("uuid", "text", "text", "text", "text", "text", "timestamptz", "bytea", "text", "text", "int4", "int8", "int4"))
+        for row in rows:
+            copy.write_row(row)
+
+
+def load_statements(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[UUID, tuple[bytes, str]]:
+    """Return (sealed raw bytes, their hash) of the named statements."""
+    cursor.execute(
+        """select s.order_id, s.raw_sealed, s.raw_sha256
+             from unnest(%s::uuid[], %s::text[]) u(order_id, message_id) join statement s using (order_id, message_id)""",
+        ([k[0] for k in keys], [k[1] for k in keys]),
+        binary=True,
+    )
+    return {row[0]: (bytes(row[1]), row[2]) for row in cursor.fetchall()}

@@ -1,0 +1,68 @@
+"""What has to reach Kafka, written in the transaction that made it true.
+
+`id` rises in commit order within an order, because the order's head is locked until commit. The relay picks rows
+by the `sent_at is null` flag and never by a cursor over `id`: ids of other orders may commit late.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from store.database import Cursor
+
+
+class Outgoing(NamedTuple):
+    """A message to send. `event_seq` is null for copies (dead letters), which have no place in the order's events."""
+
+    order_id: UUID
+    event_seq: int | None
+    event_id: UUID
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: dict[str, str]
+
+
+class Unsent(NamedTuple):
+    """A row the relay has to send."""
+
+    id: int
+    order_id: UUID
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: dict[str, str]
+
+
+def add(cursor: Cursor, rows: Sequence[Outgoing]) -> None:
+    """Append messages; wakes the relay at commit."""
+    with cursor.copy("copy outbox (order_id, event_seq, event_id, topic, key, value, headers) from stdin") as copy:
+        for row in rows:
+            copy.write_row((row.order_id, row.event_seq, row.event_id, row.topic, row.key, row.value, orjson.dumps(row.headers).decode()))
+    cursor.execute("notify outbox")
+
+
+def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
+    """Return the oldest unsent rows, in id order."""
+    cursor.execute(
+        "select id, order_id, topic, key, value, headers from outbox where sent_at is null order by id limit %s", (limit,), binary=True
+    )
+    return [Unsent(*row) for row in cursor.fetchall()]
+
+
+def mark_sent(cursor: Cursor, rows: Sequence[Unsent]) -> None:
+    """Flag rows whose delivery Kafka confirmed."""
+    cursor.execute(
+        "update outbox o set sent_at = now() from unnest(%s::bigint[], %s::uuid[]) u(id, order_id) where o.id = u.id and o.order_id = u.order_id",
+        ([r.id for r in rows], [r.order_id for r in rows]),
+    )
+
+
+def oldest_unsent(cursor: Cursor) -> datetime | None:
+    """Return when the oldest unsent row was written."""
+    cursor.execute("select min(created_at) from outbox where sent_at is null")
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    return row[0] if row else None

@@ -1,0 +1,332 @@
+"""The tables of the order book. Every key carries `order_id`, so the book can be distributed by it.
+
+Ciphertext columns end in `_sealed`: AES-GCM under the order's own key (`order_key`), so that erasing a person is
+deleting a key. Migrations are written by hand in `store/migrations/`; a test holds them against this file.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+NOW = text("now()")
+
+
+def _at(name: str, *, nullable: bool = True, default: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default else None)
+
+
+partition_owner = Table(
+    "partition_owner",
+    metadata,
+    Column("grp", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("topic_id", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("next_offset", BigInteger),
+    Column("starts", Integer, nullable=False, server_default="0"),
+    Column("released", Boolean, nullable=False, server_default="false"),
+    _at("updated_at", nullable=False, default=True),
+)
+
+order_head = Table(
+    "order_head",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("event_seq", BigInteger, nullable=False, server_default="0"),
+    Column("history_seq", BigInteger, nullable=False, server_default="0"),
+    Column("chain", LargeBinary, nullable=False, server_default=text("''::bytea")),
+    Column("depth", Integer, nullable=False, server_default="0"),
+)
+
+order_key = Table(
+    "order_key",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    _at("created_at", nullable=False, default=True),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel_order_id", Text, nullable=False),
+    Column("order_number", Text, nullable=False),
+    Column("lifecycle", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("grand_total_minor", BigInteger, nullable=False),
+    _at("placed_at"),
+    _at("channel_updated_at"),
+    Column("statement_id", Text, nullable=False),
+    Column("edits", Integer, nullable=False, server_default="0"),
+    Column("doc", JSONB, nullable=False),
+    _at("created_at", nullable=False, default=True),
+    _at("updated_at", nullable=False, default=True),
+    Index("orders_by_channel_order", "channel", "account", "channel_order_id"),
+    Index("orders_by_number", "order_number"),
+)
+
+order_origin = Table(
+    "order_origin",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("doc_sealed", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    _at("accepted_at", nullable=False),
+)
+
+statement = Table(
+    "statement",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("event", Text),
+    Column("outcome", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    _at("stated_at"),
+    Column("raw_sealed", LargeBinary, nullable=False),
+    Column("raw_sha256", Text, nullable=False),
+    Column("raw_topic", Text, nullable=False),
+    Column("raw_part", Integer, nullable=False),
+    Column("raw_offset", BigInteger, nullable=False),
+    Column("mapping_version", Integer, nullable=False, server_default="0"),
+    _at("received_at", nullable=False, default=True),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("off", BigInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    _at("at", nullable=False),
+)
+
+repeat = Table(
+    "repeat",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("off", BigInteger, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    _at("at", nullable=False),
+)
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("ticket_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("on_behalf_of", Text),
+    Column("reason_code", Text, nullable=False),
+    Column("base_version", Integer),
+    Column("new_version", Integer),
+    Column("operations", Text, nullable=False),
+    Column("request_sealed", LargeBinary, nullable=False),
+    Column("money_delta_minor", BigInteger),
+    Column("code", Text),
+    Column("rule_id", Text),
+    Column("path", Text),
+    Column("message", Text),
+    _at("opened_at", nullable=False),
+    _at("submitted_at", nullable=False),
+    _at("decided_at"),
+    Index("ticket_by_state", "state", "submitted_at"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("cause_kind", Text, nullable=False),
+    Column("cause_id", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("old", LargeBinary),
+    Column("new", LargeBinary),
+    Column("sealed", Boolean, nullable=False),
+    Column("derived", Boolean, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("on_behalf_of", Text),
+    Column("reason_code", Text),
+    _at("at", nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("next_seq", BigInteger, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    _at("next_attempt_at"),
+    Column("crash_suspect", Integer, nullable=False, server_default="0"),
+    Column("error_class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    _at("blocked_since", nullable=False),
+    Index("lane_due", "next_attempt_at", postgresql_where=text("state in ('retrying', 'ordering')")),
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("value_sealed", LargeBinary, nullable=False),
+    Column("actor", JSONB),
+    Column("part", Integer, nullable=False),
+    Column("off", BigInteger, nullable=False),
+    _at("appended_at", nullable=False),
+    Column("status", Text, nullable=False),
+    _at("parked_at", nullable=False),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("letter_id", Uuid, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("off", BigInteger, nullable=False),
+    Column("seq", BigInteger),
+    Column("message_id", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("channel", Text),
+    Column("error_class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("field", Text),
+    Column("rule", Text),
+    Column("detail", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("value_sealed", LargeBinary, nullable=False),
+    _at("first_failed_at", nullable=False),
+    _at("last_failed_at", nullable=False),
+    _at("resolved_at"),
+    Index("dead_letter_open", "status", "score"),
+    Index("dead_letter_by_id", "letter_id"),
+)
+
+failure_attempt = Table(
+    "failure_attempt",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    _at("at", nullable=False),
+    Column("error_class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+work_item = Table(
+    "work_item",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("item_id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _at("opened_at", nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("order_id", Uuid, primary_key=True, autoincrement=False),
+    Column("event_seq", BigInteger),
+    Column("event_id", Uuid, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    _at("created_at", nullable=False, default=True),
+    _at("sent_at"),
+    Index("outbox_unsent", "id", postgresql_where=text("sent_at is null")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("audit_id", Uuid, primary_key=True),
+    _at("at", nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("price_amount", BigInteger, nullable=False),
+    Column("price_exponent", Integer, nullable=False),
+)
+
+promotion = Table(
+    "promotion",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("percent_bp", Integer),
+    Column("amount_minor", BigInteger),
+    _at("starts_at"),
+    _at("ends_at"),
+    Column("active", Boolean, nullable=False, server_default="true"),
+)
+
+APPEND_ONLY = ("history", "order_origin", "statement", "audit", "failure_attempt", "repeat")
+"""The application's role may read and insert here, and nothing else."""
