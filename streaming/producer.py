@@ -36,7 +36,9 @@ class BatchProducer:
     """
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer(producer_config(bootstrap))
+        # Only failures are reported one by one; that nothing is left in flight says that all others arrived.
+        reports = {"delivery.report.only.error": True, "on_delivery": self._report}
+        self._producer = Producer({**producer_config(bootstrap), **reports})
         self._failed: KafkaError | None = None
         self._lock = Lock()
 
@@ -48,16 +50,21 @@ class BatchProducer:
     def send(self, records: Iterable[Record], timeout_seconds: float = 130.0) -> None:
         """Send all and wait for all; raise `DeliveryFailed` if one was not confirmed (all may be sent again)."""
         for record in records:
-            self._enqueue(record)
+            self.enqueue(record)
+        self.confirm(timeout_seconds)
+
+    def confirm(self, timeout_seconds: float = 130.0) -> None:
+        """Wait until everything enqueued is confirmed; raise `DeliveryFailed` if something was not."""
         left = self._producer.flush(timeout_seconds)
         failed, self._failed = self._failed, None
         if failed is not None or left:
             raise DeliveryFailed(f"Kafka did not confirm the batch: {failed.str() if failed else f'{left} records unanswered'}")
 
-    def _enqueue(self, record: Record) -> None:
+    def enqueue(self, record: Record) -> None:
+        """Hand a record to the client; it counts as sent only after `confirm`."""
         while True:
             try:
-                self._producer.produce(record.topic, record.value, record.key, headers=record.headers, on_delivery=self._report)
+                self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
                 return
             except BufferError:
                 # The local queue is full: serve delivery reports until there is room.

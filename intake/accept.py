@@ -1,0 +1,184 @@
+"""THE FLOW of intake: read, normalise, judge, encode, sign.
+
+Pure: one raw record in, the records for `orders.canonical.v1` out. Nothing here raises for what a channel can do
+wrong: whatever cannot be normalised becomes an `IntakeFailed`, so every dead letter has one home, and one bad
+document never stops the others. The same input gives the same statements, but for the signature's time.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from uuid import UUID
+
+from intake.rules.rule import Rule, judge
+from normalizers.channel import Channel, Document, Result, StatedChange, StatedOrder, StatedPart, Unreadable
+from schemas.assertion import HEADER, Signer
+from schemas.codec import encode
+from schemas.failures import ErrorClass, OrdermendError
+from schemas.order import Hold
+from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, OrderStated, RawDocument, Statement, Verdict
+
+EVENT_ID_HEADERS = ("message_id", "x-shopify-webhook-id", "x-wc-webhook-delivery-id")
+"""Where a channel's or client's own event id travels; without one, the record's coordinates are the id."""
+ACTOR = "intake"
+REFUSING = frozenset({"quarantine", "reject", "dead_letter"})
+ERROR_OF_VERDICT: Mapping[Verdict, tuple[ErrorClass, str]] = {
+    "quarantine": ("SEMANTIC", "quarantined_by_rule"),
+    "reject": ("BUSINESS_REJECT", "rejected_by_rule"),
+    "dead_letter": ("SEMANTIC", "refused_by_rule"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record of a raw topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A record for the canonical topic, with what the metrics count."""
+
+    key: bytes
+    value: bytes
+    actor: bytes
+    verdict: str
+
+
+def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], signer: Signer) -> list[Accepted]:
+    """Return what the record becomes."""
+    return [_publishable(statement, key, signer) for key, statement in statements(record, channel, rules)]
+
+
+def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> list[tuple[str, Statement]]:
+    """Return (record key, statement) for every order the record names; at least one."""
+    raw = RawDocument(
+        body=record.value,
+        sha256=sha256(record.value).hexdigest(),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        content_type=record.headers.get("content-type"),
+    )
+    message_id = _message_id(record)
+    try:
+        results: Iterable[Result] = channel.normalize((Document(record.value, record.headers),))
+    except OrdermendError as error:
+        finding = Finding(path=error.field or "", rule=error.rule or error.code, message=error.message, value=error.value)
+        verdict: Verdict = "quarantine" if error.error_class == "SECURITY" else "dead_letter"
+        results = (Unreadable(None, verdict, error.code, (finding,), error_class=error.error_class),)
+    except Exception as error:  # noqa: BLE001 -- a channel's document must not stop the others; the letter says BUG
+        finding = Finding(path="", rule=type(error).__name__, message=f"normalising failed unexpectedly: {type(error).__name__}")
+        results = (Unreadable(None, "dead_letter", "unexpected", (finding,), error_class="BUG"),)
+    found = [_statement(result, channel, rules, record, raw, message_id) for result in results]
+    return [_numbered(key, statement, index) for index, (key, statement) in enumerate(found)]
+
+
+def _message_id(record: RawRecord) -> str:
+    named = next((record.headers[name] for name in EVENT_ID_HEADERS if record.headers.get(name)), None)
+    return f"{record.topic}:{record.partition}:{record.offset}" if named is None else named[:200]
+
+
+def _numbered(key: str, statement: Statement, index: int) -> tuple[str, Statement]:
+    """Tell several orders of one document apart; the first keeps the document's id."""
+    return (key, statement) if index == 0 else (key, statement.with_(message_id=f"{statement.message_id}#{index}"))
+
+
+def _statement(
+    result: Result, channel: Channel, rules: Sequence[Rule], record: RawRecord, raw: RawDocument, message_id: str
+) -> tuple[str, Statement]:
+    if isinstance(result, StatedOrder):
+        return _order_stated(_for_account(result, channel, record), channel, rules, raw, message_id)
+    account = record.headers.get("account") or result.account
+    if isinstance(result, Unreadable):
+        order_id = _order_id_of_failure(result, channel, record, account)
+        return _failed(order_id, channel, result, raw, message_id)
+    order_id = channel.order_id(account, result.channel_order_id)
+    shared = {
+        "message_id": message_id,
+        "order_id": order_id,
+        "channel": channel.name,
+        "account": account,
+        "channel_order_id": result.channel_order_id,
+        "event": result.event,
+        "findings": result.findings,
+        "raw": raw,
+    }
+    if isinstance(result, StatedPart):
+        return str(order_id), FetchNeeded(missing=result.missing, **shared)
+    assert isinstance(result, StatedChange)
+    return str(order_id), ChangeStated(changed_at=result.changed_at, line_changes=result.line_changes, **shared)
+
+
+def _for_account(result: StatedOrder, channel: Channel, record: RawRecord) -> StatedOrder:
+    """Put the order under the account that the record's header names, where it names one."""
+    account = record.headers.get("account")
+    order = result.order
+    if not account or account == order.source.account:
+        return result
+    source = order.source.with_(account=account)
+    return replace(result, order=order.with_(order_id=channel.order_id(account, source.channel_order_id), source=source))
+
+
+def _order_stated(stated: StatedOrder, channel: Channel, rules: Sequence[Rule], raw: RawDocument, message_id: str) -> tuple[str, Statement]:
+    verdict, findings, _ = judge(stated, rules)
+    if verdict in REFUSING:
+        error_class, code = ERROR_OF_VERDICT[verdict]
+        refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
+        return _failed(stated.order.order_id, channel, refused, raw, message_id)
+    order = stated.order
+    if verdict == "accept_with_hold" and not order.holds:
+        reason = findings[-1].message if findings else "held by a rule"
+        order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))
+    statement = OrderStated(
+        message_id=message_id,
+        order=order,
+        event=stated.event,
+        verdict=verdict,
+        cancelled_at=stated.cancelled_at,
+        findings=findings,
+        raw=raw,
+    )
+    return str(order.order_id), statement
+
+
+def _order_id_of_failure(result: Unreadable, channel: Channel, record: RawRecord, account: str) -> UUID | None:
+    """Return the order an unreadable document is about: by its own word, else by the record's key."""
+    name = result.channel_order_id
+    if name is None and record.key:
+        name = record.key.decode("utf-8", "replace")[:200]
+    return channel.order_id(account, name) if name else None
+
+
+def _failed(order_id: UUID | None, channel: Channel, result: Unreadable, raw: RawDocument, message_id: str) -> tuple[str, Statement]:
+    key = str(order_id) if order_id else f"raw:{raw.topic}:{raw.partition}"
+    return key, IntakeFailed(
+        message_id=message_id,
+        order_id=order_id,
+        channel=channel.name,
+        verdict=result.verdict,
+        error_class=result.error_class,
+        code=result.code,
+        findings=result.findings,
+        raw=raw,
+    )
+
+
+def _publishable(statement: Statement, key: str, signer: Signer) -> Accepted:
+    value = encode(statement)
+    actor = signer.sign(value, message_id=statement.message_id, order_id=key, sub=ACTOR)
+    verdict = getattr(statement, "verdict", None) or ("incomplete" if isinstance(statement, FetchNeeded) else "accept")
+    return Accepted(key.encode(), value, actor, verdict)
+
+
+def headers_of(accepted: Accepted) -> list[tuple[str, bytes]]:
+    """Return the record headers."""
+    return [(HEADER, accepted.actor)]
+
+
