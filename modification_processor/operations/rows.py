@@ -1,0 +1,76 @@
+"""Rows of an order: found, replaced and added without touching the others; and the ids new rows get.
+
+A path that ends in `NEW` ("-", RFC 6901's name of the element after the last) is a row the operation makes: its
+id is only known with the ticket, and nobody else can have written it.
+"""
+
+import json
+from collections.abc import Mapping
+
+from modification_processor.operations.operation import Context, OperationRefused
+from schemas.model import Model
+from schemas.order import Adjustment, Order, OrderLine, TaxRow
+from schemas.ticket import Operation
+
+NEW = "-"
+"""Stands for the id of a row that is made by the operation: `/lines/-`."""
+
+
+def line_of(order: Order, line_id: str) -> OrderLine:
+    """Return the line, or refuse naming it."""
+    line = order.line(line_id)
+    if line is None:
+        raise OperationRefused("unknown_line", f"the order has no line {line_id}", field=f"/lines/{line_id}", value=line_id)
+    return line
+
+
+def taken(line: OrderLine) -> int:
+    """Return how many units the warehouse already holds for the line or has sent: no edit goes below."""
+    return max(line.released, line.packed, line.shipped)
+
+
+def replace_line(order: Order, line: OrderLine) -> Order:
+    """Return the order with this line in the place of the one of the same id."""
+    return order.model_copy(update={"lines": tuple(line if row.line_id == line.line_id else row for row in order.lines)})
+
+
+def minted_id(context: Context) -> str:
+    """Return the id of the row this operation makes: the same at every try, another for every operation."""
+    return f"T{context.ticket_id[:8]}-{context.op_index}"
+
+
+def resolved_path(path: str, context: Context) -> str:
+    """Return a touch's path with `NEW` replaced by the id the operation gives its row."""
+    head, dash, tail = path.partition(f"/{NEW}")
+    return f"{head}/{minted_id(context)}{tail}" if dash and (not tail or tail[0] == "/") else path
+
+
+def minted_line_id(order: Order, context: Context) -> str:
+    """Return the new line's id, or refuse if the order already has it."""
+    line_id = minted_id(context)
+    if order.line(line_id) is not None:
+        raise OperationRefused("line_exists", f"the order already has a line {line_id}", field=f"/lines/{line_id}", value=line_id)
+    return line_id
+
+
+def next_position(rows: tuple[OrderLine, ...] | tuple[Adjustment, ...] | tuple[TaxRow, ...]) -> int:
+    """Return the position behind the last row."""
+    return max((row.position for row in rows), default=-1) + 1
+
+
+def replacements_of(order: Order, line: OrderLine) -> tuple[OrderLine, ...]:
+    """Return the other lines that stand for the same position: what it replaced, what replaced it, and so on."""
+    family = {line.line_id}
+    size = 0
+    while size != len(family):
+        size = len(family)
+        for row in order.lines:
+            if row.replaces_line_id is not None and (row.line_id in family or row.replaces_line_id in family):
+                family |= {row.line_id, row.replaces_line_id}
+    return tuple(row for row in order.lines if row.line_id in family and row.line_id != line.line_id)
+
+
+def inverse_of(name: str, arguments: Model | Mapping[str, object]) -> Operation:
+    """Return an operation that carries `arguments`; a mapping where the other operation's file cannot be imported."""
+    text = arguments.model_dump_json(exclude_defaults=True) if isinstance(arguments, Model) else json.dumps(arguments)
+    return Operation(name=name, arguments=text)

@@ -1,0 +1,150 @@
+"""Derived money: recalculated from each row's basis, never from a moving catalogue.
+
+A row keeps the amount that was agreed while its input equals its basis; otherwise its amount is the basis'
+share, rounded once under the order's pinned mode and capped at what it applies to. So recalculating twice is
+recalculating once, an unedited order changes no byte, an edit and its inverse restore every amount, and two
+operations in one ticket leave what two tickets leave. Totals are sums of the stored rows.
+
+Order of work: line gross -> discounts in position order (each capped at what the line has left) -> tax on the
+discounted base -> totals. Shipping, fees and the channel's rounding do not follow quantities.
+"""
+
+from decimal import Decimal
+
+from schemas.money import Rounding, round_decimal, round_ratio
+from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, TaxRow, Totals
+
+
+def share(basis: Basis, now: int, rounding: Rounding) -> int:
+    """Return the basis amount's share for input `now` (same unit as `basis.input`)."""
+    if now == basis.input:
+        return basis.amount_minor
+    if basis.input <= 0:
+        return 0
+    return round_ratio(basis.amount_minor, now, basis.input, rounding)
+
+
+def recalculate(order: Order) -> Order:
+    """Return `order` with every derived amount in step with its inputs; the same object if nothing moved."""
+    lines = tuple(_line(order, line) for line in order.lines)
+    left = {line.line_id: line.gross_minor for line in lines}
+    units = {line.line_id: line.open for line in lines}
+    adjustments = _adjustments(order, left, units)
+    amounts = {row.adjustment_id: row.amount_minor for row in adjustments}
+    taxes = tuple(_tax(order, row, left, amounts) for row in order.taxes)
+    totals = _totals(lines, adjustments, taxes)
+    changed = {
+        name: new
+        for name, new, old in (
+            ("lines", lines, order.lines),
+            ("adjustments", adjustments, order.adjustments),
+            ("taxes", taxes, order.taxes),
+            ("totals", totals, order.totals),
+        )
+        if new != old
+    }
+    return order.model_copy(update=changed) if changed else order
+
+
+def _line(order: Order, line: OrderLine) -> OrderLine:
+    gross = gross_of(order, line)
+    return line if gross == line.gross_minor else line.model_copy(update={"gross_minor": gross})
+
+
+def gross_of(order: Order, line: OrderLine) -> int:
+    """Return what the line's open units cost before discounts, in minor units."""
+    basis = line.gross_basis
+    if basis is not None and (basis.input > 0 or line.open == basis.input):
+        return share(basis, line.open, order.rounding)
+    if line.unit_price is None:
+        return 0
+    return line.unit_price.times(line.open, line.quantity_exponent, order.currency, order.rounding)
+
+
+def _adjustments(order: Order, left: dict[str, int], units: dict[str, int]) -> tuple[Adjustment, ...]:
+    """Recut every discount in position order; the rows stay where they are."""
+    rows = order.adjustments
+    if len(rows) < 2:
+        return tuple(_adjustment(order, row, left, units) for row in rows)
+    new = {row.adjustment_id: _adjustment(order, row, left, units) for row in sorted(rows, key=lambda row: row.position)}
+    return tuple(new[row.adjustment_id] for row in rows)
+
+
+def _adjustment(order: Order, row: Adjustment, left: dict[str, int], units: dict[str, int]) -> Adjustment:
+    """Recut a discount's shares; `left` is what each line still has to be discounted, and is lowered here."""
+    if row.kind != "discount" or not row.allocations:
+        return row
+    allocations = tuple(_allocation(order, part, left, units) for part in row.allocations)
+    amount = sum(part.amount_minor for part in allocations)
+    if amount == row.amount_minor and allocations == row.allocations:
+        return row
+    return row.model_copy(update={"amount_minor": amount, "allocations": allocations})
+
+
+def _allocation(order: Order, part: Allocation, left: dict[str, int], units: dict[str, int]) -> Allocation:
+    amount = share(part.basis, units[part.line_id], order.rounding) if part.basis else part.amount_minor
+    amount = min(amount, max(left[part.line_id], 0))
+    left[part.line_id] -= amount
+    return part if amount == part.amount_minor else part.model_copy(update={"amount_minor": amount})
+
+
+def _tax(order: Order, row: TaxRow, left: dict[str, int], amounts: dict[str, int]) -> TaxRow:
+    if row.liable == "channel":
+        return row
+    base = left.get(row.line_id or "", 0) if row.line_id else amounts.get(row.adjustment_id or "", 0)
+    amount = tax_of(order, row, base)
+    return row if amount == row.amount_minor else row.model_copy(update={"amount_minor": amount})
+
+
+def tax_of(order: Order, row: TaxRow, base: int) -> int:
+    """Return the tax on `base` minor units: the basis' share, or by the rate where no basis helps.
+
+    A base that includes its taxes holds all of them: each takes its rate out of 1 + the sum of their rates.
+    """
+    if row.basis is not None and (row.basis.input > 0 or base == row.basis.input):
+        return share(row.basis, base, order.rounding)
+    if row.rate is None:
+        return row.amount_minor
+    exact = base * Decimal(row.rate)
+    return round_decimal(exact / (1 + _included_rates(order, row)) if row.included else exact, order.rounding)
+
+
+def _included_rates(order: Order, row: TaxRow) -> Decimal:
+    """Return the sum of the rates that are included in the amount `row` is on, its own among them."""
+    same = (r for r in order.taxes if r.included and (r.line_id, r.adjustment_id) == (row.line_id, row.adjustment_id))
+    return sum((Decimal(other.rate) for other in same if other.rate is not None), Decimal(0))
+
+
+def discountable(order: Order) -> dict[str, int]:
+    """Return what each line has left after its discounts, in minor units."""
+    left = {line.line_id: line.gross_minor for line in order.lines}
+    for row in order.adjustments:
+        if row.kind == "discount":
+            for part in row.allocations:
+                left[part.line_id] -= part.amount_minor
+    return left
+
+
+def _totals(lines: tuple[OrderLine, ...], adjustments: tuple[Adjustment, ...], taxes: tuple[TaxRow, ...]) -> Totals:
+    sums = dict.fromkeys(("discount", "shipping", "fee", "channel_rounding"), 0)
+    for row in adjustments:
+        sums[row.kind] += row.amount_minor
+    subtotal = sum(line.gross_minor for line in lines)
+    tax = added = 0
+    for tax_row in taxes:
+        tax += tax_row.amount_minor
+        added += 0 if tax_row.included else tax_row.amount_minor
+    return Totals(
+        subtotal_minor=subtotal,
+        discount_minor=sums["discount"],
+        shipping_minor=sums["shipping"],
+        fee_minor=sums["fee"],
+        tax_minor=tax,
+        rounding_minor=sums["channel_rounding"],
+        grand_total_minor=subtotal - sums["discount"] + sums["shipping"] + sums["fee"] + added + sums["channel_rounding"],
+    )
+
+
+def totals_of(order: Order) -> Totals:
+    """Return the sums of the stored rows, for checking."""
+    return _totals(order.lines, order.adjustments, order.taxes)

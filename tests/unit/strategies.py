@@ -1,0 +1,178 @@
+"""Canonical orders for property tests: as intake leaves them, every derived row in step with its basis.
+
+1-12 lines (free ones, cancelled units, stated row amounts that no price gives), taxes included or added with 0-3
+rates, 0-4 discounts (also more than a line has), shipping with its tax, currencies with 0, 2 and 3 digits.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from modification_processor.operations import discover
+from modification_processor.operations.operation import Context, OperationRefused, Product, Promotion
+from modification_processor.totals import discountable, recalculate
+from schemas.money import Rounding, UnitPrice, allocate, exponent_of, round_decimal
+from schemas.order import Address, Adjustment, Allocation, Basis, Contact, Order, OrderLine, Source, TaxRow
+from schemas.ticket import Operation
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CURRENCIES = ("EUR", "JPY", "KWD")
+RATES = ("0.2", "0.055", "0.19", "0.08875", "0.07", "0.1")
+SKUS = ("TEA-GREEN", "TEA-BLACK", "CUP-2")
+
+
+def context(ticket: str = "7d1c2b3a", op_index: int = 0) -> Context:
+    """Return what operations may know: every SKU and two promotions, in every currency."""
+    products = {
+        (sku, cur): Product(sku, f"{sku} as sold", UnitPrice(amount=1250 + 7 * n, exponent=2))
+        for n, sku in enumerate(SKUS)
+        for cur in CURRENCIES
+    }
+    promotions = {("TENOFF", cur): Promotion("TENOFF", 3, "Ten per cent off", percent_bp=1000) for cur in CURRENCIES}
+    promotions |= {("FIVER", cur): Promotion("FIVER", 1, "Five off", amount_minor=5 * 10 ** exponent_of(cur)) for cur in CURRENCIES}
+    return Context(at=AT, ticket_id=f"{ticket}-0000-4000-8000-000000000000", products=products, promotions=promotions)
+
+
+def perform(order: Order, name: str, arguments: dict[str, Any], known: Context | None = None) -> Order:
+    """Carry out one operation as the processor does: apply, then recalculate."""
+    spec = discover()[name]
+    return recalculate(spec.apply(order, spec.arguments.model_validate(arguments), known or context()))
+
+
+def inverses(order: Order, name: str, arguments: dict[str, Any], known: Context | None = None) -> tuple[Operation, ...]:
+    """Return what undoes the operation, from the order before it."""
+    spec = discover()[name]
+    return spec.inverse(order, spec.arguments.model_validate(arguments), known or context())
+
+
+def undo(order: Order, operations: tuple[Operation, ...]) -> Order:
+    """Carry out inverse operations, as a ticket of their own."""
+    for operation in operations:
+        spec = discover()[operation.name]
+        arguments = spec.arguments.model_validate_json(operation.arguments)
+        order = recalculate(spec.apply(order, arguments, context("eeeeeeee")))
+    return order
+
+
+@st.composite
+def orders(draw: st.DrawFn, *, fulfilled: bool = False) -> Order:
+    """Return a confirmed order; `fulfilled` lets the warehouse have begun."""
+    currency = draw(st.sampled_from(CURRENCIES))
+    rounding: Rounding = draw(st.sampled_from(("half_up", "half_even")))
+    included = draw(st.booleans())
+    lines = tuple(draw(_line(index, currency, rounding, included, fulfilled)) for index in range(draw(st.integers(1, 12))))
+    order = Order(
+        order_id=UUID(int=draw(st.integers(1, 2**64))),
+        order_number="1001",
+        source=Source(channel="shopify", channel_order_id="1001"),
+        currency=currency,
+        rounding=rounding,
+        lifecycle="confirmed",
+        contact=Contact(name="Ada Example", email="ada@example.com"),
+        ship_to=Address(lines=("1 Old Road",), city="Paris", postal_code="75001", country="FR", normalized="1oldroad75001fr"),
+        lines=lines,
+        adjustments=(*(draw(_discount(index, lines)) for index in range(draw(st.integers(0, 4)))), *draw(_shipping())),
+    )
+    order = recalculate(order)
+    return recalculate(order.model_copy(update={"taxes": draw(_taxes(order, included))}))
+
+
+@st.composite
+def _line(draw: st.DrawFn, index: int, currency: str, rounding: Rounding, included: bool, fulfilled: bool) -> OrderLine:
+    price = UnitPrice(amount=draw(st.integers(0, 200_000)), exponent=draw(st.sampled_from((0, 2, 3, 5))))
+    ordered = draw(st.integers(1, 30))
+    cancelled = draw(st.sampled_from((0, 0, 0, 1, ordered)))
+    cancelled = min(cancelled, ordered)
+    released = draw(st.integers(0, ordered - cancelled)) if fulfilled else 0
+    stated = max(price.times(ordered, 0, currency, rounding) + draw(st.integers(-2, 2)), 0)
+    return OrderLine(
+        line_id=f"L{index + 1}",
+        position=index + 1,
+        sku="TEA-GREEN",
+        name="Green tea",
+        unit_price=price,
+        tax_included=included,
+        gross_basis=Basis(input=ordered, amount_minor=stated) if draw(st.integers(0, 4)) else None,
+        ordered=ordered,
+        cancelled=cancelled,
+        released=released,
+    )
+
+
+@st.composite
+def _discount(draw: st.DrawFn, index: int, lines: tuple[OrderLine, ...]) -> Adjustment:
+    chosen = [line for line in lines if draw(st.booleans())] or [lines[0]]
+    amounts = allocate(draw(st.integers(0, 50_000)), [draw(st.integers(0, 9)) for _ in chosen])
+    parts = tuple(
+        Allocation(line_id=line.line_id, amount_minor=amount, basis=Basis(input=line.ordered, amount_minor=amount))
+        for line, amount in zip(chosen, amounts, strict=True)
+    )
+    return Adjustment(adjustment_id=f"D{index + 1}", position=index + 1, kind="discount", amount_minor=sum(amounts), allocations=parts)
+
+
+@st.composite
+def _shipping(draw: st.DrawFn) -> tuple[Adjustment, ...]:
+    if draw(st.booleans()):
+        return ()
+    amount = draw(st.integers(0, 5_000))
+    off = Adjustment(adjustment_id="SD", position=8, kind="discount", amount_minor=draw(st.integers(0, amount)))
+    return (Adjustment(adjustment_id="S1", position=9, kind="shipping", amount_minor=amount), off)
+
+
+@st.composite
+def _taxes(draw: st.DrawFn, order: Order, included: bool) -> tuple[TaxRow, ...]:
+    rates = draw(st.lists(st.sampled_from(RATES), max_size=3, unique=True))
+    bases: list[tuple[str | None, str | None, int]] = [(line_id, None, left) for line_id, left in discountable(order).items()]
+    bases += [(None, row.adjustment_id, row.amount_minor) for row in order.adjustments if row.kind == "shipping"]
+    rows: list[TaxRow] = []
+    for line_id, adjustment_id, base in bases:
+        for rate in rates:
+            exact = round_decimal(
+                UnitPrice.parse(rate).decimal * base / (1 + (UnitPrice.parse(rate).decimal if included else 0)), order.rounding
+            )
+            stated = max(exact + draw(st.sampled_from((0, 0, 0, 1, -1))), 0)
+            rows.append(
+                TaxRow(
+                    tax_id=f"X{len(rows) + 1}",
+                    position=len(rows) + 1,
+                    line_id=line_id,
+                    adjustment_id=adjustment_id,
+                    title=f"Tax {rate}",
+                    rate=rate if draw(st.integers(0, 5)) else None,
+                    included=included,
+                    liable=draw(st.sampled_from(("seller", "seller", "seller", "channel"))),
+                    amount_minor=stated,
+                    basis=Basis(input=base, amount_minor=stated) if draw(st.integers(0, 5)) else None,
+                )
+            )
+    return tuple(rows)
+
+
+LINE_EDITS = ("change_quantity", "remove_line", "cancel_line", "replace_sku", "add_line")
+
+
+@st.composite
+def line_edits(draw: st.DrawFn, order: Order, names: tuple[str, ...] = LINE_EDITS) -> tuple[str, dict[str, Any]]:
+    """Return a change of lines: its operation's name and arguments; it may be refused."""
+    name = draw(st.sampled_from(names))
+    line_id = draw(st.sampled_from([line.line_id for line in order.lines]))
+    quantity = draw(st.integers(1, 60))
+    arguments: dict[str, dict[str, Any]] = {
+        "change_quantity": {"line_id": line_id, "quantity": quantity},
+        "remove_line": {"line_id": line_id},
+        "cancel_line": {"line_id": line_id, "quantity": draw(st.none() | st.integers(1, 10))},
+        "replace_sku": {"line_id": line_id, "sku": "TEA-BLACK"},
+        "add_line": {"sku": "CUP-2", "quantity": quantity},
+    }
+    return name, arguments[name]
+
+
+def possible(order: Order, name: str, arguments: dict[str, Any]) -> bool:
+    """Say whether the operation is not refused."""
+    try:
+        perform(order, name, arguments)
+    except OperationRefused:
+        return False
+    return True
