@@ -1,0 +1,251 @@
+"""The processor as a process: gathers batches from Kafka and hands them to `Processor.handle`.
+
+Two consumers make one: tickets and facts are polled first, what channels state fills the rest of the batch, so a
+backlog of orders never delays an edit. Partitions start at the offset stored in PostgreSQL. An infrastructure
+fault pauses fetching, keeps the group membership and tries the same batch again, for as long as it takes.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+
+import psycopg
+from confluent_kafka import KafkaException, Message
+
+from modification_processor.incoming import Incoming, Read, read
+from modification_processor.service import Fenced, Processor, Redo
+from modification_processor.settle import Topics
+from schemas.assertion import HEADER, KeyRing
+from schemas.failures import PartitionHalted
+from schemas.topics import CANONICAL, FULFILLMENT, MODIFICATIONS
+from store import partitions
+from store.database import Connection
+from store.partitions import Advance
+from streaming.admin import topic_ids
+from streaming.config import consumer_config
+from streaming.consumer import BatchConsumer, Place
+from telemetry.health import Health
+from telemetry.logs import logger
+from telemetry.metrics import (
+    BATCH_MESSAGES,
+    BATCH_SECONDS,
+    FENCE_REJECTS,
+    INFRA_FAULTS,
+    PARTITIONS_HALTED,
+    PROCESSOR_MESSAGES,
+    STAGE_SECONDS,
+)
+
+BATCH = 500
+BATCH_BYTES = 8 * 1024 * 1024
+IDLE_SECONDS = 0.05
+BACKOFF_SECONDS = (0.05, 30.0)
+
+
+@dataclass(frozen=True)
+class AppConfig:
+    """Where to read and who we are."""
+
+    bootstrap: str
+    group: str
+    instance: str
+    topics: Topics
+
+
+class ProcessorApp:
+    """Runs until `stop` is set. `connect` opens a connection for claims; the processor has its own."""
+
+    def __init__(self, config: AppConfig, processor: Processor, keys: KeyRing, connect: Callable[[], Connection], health: Health) -> None:
+        self._config = config
+        self._processor = processor
+        self._keys = keys
+        self._connect = connect
+        self._health = health
+        self._log = logger("processor")
+        self._epochs: dict[Place, int] = {}
+        self._next: dict[Place, int | None] = {}
+        topics = config.topics
+        self._logical = {topics.canonical: CANONICAL.name, topics.modifications: MODIFICATIONS.name, topics.fulfillment: FULFILLMENT.name}
+        self._rank = {topics.canonical: 0, topics.fulfillment: 1, topics.modifications: 2}
+        self._topic_ids = topic_ids(config.bootstrap, self._logical)
+        self._express = self._consumer("express", (topics.modifications, topics.fulfillment))
+        self._channel = self._consumer("channel", (topics.canonical,))
+
+    def _consumer(self, name: str, topics: Sequence[str]) -> BatchConsumer:
+        config = consumer_config(self._config.bootstrap, f"{self._config.group}.{name}", f"{self._config.instance}.{name}")
+        return BatchConsumer(config, topics, self._claim, self._forget, self._health)
+
+    def run(self, stop: Event) -> None:
+        """Gather, read, handle; until told to stop. Leaves in good order."""
+        self._health.started = True
+        try:
+            while not stop.is_set():
+                self._health.tick()
+                messages = self._gather()
+                if messages:
+                    self._work(messages, stop)
+                self._say_assignment()
+        finally:
+            self._leave()
+
+    def _gather(self) -> list[Message]:
+        """Tickets and facts first; what channels state fills the rest."""
+        messages = self._express.poll(BATCH, 0.002)
+        if len(messages) < BATCH:
+            messages += self._channel.poll(BATCH - len(messages), 0.002 if messages else IDLE_SECONDS)
+        return messages
+
+    def _work(self, messages: Sequence[Message], stop: Event) -> None:
+        started = time.perf_counter()
+        self._health.handling(begins=True)
+        batch = [self._read(message) for message in messages if self._is_next(message)]
+        batch.sort(key=lambda r: self._rank[r.incoming.topic])
+        STAGE_SECONDS.labels("read").observe(time.perf_counter() - started)
+        for part in _by_size(batch):
+            self._handle(part, stop)
+        self._health.handling(begins=False)
+        BATCH_SECONDS.observe(time.perf_counter() - started)
+        BATCH_MESSAGES.observe(len(batch))
+
+    def _is_next(self, message: Message) -> bool:
+        """Whether the partition is ours and the message was not handled before."""
+        place = (message.topic() or "", message.partition() or 0)
+        expected = self._next.get(place)
+        return place in self._epochs and (expected is None or (message.offset() or 0) >= expected)
+
+    def _read(self, message: Message) -> Read:
+        topic, (_, stamp) = message.topic() or "", message.timestamp()
+        actor = next((value for name, value in message.headers() or () if name == HEADER), None)
+        incoming = Incoming(
+            topic=topic,
+            part=message.partition() or 0,
+            off=message.offset() or 0,
+            key=message.key(),
+            value=message.value() or b"",
+            actor=actor.encode() if isinstance(actor, str) else actor,
+            appended_at=datetime.fromtimestamp(stamp / 1000, UTC),
+        )
+        return read(incoming, self._logical[topic], self._keys)
+
+    def _handle(self, batch: list[Read], stop: Event) -> None:
+        """Handle a batch, however long the database takes; a fenced partition is dropped, the rest goes on."""
+        faults = 0
+        while batch and not stop.is_set():
+            advances = self._advances(batch)
+            try:
+                handled = self._processor.handle(batch, advances)
+            except Fenced as fenced:
+                FENCE_REJECTS.inc()
+                self._log.warning("fenced", partitions=sorted(f"{t}[{p}]" for t, p in fenced.lost))
+                self._forget(fenced.lost)
+                batch = [r for r in batch if (r.incoming.topic, r.incoming.part) in self._epochs]
+            except (psycopg.Error, Redo, OSError) as error:
+                faults += 1
+                self._wait_out(error, faults, stop)
+                batch = [r for r in batch if (r.incoming.topic, r.incoming.part) in self._epochs]
+            else:
+                self._advance(advances)
+                self._health.ready("database")
+                for message, word in handled.words:
+                    PROCESSOR_MESSAGES.labels(message, word).inc()
+                break
+        if faults:
+            self._express.resume()
+            self._channel.resume()
+
+    def _advances(self, batch: Sequence[Read]) -> list[Advance]:
+        newest: dict[Place, int] = {}
+        for r in batch:
+            place = (r.incoming.topic, r.incoming.part)
+            newest[place] = max(newest.get(place, 0), r.incoming.off + 1)
+        return [Advance(t, p, self._epochs[t, p], self._next[t, p], offset) for (t, p), offset in sorted(newest.items())]
+
+    def _advance(self, advances: Sequence[Advance]) -> None:
+        self._next |= {(a.topic, a.partition): a.new for a in advances}
+        for consumer in (self._express, self._channel):
+            mine = {(a.topic, a.partition): a.new for a in advances if (a.topic, a.partition) in consumer.assigned}
+            try:
+                consumer.commit(mine)
+            except KafkaException as error:
+                # For lag tools only: the offset that counts is committed already.
+                self._log.debug("kafka_commit_failed", error=str(error))
+
+    def _wait_out(self, error: Exception, faults: int, stop: Event) -> None:
+        """Stay in the group, fetch nothing, and wait with full jitter before the next try."""
+        INFRA_FAULTS.labels("postgresql").inc()
+        self._health.ready("database", type(error).__name__)
+        self._log.warning("infrastructure_fault", error=type(error).__name__, faults=faults)
+        low, high = BACKOFF_SECONDS
+        until = time.monotonic() + random.uniform(0, min(high, low * 2**faults))  # noqa: S311 -- jitter, no secret
+        self._express.pause()
+        self._channel.pause()
+        while time.monotonic() < until and not stop.is_set():
+            self._health.tick()
+            self._health.handling(begins=True)
+            self._express.poll(1, 0.02)
+            self._channel.poll(1, 0.02)
+
+    def _claim(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
+        """Take partitions over in the database: a new epoch each, and where to go on."""
+        found: dict[Place, int | None] = {}
+        for place in places:
+            claim = self._claim_one(place)
+            if claim is not None:
+                self._epochs[place], self._next[place] = claim.epoch, claim.next_offset
+                found[place] = claim.next_offset
+        self._log.info("assigned", partitions=sorted(f"{t}[{p}]" for t, p in found))
+        return found
+
+    def _claim_one(self, place: Place) -> partitions.Claim | None:
+        topic, part = place
+        for attempt in range(60):
+            try:
+                with self._connect() as connection, connection.cursor() as cursor:
+                    return partitions.claim(cursor, self._config.group, self._config.instance, [(topic, part, self._topic_ids[topic])])[place]
+            except PartitionHalted as halted:
+                PARTITIONS_HALTED.inc()
+                self._log.error("partition_halted", partition=f"{topic}[{part}]", why=halted.message)
+                self._health.ready(f"{topic}[{part}]", halted.message)
+                return None
+            except psycopg.Error as error:
+                self._log.warning("claim_waits", error=type(error).__name__, attempt=attempt)
+                time.sleep(min(2.0, 0.05 * 2**attempt))
+        return None
+
+    def _forget(self, places: set[Place]) -> None:
+        for place in places:
+            self._epochs.pop(place, None)
+            self._next.pop(place, None)
+
+    def _say_assignment(self) -> None:
+        halted = {**self._express.halted, **self._channel.halted}
+        PARTITIONS_HALTED.set(len(halted))
+        for (topic, part), why in halted.items():
+            self._health.ready(f"{topic}[{part}]", why)
+        self._health.ready("assignment", None if self._epochs else "no partition is assigned")
+
+    def _leave(self) -> None:
+        try:
+            with self._connect() as connection, connection.cursor() as cursor:
+                partitions.release(cursor, self._config.group, self._config.instance)
+        except psycopg.Error as error:
+            self._log.warning("release_failed", error=type(error).__name__)
+        self._express.close()
+        self._channel.close()
+        self._processor.close()
+
+
+def _by_size(batch: list[Read]) -> list[list[Read]]:
+    """Cut a batch at 8 MiB, so that one transaction never holds more."""
+    parts: list[list[Read]] = [[]]
+    size = 0
+    for r in batch:
+        if size + len(r.incoming.value) > BATCH_BYTES and parts[-1]:
+            parts.append([])
+            size = 0
+        parts[-1].append(r)
+        size += len(r.incoming.value)
+    return [part for part in parts if part]

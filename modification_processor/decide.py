@@ -1,0 +1,193 @@
+"""The decisions: (order, message, what is known beside it) -> outcome. Pure; no clock, no I/O, no row.
+
+Everything a decision depends on is in `Known`, loaded for the whole batch before the first decision.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from modification_processor.edit import Call, Edited, edit, overlaps, preview_hash, reads_and_writes
+from modification_processor.facts import record
+from modification_processor.incoming import Body, Read
+from modification_processor.operations.operation import Context
+from modification_processor.outcomes import (
+    Applied,
+    AwaitsApproval,
+    Conflicted,
+    Failed,
+    Noted,
+    Outcome,
+    Recorded,
+    Refused,
+    Restated,
+    Stored,
+    Withdrawn,
+    WorkItem,
+)
+from modification_processor.restatement import restate
+from modification_processor.totals import recalculate
+from normalizers.channel import Verb
+from schemas.events import Conflict
+from schemas.facts import FulfillmentFact
+from schemas.failures import OrderUnknown
+from schemas.leaves import is_personal, leaves
+from schemas.order import Hold, Order
+from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
+from schemas.ticket import ModificationTicket, TicketCancelled
+from store.history import RecentChange
+
+OUTCOME_OF_VERDICT = {"quarantine": "quarantined", "reject": "rejected"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a decision may look at beside the order and the message."""
+
+    version: int
+    at: datetime
+    context: Context
+    verbs: frozenset[Verb] | None = None
+    recent: Sequence[RecentChange] = ()
+    previous: Order | None = None
+    """The channel's previous statement, normalised by today's mapping."""
+    previous_sha256: str | None = None
+
+
+def decide(order: Order | None, read: Read, known: Known) -> Outcome:
+    """Return what becomes of a message; `read.failure` is an outcome already."""
+    if read.failure is not None:
+        return read.failure
+    body: Body | None = read.body
+    assert body is not None
+    if isinstance(body, OrderStated):
+        return _stated(order, body, known)
+    if isinstance(body, IntakeFailed):
+        return _intake_failed(body)
+    if isinstance(body, FetchNeeded):
+        what = ", ".join(body.missing) or "the order"
+        return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+    if order is None:
+        return Failed.of(OrderUnknown(f"order {read.order_id} is not in the book yet", field="/order_id", rule="order_exists"), "decide")
+    if isinstance(body, ChangeStated):
+        return _change_stated(order, body, known)
+    if isinstance(body, FulfillmentFact):
+        recorded = record(order, body)
+        return Recorded(recalculate(recorded.order), recorded.work_items)
+    if isinstance(body, TicketCancelled):
+        return _withdraw(read, body)
+    if isinstance(body, ModificationTicket):
+        return _ticket(order, body, read, known)
+    assert_never(body)
+
+
+def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
+    if order is None:
+        return Stored(_accepted(body))
+    mine, theirs = order.source.channel_updated_at, body.order.source.channel_updated_at
+    if mine is not None and theirs is not None and theirs < mine:
+        return Noted("stale")
+    if body.raw.sha256 == known.previous_sha256:
+        return Noted("duplicate")
+    if known.previous is None:
+        detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
+        return Noted("held", (WorkItem("channel_conflict", detail),))
+    return restate(order, known.previous, _accepted(body), body.message_id, known.at)
+
+
+def _accepted(body: OrderStated) -> Order:
+    """Return the order as it enters the book: confirmed, or held where anything holds it."""
+    order = recalculate(body.order)
+    holds = order.holds
+    if body.event == "draft":
+        holds = (*holds, Hold(hold_id="draft", kind="draft", reason="the channel calls it a draft"))
+    if order.lifecycle == "received":
+        order = order.model_copy(update={"lifecycle": "held" if holds else "confirmed", "holds": holds})
+    return order
+
+
+def _intake_failed(body: IntakeFailed) -> Failed:
+    first = body.findings[0] if body.findings else None
+    return Failed(
+        body.error_class,
+        body.code,
+        "intake",
+        first.message if first else body.code,
+        first.path if first else None,
+        first.rule if first else None,
+        blocks=body.order_id is not None,
+        outcome=OUTCOME_OF_VERDICT.get(body.verdict, "dead"),
+        where=body.channel,
+    )
+
+
+def _change_stated(order: Order, body: ChangeStated, known: Known) -> Recorded:
+    """Hold the order until somebody has dealt with the channel's change, and say what it asks."""
+    lines = "; ".join(f"{c.action} {c.line_id or c.line or c.sku or ''} {c.quantity_delta or c.quantity_left or ''}".strip() for c in body.line_changes)
+    detail = f"{body.channel} sent {body.event} for order {body.channel_order_id}: {lines or 'see the document'}"[:500]
+    hold = Hold(hold_id=f"C{body.message_id}"[:80], kind="channel", reason=detail, placed_at=known.at)
+    return Recorded(order.model_copy(update={"holds": (*order.holds, hold)}), (WorkItem("channel_change", detail),))
+
+
+def _withdraw(read: Read, body: TicketCancelled) -> Outcome:
+    if read.actor is None or "Order_Modify" not in read.actor.roles:
+        return Refused("role_missing", "cancelling a ticket takes the role Order_Modify", rule_id="roles.order_modify")
+    return Withdrawn(str(body.ticket_id))
+
+
+def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) -> Outcome:
+    calls = read.calls
+    if isinstance(calls, Refused):
+        return calls
+    roles = read.actor.roles if read.actor else frozenset()
+    if body.base_version is not None and body.base_version > known.version:
+        return Refused("unknown_version", f"base version {body.base_version} is above the order's version {known.version}", "/base_version", "base_version")
+    edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context)
+    if isinstance(edited, Refused) and edited.code == "role_missing":
+        return edited
+    conflicts = _conflicts(order, calls, body, known)
+    if conflicts:
+        return Conflicted(conflicts)
+    if isinstance(edited, Refused):
+        return edited
+    if body.preview_hash is not None and body.preview_hash != preview_hash(order, edited, calls):
+        return Refused("stale_preview", "the edit would no longer do what its preview showed; preview it again", "/preview_hash", "preview_hash")
+    if edited.approvals:
+        return AwaitsApproval(edited.approvals)
+    return Applied(edited.order, edited.requested)
+
+
+def _conflicts(order: Order, calls: Sequence[Call], body: ModificationTicket, known: Known) -> tuple[Conflict, ...]:
+    """Return what others changed since the base version among the paths this ticket reads or writes."""
+    if body.base_version is None or body.base_version >= known.version:
+        return ()
+    paths = reads_and_writes(order, calls)
+    newest: dict[str, RecentChange] = {}
+    for change in known.recent:
+        if change.version > body.base_version and overlaps(change.path, paths):
+            newest[change.path] = change
+    if not newest:
+        return ()
+    mine, yours = leaves(order), _wanted(order, body, calls, known)
+    return tuple(
+        Conflict(
+            path=path,
+            theirs=None if is_personal(path) else mine.get(path),
+            yours=None if is_personal(path) else yours.get(path),
+            changed_by=change.user_id,
+            changed_in_version=change.version,
+        )
+        for path, change in newest.items()
+    )
+
+
+def _wanted(order: Order, body: ModificationTicket, calls: Sequence[Call], known: Known) -> dict[str, str]:
+    """Return the leaves the author wanted, as far as the edit can still be carried out."""
+    edited = edit(order, calls, body.reason_code, frozenset({"Order_Modify"}), known.verbs, known.context)
+    return leaves(edited.order) if isinstance(edited, Edited) else {}
+
+
+def is_restated(outcome: Outcome) -> bool:
+    """Whether the outcome takes over a whole statement, and so supersedes older ones that wait."""
+    return isinstance(outcome, Stored | Restated)

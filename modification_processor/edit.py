@@ -1,0 +1,138 @@
+"""An edit, computed and not written: the one function behind preview and commit.
+
+`edit` is pure: (order, operations, reason, roles, channel verbs, context) -> the new order with what was
+requested and what approvals it needs, or why not. Preview calls it over an unlocked snapshot, the processor over
+the locked order; there is no second rule anywhere.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from modification_processor.field_locks import FieldMode, evaluate
+from modification_processor.operations import discover
+from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
+from modification_processor.outcomes import Refused
+from modification_processor.totals import recalculate
+from normalizers.channel import Verb
+from schemas.leaves import Leaf, changed_leaves
+from schemas.model import Model
+from schemas.order import Order
+from schemas.ticket import Operation
+
+MAX_OPERATIONS = 50
+ROLE = "Order_Modify"
+
+
+class Call(NamedTuple):
+    """An operation with its arguments read."""
+
+    spec: OperationSpec
+    arguments: Model
+    operation: Operation
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A possible edit: the order it leaves, the paths asked for, and the lock rules that want an approval."""
+
+    order: Order
+    requested: tuple[str, ...]
+    approvals: tuple[str, ...]
+
+
+def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
+    """Read the operations' names and arguments; refuse naming operation, field and rule."""
+    if not 0 < len(operations) <= MAX_OPERATIONS:
+        return Refused("operation_count", f"a ticket has 1 to {MAX_OPERATIONS} operations, this one has {len(operations)}", "/operations")
+    known = discover()
+    calls = []
+    for index, operation in enumerate(operations):
+        spec = known.get(operation.name)
+        if spec is None or spec.version != operation.version:
+            return Refused("unknown_operation", f"there is no operation {operation.name[:40]} version {operation.version}", f"/operations/{index}/name")
+        try:
+            arguments = spec.arguments.model_validate_json(operation.arguments)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            path = "/".join(("", "operations", str(index), "arguments", *(str(part) for part in first["loc"])))
+            return Refused("invalid_arguments", f"{spec.name}: {first['msg']}", path, first["type"])
+        calls.append(Call(spec, arguments, operation))
+    return tuple(calls)
+
+
+def needs_of(calls: Iterable[Call]) -> Needs:
+    """Return the catalogue entries the operations read, so that they can be loaded for a whole batch at once."""
+    needs = [call.spec.needs(call.arguments) for call in calls]
+    return Needs(tuple(s for n in needs for s in n.skus), tuple(p for n in needs for p in n.promotions))
+
+
+def reads_and_writes(order: Order, calls: Sequence[Call]) -> frozenset[str]:
+    """Return every path whose change by somebody else would change what this edit means."""
+    paths: set[str] = set()
+    for call in calls:
+        paths |= call.spec.reads(order, call.arguments)
+        paths.update(touch.path for touch in call.spec.touches(order, call.arguments))
+    return frozenset(paths)
+
+
+def overlaps(path: str, paths: Iterable[str]) -> bool:
+    """Whether `path` is one of `paths`, below one, or above one."""
+    return any(path == other or path.startswith(other + "/") or other.startswith(path + "/") for other in paths)
+
+
+def edit(
+    order: Order, calls: Sequence[Call], reason_code: str, roles: frozenset[str], verbs: frozenset[Verb] | None, context: Context
+) -> Edited | Refused:
+    """Carry out the operations one after another on a copy, each under its locks."""
+    if ROLE not in roles:
+        return Refused("role_missing", f"changing an order takes the role {ROLE}", rule_id="roles.order_modify")
+    requested: list[str] = []
+    approvals: list[str] = []
+    for index, call in enumerate(calls):
+        if reason_code not in call.spec.reasons:
+            return Refused("reason_not_allowed", f"reason {reason_code[:40]} does not fit {call.spec.name}", "/reason_code", f"reasons.{call.spec.name}")
+        try:
+            touches = call.spec.touches(order, call.arguments)
+            refusal = _guard(order, touches, roles, verbs, approvals)
+            if refusal is not None:
+                return refusal
+            order = recalculate(call.spec.apply(order, call.arguments, replace(context, op_index=index)))
+        except OperationRefused as error:
+            return Refused(error.reason_code, error.message, error.field, error.rule)
+        requested += [touch.path for touch in touches]
+    return Edited(order, tuple(requested), tuple(dict.fromkeys(approvals)))
+
+
+def _guard(order: Order, touches: Sequence[Touch], roles: frozenset[str], verbs: frozenset[Verb] | None, approvals: list[str]) -> Refused | None:
+    for touch in touches:
+        mode = evaluate(order, touch, roles, verbs)
+        if mode.mode == "approval":
+            approvals.append(mode.rule_id)
+        elif mode.mode != "editable":
+            return _locked(mode)
+    return None
+
+
+def _locked(mode: FieldMode) -> Refused:
+    code = "needs_compensation" if mode.mode == "compensation" else "field_locked"
+    return Refused(code, mode.message, mode.path, mode.rule_id)
+
+
+def preview_hash(before: Order, edited: Edited, calls: Sequence[Call]) -> str:
+    """Return a hash of the edit's own effects: what it does, not what others did beside it."""
+    deltas: list[Any] = [
+        [leaf.path, leaf.old, leaf.new] for leaf in changed_leaves(before, edited.order) if not leaf.path.startswith("/totals/")
+    ]
+    money = edited.order.totals.grand_total_minor - before.totals.grand_total_minor
+    effects = [[call.spec.name, call.spec.version, call.operation.arguments] for call in calls]
+    return sha256(orjson.dumps([effects, deltas, money, edited.approvals])).hexdigest()
+
+
+def derived(leaf: Leaf, requested: Sequence[str]) -> bool:
+    """Whether a changed leaf follows from the request rather than being asked for."""
+    return not overlaps(leaf.path, requested)

@@ -1,0 +1,153 @@
+"""A record from Kafka, read: which order, which message, who sent it, or why it cannot be read.
+
+Pure: bytes in, `Read` out; nothing here raises for what a sender can do wrong. The assertion is checked here,
+once; the rest of the processor sees only the verified actor.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from modification_processor.edit import Call, calls_of
+from modification_processor.outcomes import Failed, Refused
+from schemas.assertion import HEADER, Actor, KeyRing
+from schemas.codec import decode
+from schemas.facts import FulfillmentFact
+from schemas.failures import AssertionInvalid, KeyMismatch, OrdermendError, UndecodableMessage
+from schemas.order import raw_lane_id
+from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
+from schemas.ticket import ModificationTicket, TicketCancelled
+
+Body = OrderStated | ChangeStated | FetchNeeded | IntakeFailed | ModificationTicket | TicketCancelled | FulfillmentFact
+MAX_VALUE_BYTES = 8 * 1024 * 1024
+ALLOWED: Mapping[str, tuple[type[Any], ...]] = {
+    "orders.canonical.v1": (OrderStated, ChangeStated, FetchNeeded, IntakeFailed),
+    "orders.modifications.v1": (ModificationTicket, TicketCancelled),
+    "orders.fulfillment.v1": (FulfillmentFact,),
+}
+"""Which records a topic may carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record as Kafka gave it; `appended_at` is the broker's time."""
+
+    topic: str
+    part: int
+    off: int
+    key: bytes | None
+    value: bytes
+    actor: bytes | None
+    appended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record, read. Exactly one of `body` and `failure` decides what happens next."""
+
+    incoming: Incoming
+    order_id: UUID
+    message_id: str
+    message: str
+    sha256: bytes
+    body: Body | None = None
+    actor: Actor | None = None
+    failure: Failed | None = None
+    calls: tuple[Call, ...] | Refused = ()
+    seq: int | None = None
+    """Its place in its lane, where it comes from there."""
+
+
+def read(incoming: Incoming, logical_topic: str, keys: KeyRing) -> Read:
+    """Read a record of `logical_topic` (the name without a test's prefix)."""
+    digest = sha256(incoming.value).digest()
+    fallback = f"{incoming.topic}:{incoming.part}:{incoming.off}"
+    order_id = _key_of(incoming)
+    if order_id is None and not (incoming.key or b"").startswith(b"raw:"):
+        failure = Failed.of(UndecodableMessage("the record's key is no order id", field="key", rule="key_is_order_id"), "read", blocks=False)
+        return Read(incoming, raw_lane_id(incoming.topic, incoming.part), fallback, "unreadable", digest, failure=failure)
+    lane = order_id or raw_lane_id(incoming.topic, incoming.part)
+    try:
+        body = _body(incoming, logical_topic)
+    except OrdermendError as error:
+        return Read(incoming, lane, fallback, "unreadable", digest, failure=Failed.of(error, "read"))
+    message, message_id = type(body).__name__, message_id_of(body)
+    content = bytes.fromhex(body.raw.sha256) if isinstance(body, OrderStated | ChangeStated | FetchNeeded | IntakeFailed) else digest
+    try:
+        actor = _sender(incoming, body, order_id, message_id, keys)
+    except OrdermendError as error:
+        # A message nobody answers for must not be able to hold up the order it names.
+        return Read(incoming, lane, fallback, message, digest, failure=Failed.of(error, "read", blocks=False))
+    calls = calls_of(body.operations) if isinstance(body, ModificationTicket) else ()
+    return Read(incoming, lane, message_id, message, content, body, actor, calls=calls)
+
+
+def read_again(incoming: Incoming, order_id: UUID, actor: Actor | None, seq: int) -> Read:
+    """Read a parked record: its sender was verified when it first came."""
+    digest = sha256(incoming.value).digest()
+    try:
+        body = decode(incoming.value)
+    except OrdermendError as error:
+        name = f"{incoming.topic}:{incoming.part}:{incoming.off}"
+        return Read(incoming, order_id, name, "unreadable", digest, failure=Failed.of(error, "read"), seq=seq)
+    assert isinstance(body, Body)
+    calls = calls_of(body.operations) if isinstance(body, ModificationTicket) else ()
+    return Read(incoming, order_id, message_id_of(body), type(body).__name__, digest, body, actor, calls=calls, seq=seq)
+
+
+def _key_of(incoming: Incoming) -> UUID | None:
+    key = incoming.key
+    if key is None or len(key) != 36:
+        return None
+    try:
+        order_id = UUID(key.decode())
+    except ValueError:
+        return None
+    return order_id if str(order_id).encode() == key else None
+
+
+def _body(incoming: Incoming, logical_topic: str) -> Body:
+    if len(incoming.value) > MAX_VALUE_BYTES:
+        raise UndecodableMessage(f"the value has {len(incoming.value)} bytes", field="", rule="max_value_bytes")
+    body = decode(incoming.value)
+    if not isinstance(body, ALLOWED[logical_topic]):
+        raise UndecodableMessage(f"{type(body).__name__} does not belong on {logical_topic}", field="", rule="record_of_topic")
+    assert isinstance(body, Body)
+    named = order_id_in(body)
+    if (str(named) if named else "raw:") != (incoming.key or b"").decode()[: 36 if named else 4]:
+        raise KeyMismatch(f"the body names order {named}, the key another", field="/order_id", rule="key_is_order_id", value=str(named))
+    return body
+
+
+def order_id_in(body: Body) -> UUID | None:
+    """Return the order a body names."""
+    return body.order.order_id if isinstance(body, OrderStated) else body.order_id
+
+
+def message_id_of(body: Body) -> str:
+    """Return the id under which a message counts as the same."""
+    if isinstance(body, ModificationTicket):
+        return f"ticket:{body.ticket_id}"
+    if isinstance(body, TicketCancelled):
+        return f"cancel:{body.ticket_id}"
+    if isinstance(body, FulfillmentFact):
+        return f"fact:{body.fact_id}"
+    return body.message_id
+
+
+def _sender(incoming: Incoming, body: Body, order_id: UUID | None, message_id: str, keys: KeyRing) -> Actor:
+    actor, key = keys.verify(
+        incoming.actor,
+        incoming.value,
+        message_id=message_id,
+        order_id=str(order_id) if order_id else (incoming.key or b"").decode(),
+        message=type(body).__name__,
+        at=incoming.appended_at.timestamp(),
+    )
+    channel = body.order.source.channel if isinstance(body, OrderStated) else getattr(body, "channel", None)
+    if channel and key.channels and channel not in key.channels:
+        raise AssertionInvalid(f"key {key.kid} may not speak for channel {channel}", field=HEADER, rule="assertion_channel")
+    return actor

@@ -1,0 +1,120 @@
+"""What may become of a message: a closed union, matched to `assert_never` where rows are written."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from schemas.events import Conflict
+from schemas.failures import ErrorClass, OrdermendError
+from schemas.order import Order
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """Something a person has to look at."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A channel's order becomes version 1."""
+
+    order: Order
+
+
+@dataclass(frozen=True)
+class Restated:
+    """The channel's newer statement was merged; `order` is the same object where nothing changed."""
+
+    order: Order
+    work_items: tuple[WorkItem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed."""
+
+    outcome: str
+    work_items: tuple[WorkItem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A ticket was applied. `requested` are the paths its operations write; the rest is derived."""
+
+    order: Order
+    requested: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A ticket was refused: an answer, not a failure."""
+
+    code: str
+    message: str
+    path: str | None = None
+    rule_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Conflicted:
+    """Somebody else changed what the ticket reads or writes."""
+
+    conflicts: tuple[Conflict, ...]
+
+
+@dataclass(frozen=True)
+class AwaitsApproval:
+    """The ticket is fine and needs somebody's approval."""
+
+    rule_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A ticket message cancels another ticket."""
+
+    ticket_id: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A fact was taken over."""
+
+    order: Order
+    work_items: tuple[WorkItem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The message could not be handled. `blocks`: later messages of its lane wait behind it."""
+
+    error_class: ErrorClass
+    code: str
+    stage: str
+    detail: str
+    field: str | None = None
+    rule: str | None = None
+    blocks: bool = True
+    outcome: str = "dead"
+    where: str = ""
+
+    @classmethod
+    def of(cls, error: OrdermendError, stage: str, *, blocks: bool = True) -> "Failed":
+        """Return what an error of ours means for its message."""
+        return cls(error.error_class, error.code, stage, error.message, error.field, error.rule, blocks)
+
+    @property
+    def fingerprint(self) -> str:
+        """Group key, version 1: the cause without what varies from message to message."""
+        parts = ("v1", self.error_class, self.stage, self.code, self.rule or "", _shape(self.field or ""), self.where)
+        return sha256("\x1f".join(parts).encode()).hexdigest()[:24]
+
+
+def _shape(path: str) -> str:
+    """Return a path with its numbers and ids taken out: `/lines/3/price` -> `/lines/[]/price`."""
+    return "/".join("[]" if any(c.isdigit() for c in part) else part for part in path.split("/"))
+
+
+Outcome = Stored | Restated | Noted | Applied | Refused | Conflicted | AwaitsApproval | Withdrawn | Recorded | Failed

@@ -1,0 +1,96 @@
+"""Outbox -> Kafka. An event is marked sent when Kafka has confirmed it, so a crash sends it again, never not.
+
+One relay at a time (a session lock), and at most one unconfirmed event per order: a batch is cut into rounds in
+which every order appears once, and each round is confirmed whole before the next is sent. So a failure between two
+events of an order can never put the later one before the earlier. Consumers drop what they have seen, by `event_seq`.
+"""
+
+from collections.abc import Callable, Sequence
+from threading import Event
+from uuid import UUID
+
+import psycopg
+
+from store import outbox
+from store.database import Connection
+from store.outbox import Unsent
+from streaming.producer import BatchProducer, DeliveryFailed, Record
+from telemetry.health import Health
+from telemetry.logs import logger
+from telemetry.metrics import INFRA_FAULTS, RELAY_SENT
+
+BATCH = 1000
+IDLE_SECONDS = 0.5
+
+
+class Relay:
+    """Sends the outbox until told to stop."""
+
+    def __init__(self, connect: Callable[[], Connection], producer: BatchProducer, health: Health | None = None) -> None:
+        self._connect = connect
+        self._producer = producer
+        self._health = health
+        self._log = logger("relay")
+
+    def run(self, stop: Event) -> None:
+        """Send, wait for a notification, send; an outage of either side is waited out."""
+        while not stop.is_set():
+            try:
+                with self._connect() as connection:
+                    self._session(connection, stop)
+            except (psycopg.Error, DeliveryFailed) as error:
+                INFRA_FAULTS.labels("kafka" if isinstance(error, DeliveryFailed) else "postgresql").inc()
+                self._log.warning("relay_waits", error=type(error).__name__)
+                stop.wait(1.0)
+
+    def _session(self, connection: Connection, stop: Event) -> None:
+        connection.autocommit = True
+        while not stop.is_set() and not self._lead(connection):
+            self._tick()
+            stop.wait(IDLE_SECONDS)
+        connection.execute("listen outbox")
+        while not stop.is_set():
+            self._tick()
+            if self.send(connection) == 0:
+                for _ in connection.notifies(timeout=IDLE_SECONDS, stop_after=1):
+                    break
+
+    @staticmethod
+    def _lead(connection: Connection) -> bool:
+        """Become the one relay of this schema; the lock goes with the session."""
+        row = connection.execute("select pg_try_advisory_lock(hashtext('relay:' || current_schema()))").fetchone()
+        return bool(row and row[0])
+
+    def send(self, connection: Connection) -> int:
+        """Send the oldest unsent rows and mark them; return how many."""
+        with connection.cursor() as cursor:
+            rows = outbox.unsent(cursor, BATCH)
+            if not rows:
+                return 0
+            for part in rounds(rows):
+                self._producer.send(_record(row) for row in part)
+                outbox.mark_sent(cursor, part)
+        RELAY_SENT.inc(len(rows))
+        return len(rows)
+
+    def _tick(self) -> None:
+        if self._health:
+            self._health.tick()
+
+
+def rounds(rows: Sequence[Unsent]) -> list[list[Unsent]]:
+    """Cut rows into rounds, each order at most once a round, its rows in their order."""
+    turn: dict[UUID, int] = {}
+    found: list[list[Unsent]] = []
+    for row in rows:
+        index = turn.get(row.order_id, 0)
+        turn[row.order_id] = index + 1
+        if index == len(found):
+            found.append([])
+        found[index].append(row)
+    return found
+
+
+def _record(row: Unsent) -> Record:
+    headers = [(name, text.encode()) for name, text in row.headers.items()]
+    return Record(row.topic, None if row.key is None else bytes(row.key), bytes(row.value), headers)

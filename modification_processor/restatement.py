@@ -1,0 +1,155 @@
+"""A channel states an order again: a merge of three, never an overwrite.
+
+The new statement is compared with the channel's *previous* one, normalised by the same mapping, not with the book.
+What the channel did not change stays as the book has it, so an unrelated update never undoes an agent's edit. What
+it did change is taken where the book still has the channel's old value and the field is not locked. Anything else
+is a clash: the book stays, and hold `channel` with a work item names both values' paths.
+
+The unit of comparison is a part of the order that means something by itself (an address, a line, the tags).
+"""
+
+from typing import Any
+
+from modification_processor.field_locks import evaluate
+from modification_processor.operations.operation import Touch
+from modification_processor.outcomes import Restated, WorkItem
+from modification_processor.totals import recalculate
+from schemas.model import Instant
+from schemas.order import Hold, Order, OrderLine, StatedTotals
+
+PARTS: tuple[tuple[str, str], ...] = (
+    ("ship_to", "ship_address_area"),
+    ("bill_to", "bill_address"),
+    ("contact", "contact"),
+    ("delivery_window", "delivery_window"),
+    ("ship_method", "ship_method"),
+    ("note", "notes"),
+    ("tags", "notes"),
+    ("payment_method", "payment_method"),
+)
+"""Fields merged whole, and the lock class each falls under."""
+
+MONEY_ROWS = ("adjustments", "taxes")
+_SYSTEM = frozenset({"Order_Modify"})
+_OPEN_MODES = frozenset({"editable", "approval"})
+
+
+def restate(book: Order, before: Order, now: Order, message_id: str, at: Instant) -> Restated:
+    """Return the book after the channel's statement `now`, whose previous one was `before`."""
+    changes: dict[str, Any] = {"source": book.source.model_copy(update=_source_of(now))}
+    clashes: list[str] = []
+    for name, lock in PARTS:
+        old, new, ours = getattr(before, name), getattr(now, name), getattr(book, name)
+        if new in (old, ours):
+            continue
+        if ours == old and _open(book, lock, f"/{name}", None):
+            changes[name] = new
+        else:
+            clashes.append(f"/{name}")
+    changes |= _lines(book, before, now, clashes)
+    changes |= _money(book, before, now, clashes)
+    changes |= _payments(book, now)
+    if now.lifecycle == "cancelled" and before.lifecycle != "cancelled":
+        _cancel(book, now, changes, clashes)
+    merged = recalculate(book.model_copy(update=changes))
+    return _with_clashes(merged, clashes, message_id, at)
+
+
+def _source_of(now: Order) -> dict[str, Any]:
+    return {
+        "channel_updated_at": now.source.channel_updated_at,
+        "status": now.source.status,
+        "payment_status": now.source.payment_status,
+        "fulfillment_status": now.source.fulfillment_status,
+        "mapping_version": now.source.mapping_version,
+        "rules_version": now.source.rules_version,
+    }
+
+
+def _open(book: Order, lock: str, path: str, line_id: str | None) -> bool:
+    return evaluate(book, Touch(lock, path, line_id), _SYSTEM, None).mode in _OPEN_MODES
+
+
+def _stated(line: OrderLine) -> tuple[Any, ...]:
+    """Return what the channel says of a line; fulfilment quantities are the warehouse's to say."""
+    return (line.sku, line.name, line.ordered, line.cancelled, line.unit_price, line.gross_minor, line.gross_basis)
+
+
+def _lines(book: Order, before: Order, now: Order, clashes: list[str]) -> dict[str, Any]:
+    old, new = {row.line_id: row for row in before.lines}, {row.line_id: row for row in now.lines}
+    lines = []
+    changed = False
+    for ours in book.lines:
+        was, says = old.get(ours.line_id), new.get(ours.line_id)
+        if was is None or (says is not None and _stated(was) == _stated(says)):
+            lines.append(ours)
+            continue
+        wanted = says if says is not None else was.model_copy(update={"ordered": 0, "gross_minor": 0})
+        if _stated(ours) == _stated(wanted):
+            lines.append(ours)
+        elif _stated(ours) == _stated(was) and _line_open(book, ours, wanted):
+            lines.append(_take(ours, wanted))
+            changed = True
+        else:
+            lines.append(ours)
+            clashes.append(f"/lines/{ours.line_id}")
+    known = {row.line_id for row in book.lines}
+    for row in now.lines:
+        if row.line_id not in known and row.line_id not in old:
+            if _open(book, "quantity_up", f"/lines/{row.line_id}", None):
+                lines.append(row)
+                changed = True
+            else:
+                clashes.append(f"/lines/{row.line_id}")
+    return {"lines": tuple(lines)} if changed else {}
+
+
+def _line_open(book: Order, ours: OrderLine, wanted: OrderLine) -> bool:
+    taken = max(ours.released, ours.packed, ours.shipped)
+    lock = "replace_sku" if wanted.sku != ours.sku else "quantity_up" if wanted.open > ours.open else "quantity_down"
+    return wanted.open >= taken and _open(book, lock, f"/lines/{ours.line_id}/ordered", ours.line_id)
+
+
+def _take(ours: OrderLine, wanted: OrderLine) -> OrderLine:
+    names = ("sku", "name", "ordered", "cancelled", "unit_price", "gross_minor", "gross_basis", "tax_included")
+    return ours.model_copy(update={name: getattr(wanted, name) for name in names})
+
+
+def _money(book: Order, before: Order, now: Order, clashes: list[str]) -> dict[str, Any]:
+    """Take over discounts, shipping, tax and the stated totals where the book still has the channel's."""
+    changes: dict[str, Any] = {}
+    for name in MONEY_ROWS:
+        old, new, ours = getattr(before, name), getattr(now, name), getattr(book, name)
+        if new in (old, ours):
+            continue
+        if ours == old and not any(path.startswith("/lines/") for path in clashes):
+            changes[name] = new
+        else:
+            clashes.append(f"/{name}")
+    if now.stated_totals not in (before.stated_totals, StatedTotals()):
+        changes["stated_totals"] = now.stated_totals
+    return changes
+
+
+def _payments(book: Order, now: Order) -> dict[str, Any]:
+    """Add ledger rows the book does not have; a ledger only grows."""
+    known = {row.payment_id for row in book.payments}
+    new = tuple(row for row in now.payments if row.payment_id not in known)
+    return {"payments": (*book.payments, *new)} if new else {}
+
+
+def _cancel(book: Order, now: Order, changes: dict[str, Any], clashes: list[str]) -> None:
+    if any(max(line.released, line.packed, line.shipped) for line in book.lines):
+        clashes.append("/lifecycle")
+        return
+    changes["lifecycle"] = "cancelled"
+    changes.setdefault("lines", tuple(line.model_copy(update={"cancelled": line.ordered}) for line in book.lines))
+    del now
+
+
+def _with_clashes(order: Order, clashes: list[str], message_id: str, at: Instant) -> Restated:
+    if not clashes:
+        return Restated(order)
+    detail = f"the channel changed {', '.join(dict.fromkeys(clashes))}, which the book holds otherwise or has locked"[:500]
+    hold = Hold(hold_id=f"C{message_id}"[:80], kind="channel", reason=detail, placed_at=at)
+    return Restated(order.model_copy(update={"holds": (*order.holds, hold)}), (WorkItem("channel_conflict", detail),))

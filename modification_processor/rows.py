@@ -1,0 +1,216 @@
+"""From outcomes to rows: what each outcome writes, and the event that says so.
+
+Every function takes the order at work, the message and the collecting `Writes`; none touches the database.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid5
+
+from modification_processor.incoming import Read
+from modification_processor.outcomes import Applied, AwaitsApproval, Conflicted, Refused, WorkItem
+from modification_processor.edit import derived
+from modification_processor.work import OrderWork, Writes
+from schemas import events
+from schemas.codec import encode
+from schemas.leaves import Leaf, changed_leaves
+from schemas.order import NAMESPACE, Order
+from schemas.statement import ChangeStated, FetchNeeded, OrderStated
+from schemas.ticket import ModificationTicket
+from store.history import HistoryRow, RecentChange, chain
+from store.letters import Audit, Item
+from store.orders import Statement, document
+from store.outbox import Outgoing
+from store.tickets import TicketRow
+
+
+class Author:
+    """Whom history names: a user with a role, a channel, or a fact source."""
+
+    __slots__ = ("behalf", "cause_id", "cause_kind", "reason", "role", "user_id")
+
+    def __init__(self, read: Read) -> None:
+        body = read.body
+        self.cause_id = read.message_id
+        self.user_id = read.actor.user_id if read.actor else "unknown"
+        self.behalf: str | None = None
+        self.reason: str | None = None
+        if isinstance(body, ModificationTicket):
+            self.cause_kind, self.role = "ticket", "Order_Modify"
+            self.behalf, self.reason = body.on_behalf_of, body.reason_code
+        elif isinstance(body, OrderStated):
+            self.cause_kind, self.role, self.user_id = "statement", "channel", f"channel:{body.order.source.channel}"
+        elif isinstance(body, ChangeStated):
+            self.cause_kind, self.role, self.user_id = "statement", "channel", f"channel:{body.channel}"
+        else:
+            self.cause_kind, self.role = "fact", "fulfilment"
+
+
+def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested: Sequence[str] | None = None) -> tuple[events.Change, ...]:
+    """Take over a changed order: a new version, and one history row per changed leaf. No change: no version.
+
+    `requested` None means that everything was said, nothing derived (facts, statements), totals apart.
+    """
+    before = work.order
+    assert before is not None
+    found = changed_leaves(before, after)
+    if not found:
+        return ()
+    head, author = work.head, Author(read)
+    head.version += 1
+    for leaf in found:
+        is_derived = leaf.path.startswith("/totals/") if requested is None else derived(leaf, requested)
+        _history_row(work, leaf, author, writes, is_derived=is_derived)
+    work.order, work.dirty = after, True
+    writes.heads[head.order_id] = head
+    return tuple(_public(leaf) for leaf in found)
+
+
+def _public(leaf: Leaf) -> events.Change:
+    if leaf.personal:
+        return events.Change(path=leaf.path, sealed=True)
+    return events.Change(path=leaf.path, old=leaf.old, new=leaf.new)
+
+
+def _history_row(work: OrderWork, leaf: Leaf, author: Author, writes: Writes, *, is_derived: bool) -> None:
+    head, sealed = work.head, leaf.personal
+    head.history_seq += 1
+    old, new = _value(work, leaf.path, leaf.old, writes, sealed=sealed), _value(work, leaf.path, leaf.new, writes, sealed=sealed)
+    row = (
+        head.order_id, head.history_seq, head.version, author.cause_kind, author.cause_id, leaf.path, old, new, sealed, is_derived,
+        author.user_id, author.role, author.behalf, author.reason, writes.at,
+    )  # fmt: skip
+    head.chain = chain(bytes(head.chain), row)
+    writes.history.append(HistoryRow(*row, head.chain))
+    if not is_derived:
+        work.recent.append(RecentChange(leaf.path, head.version, author.user_id))
+
+
+def _value(work: OrderWork, path: str, text: str | None, writes: Writes, *, sealed: bool) -> bytes | None:
+    if text is None:
+        return None
+    return writes.key_of(work).seal(text.encode(), path) if sealed else text.encode()
+
+
+def first_version(work: OrderWork, order: Order, read: Read, writes: Writes) -> None:
+    """Store version 1: the order, how it was placed, and the start of its chain."""
+    head = work.head
+    sealed = writes.key_of(work).seal(document(order).encode(), "order_origin")
+    digest = sha256(sealed).digest()
+    head.version, head.chain = 1, digest
+    work.order, work.stored, work.dirty, work.statement_id = order, False, True, read.message_id
+    writes.origins.append((head.order_id, sealed, digest, writes.at))
+    writes.heads[head.order_id] = head
+
+
+def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) -> None:
+    """Keep what the channel sent, as it came, under the order's key."""
+    body = read.body
+    assert isinstance(body, OrderStated | ChangeStated | FetchNeeded)
+    raw = body.raw
+    stated = isinstance(body, OrderStated)
+    writes.statements.append(
+        Statement(
+            order_id=read.order_id,
+            message_id=read.message_id,
+            kind=read.message,
+            event=body.event,
+            outcome=outcome,
+            channel=body.order.source.channel if stated else body.channel,
+            stated_at=body.order.source.channel_updated_at if stated else getattr(body, "changed_at", None),
+            raw_sealed=writes.key_of(work).seal(raw.body, f"statement:{read.message_id}"),
+            raw_sha256=raw.sha256,
+            raw_topic=raw.topic,
+            raw_part=raw.partition,
+            raw_offset=raw.offset,
+            mapping_version=body.order.source.mapping_version if stated else 0,
+        )
+    )
+
+
+def emit(work: OrderWork, read: Read, writes: Writes, topic: str, kind: type[events.OrderEvent], /, **values: Any) -> None:
+    """Queue an event with the order's next number. Its id follows from cause and number: re-made events dedupe."""
+    head = work.head
+    head.event_seq += 1
+    writes.heads[head.order_id] = head
+    event = kind(
+        event_id=uuid5(NAMESPACE, f"{head.order_id}:{read.message_id}:{head.event_seq}"),
+        order_id=head.order_id,
+        event_seq=head.event_seq,
+        version=head.version,
+        caused_by=read.message_id,
+        at=writes.at,
+        **values,
+    )
+    key = str(head.order_id).encode()
+    writes.outgoing.append(
+        Outgoing(head.order_id, head.event_seq, event.event_id, topic, key, encode(event), {"type": kind.__name__, "event_seq": str(head.event_seq)})
+    )
+
+
+def open_items(work: OrderWork, read: Read, items: Sequence[WorkItem], writes: Writes, topic: str) -> None:
+    """Open work items, each with its event."""
+    for item in items:
+        item_id = uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
+        writes.items.append(Item(work.head.order_id, item_id, item.kind, item.detail, "open", writes.at))
+        emit(work, read, writes, topic, events.WorkItemOpened, kind=item.kind, detail=item.detail)
+
+
+def audit(work: OrderWork, read: Read, action: str, detail: str, writes: Writes) -> None:
+    """Append to the audit log who tried what."""
+    actor = read.actor.user_id if read.actor else "unknown"
+    audit_id = uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{action}:{read.incoming.topic}:{read.incoming.off}")
+    writes.audit.append(Audit(work.head.order_id, audit_id, writes.at, actor, action, read.message_id, detail[:500]))
+
+
+def ticket_row(work: OrderWork, read: Read, outcome: Applied | Refused | Conflicted | AwaitsApproval | str, writes: Writes) -> TicketRow:
+    """Return the ticket's row after `outcome` (a plain state where nothing was decided yet)."""
+    body, actor = read.body, read.actor
+    assert isinstance(body, ModificationTicket)
+    state, delta, code, rule, path, message = _result(work, outcome)
+    waits = isinstance(outcome, str) and outcome in ("waiting", "dead")
+    return TicketRow(
+        order_id=read.order_id,
+        ticket_id=body.ticket_id,
+        state=state,
+        user_id=actor.user_id if actor else "unknown",
+        roles=" ".join(sorted(actor.roles)) if actor else "",
+        door=actor.door if actor else "",
+        on_behalf_of=body.on_behalf_of,
+        reason_code=body.reason_code[:80],
+        base_version=body.base_version,
+        new_version=work.head.version if isinstance(outcome, Applied) else None,
+        operations=" ".join(operation.name for operation in body.operations)[:500],
+        request_sealed=b"" if read.seq is not None else writes.key_of(work).seal(read.incoming.value, f"ticket:{body.ticket_id}"),
+        money_delta_minor=delta,
+        code=code,
+        rule_id=rule,
+        path=path,
+        message=message,
+        opened_at=body.opened_at,
+        submitted_at=read.incoming.appended_at,
+        decided_at=None if waits else writes.at,
+    )
+
+
+def _result(
+    work: OrderWork, outcome: Applied | Refused | Conflicted | AwaitsApproval | str
+) -> tuple[str, int | None, str | None, str | None, str | None, str | None]:
+    if isinstance(outcome, str):
+        return outcome, None, None, None, None, None
+    if isinstance(outcome, Applied):
+        before = work.order.totals.grand_total_minor if work.order else 0
+        return "applied", outcome.order.totals.grand_total_minor - before, None, None, None, None
+    if isinstance(outcome, Refused):
+        return "refused", None, outcome.code, outcome.rule_id, outcome.path, outcome.message
+    if isinstance(outcome, Conflicted):
+        paths = ", ".join(conflict.path for conflict in outcome.conflicts)[:500]
+        return "conflicted", None, "conflict", None, outcome.conflicts[0].path, f"changed since by somebody else: {paths}"
+    return "awaiting_approval", None, "approval_needed", outcome.rule_ids[0], None, ", ".join(outcome.rule_ids)
+
+
+def ticket_id_of(read: Read) -> UUID:
+    """Return the ticket a message carries."""
+    assert isinstance(read.body, ModificationTicket)
+    return read.body.ticket_id

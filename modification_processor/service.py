@@ -1,0 +1,495 @@
+"""THE FLOW: fence, lock heads, load, decide each, write the set, outbox; one transaction a batch.
+
+`Processor.handle` is the whole of it. Whatever happens inside leaves either everything of the batch in PostgreSQL
+(state, history, offsets, inbox, parked and dead letters, outgoing events) or nothing.
+
+Faults, by SQLSTATE: class 22 and 23 mean one message holds what the tables refuse, so the batch is redone one by one
+and the culprit parked; 40001, 40P01 and 55P03 mean somebody else was there first, so it is redone whole; anything
+else is infrastructure, and the caller pauses. A connection lost at COMMIT is resolved by reading the fence row.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from modification_processor.decide import Known, decide, is_restated
+from modification_processor.edit import needs_of
+from modification_processor.incoming import Incoming, Read, read_again
+from modification_processor.operations.operation import Context, Needs, Product, Promotion
+from modification_processor.outcomes import Failed, Outcome, Refused, Withdrawn
+from modification_processor.rows import emit
+from modification_processor.settle import MAX_DEPTH, Settler, Topics
+from modification_processor.work import OrderWork, Writes
+from normalizers import discover as channels
+from normalizers.channel import Document, StatedOrder, Verb
+from schemas import events
+from schemas.assertion import Actor
+from schemas.failures import OrdermendError
+from schemas.money import UnitPrice
+from schemas.order import Order
+from schemas.statement import OrderStated
+from schemas.ticket import ModificationTicket, TicketCancelled
+from store import catalogue, heads, history, inbox, letters, orders, partitions, tickets
+from store.database import Connection, Cursor
+from store.heads import Lane
+from store.letters import Parked
+from store.partitions import Advance
+from store.sealing import KeyVault, OrderKey, Unsealable
+from telemetry.metrics import STAGE_SECONDS
+
+RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+MAX_REDO = 5
+
+
+class Fenced(OrdermendError):
+    """Another process owns these partitions now."""
+
+    code = "fenced"
+    error_class = "INFRA"
+
+    def __init__(self, lost: set[tuple[str, int]]) -> None:
+        super().__init__(f"another process owns {', '.join(f'{t}[{p}]' for t, p in sorted(lost))} now")
+        self.lost = lost
+
+
+class Redo(OrdermendError):
+    """The batch has to be handled again."""
+
+    code = "redo"
+    error_class = "CONTENTION"
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What a batch did: outcome words by message name, and how many orders it touched."""
+
+    words: tuple[tuple[str, str], ...]
+    orders: int
+
+
+Faultpoint = Callable[[str], None]
+
+
+def _no_fault(_name: str) -> None:
+    """Do nothing: failpoints are off unless a test sets them."""
+
+
+class Processor:
+    """The one writer of orders. `connect` opens a connection to the book; one instance, one thread."""
+
+    def __init__(
+        self, connect: Callable[[], Connection], group: str, vault: KeyVault, topics: Topics, faultpoint: Faultpoint = _no_fault
+    ) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._group = group
+        self._vault = vault
+        self._topics = topics
+        self._faultpoint = faultpoint
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection; opened again after a fault."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None and not self._connection.closed:
+            self._connection.close()
+
+    def handle(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
+        """Handle a batch in one transaction, with the redo rules of this module. Raises `Fenced` or psycopg errors (INFRA)."""
+        for _ in range(MAX_REDO):
+            try:
+                return self._once(batch, advances)
+            except psycopg.Error as error:
+                state = error.sqlstate or ""
+                self._rollback()
+                if state in RETRY_SQLSTATES:
+                    continue
+                if state[:2] in ("22", "23"):
+                    return self._one_by_one(batch, advances)
+                raise
+            except OrdermendError:
+                raise
+            except Exception:  # noqa: BLE001 -- a defect of ours: it must cost one message, not the partition
+                self._rollback()
+                return self._one_by_one(batch, advances)
+        raise Redo(f"the batch met a lock {MAX_REDO} times in a row")
+
+    def _rollback(self) -> None:
+        if self._connection is not None and not self._connection.closed:
+            try:
+                self._connection.rollback()
+            except psycopg.Error:
+                self._connection.close()
+
+    def _once(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
+        connection = self.connection
+        with connection.cursor() as cursor:
+            try:
+                self._fence(cursor, advances)
+                handled = self._transact(cursor, batch)
+            except BaseException:
+                self._rollback()
+                raise
+        self._faultpoint("before_commit")
+        self._commit(connection, advances)
+        self._faultpoint("after_commit")
+        return handled
+
+    def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
+        passed = partitions.fence(cursor, self._group, advances)
+        lost = {(a.topic, a.partition) for a in advances} - passed
+        if lost:
+            raise Fenced(lost)
+
+    def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
+        started = time.perf_counter()
+        try:
+            connection.commit()
+        except psycopg.OperationalError:
+            connection.close()
+            if not self._committed(advances):
+                raise
+        STAGE_SECONDS.labels("commit").observe(time.perf_counter() - started)
+
+    def _committed(self, advances: Sequence[Advance]) -> bool:
+        """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
+        with self.connection.cursor() as cursor:
+            now = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
+        self.connection.rollback()
+        fenced = {(a.topic, a.partition) for a in advances if now[a.topic, a.partition].epoch != a.epoch}
+        if fenced:
+            raise Fenced(fenced)
+        return all(now[a.topic, a.partition].next_offset == a.new for a in advances)
+
+    def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
+        started = time.perf_counter()
+        works, seen = self._load(cursor, batch)
+        at = _now(cursor)
+        catalogue_context = self._context(cursor, batch, at)
+        loaded = time.perf_counter()
+        writes = Writes(self._vault, at)
+        settler = Settler(writes, self._topics)
+        words = [(read.message, self._handle(cursor, works[read.order_id], read, seen, settler, catalogue_context)) for read in batch]
+        decided = time.perf_counter()
+        self._faultpoint("before_write")
+        writes.flush(cursor, works)
+        written = time.perf_counter()
+        STAGE_SECONDS.labels("load").observe(loaded - started)
+        STAGE_SECONDS.labels("decide").observe(decided - loaded)
+        STAGE_SECONDS.labels("write").observe(written - decided)
+        return Handled(tuple(words), len(works))
+
+    def _load(self, cursor: Cursor, batch: Sequence[Read]) -> tuple[dict[UUID, OrderWork], dict[tuple[UUID, str], tuple[bytes, str]]]:
+        ids = list({read.order_id for read in batch})
+        locked = heads.lock(cursor, ids)
+        stored = orders.load(cursor, ids)
+        works = {
+            order_id: OrderWork(
+                head, stored[order_id].order if order_id in stored else None, stored[order_id].statement_id if order_id in stored else "", {}
+            )
+            for order_id, head in locked.items()
+        }
+        closed = [order_id for order_id, head in locked.items() if head.depth]
+        if closed:
+            for (order_id, topic), lane in heads.lanes(cursor, closed).items():
+                works[order_id].lanes[topic] = lane
+        self._load_recent(cursor, batch, works)
+        self._load_previous(cursor, batch, works)
+        fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
+        return works, inbox.seen(cursor, fresh) if fresh else {}
+
+    def _load_recent(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load what was changed since the oldest base version that a ticket names."""
+        bases: dict[UUID, int] = {}
+        for read in batch:
+            body = read.body
+            if isinstance(body, ModificationTicket) and body.base_version is not None and body.base_version < works[read.order_id].head.version:
+                bases[read.order_id] = min(body.base_version, bases.get(read.order_id, body.base_version))
+        if bases:
+            for order_id, recent in history.requested_since(cursor, list(bases.items())).items():
+                works[order_id].recent = recent
+
+    def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load the channel's previous statement of orders that are stated again."""
+        again = {read.order_id: works[read.order_id].statement_id for read in batch if isinstance(read.body, OrderStated)}
+        wanted = [(order_id, statement_id) for order_id, statement_id in again.items() if statement_id]
+        if not wanted:
+            return
+        for order_id, (sealed, digest) in orders.load_statements(cursor, wanted).items():
+            work = works[order_id]
+            try:
+                key = self._vault.unwrap(order_id, bytes(work.head.wrapped_key or b""))
+                work.previous_raw = (key.open(sealed, f"statement:{work.statement_id}"), digest)
+            except Unsealable:
+                work.previous_raw = (b"", digest)
+
+    def _context(self, cursor: Cursor, batch: Sequence[Read], at: datetime) -> Context:
+        """Load the catalogue entries the batch's operations name, in two statements at most."""
+        needs = [needs_of(read.calls) for read in batch if read.calls and not isinstance(read.calls, Refused)]
+        wanted = Needs(tuple({s for n in needs for s in n.skus}), tuple({p for n in needs for p in n.promotions}))
+        products = catalogue.products(cursor, wanted.skus) if wanted.skus else []
+        promotions = catalogue.promotions(cursor, wanted.promotions) if wanted.promotions else []
+        return Context(
+            at=at,
+            ticket_id="",
+            products={
+                (p.sku, p.currency): Product(p.sku, p.name, UnitPrice(amount=p.price_amount, exponent=p.price_exponent)) for p in products
+            },
+            promotions={
+                (p.code, p.currency): Promotion(
+                    p.code, p.version, p.label, p.percent_bp, p.amount_minor, p.starts_at, p.ends_at, p.active
+                )
+                for p in promotions
+            },
+        )
+
+    def _handle(
+        self,
+        cursor: Cursor,
+        work: OrderWork,
+        read: Read,
+        seen: dict[tuple[UUID, str], tuple[bytes, str]],
+        settler: Settler,
+        context: Context,
+    ) -> str:
+        """Handle one message against the order as the earlier ones of the batch left it."""
+        first = seen.get((read.order_id, read.message_id))
+        if first is not None:
+            if first[0] == read.sha256:
+                settler.repeat(read)
+                return "duplicate"
+            return settler.settle(work, _other_content(read), _SAME_ID)
+        seen[read.order_id, read.message_id] = (read.sha256, "")
+        lane = work.lanes.get(read.incoming.topic)
+        if lane is not None and not isinstance(read.body, OrderStated | TicketCancelled) and (read.failure is None or read.failure.blocks):
+            if lane.depth < MAX_DEPTH or not isinstance(read.body, ModificationTicket):
+                settler.park_behind(work, lane, read)
+                return "waiting"
+            return settler.settle(work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth"))
+        outcome = self._decide(work, read, settler.writes.at, context)
+        word = settler.settle(work, read, outcome)
+        if is_restated(outcome):
+            assert isinstance(read.body, OrderStated)
+            work.previous_raw = (read.body.raw.body, read.body.raw.sha256)
+            if lane is not None:
+                self._supersede(cursor, work, lane, settler)
+        if isinstance(outcome, Withdrawn):
+            return self._withdraw(cursor, work, read, outcome, settler)
+        return word
+
+    def _decide(self, work: OrderWork, read: Read, at: datetime, context: Context) -> Outcome:
+        try:
+            return decide(work.order, read, self._known(work, read, at, context))
+        except OrdermendError as error:
+            return Failed.of(error, "decide")
+        except Exception as error:
+            # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
+            return _unexpected(error, "decide")
+
+    def _known(self, work: OrderWork, read: Read, at: datetime, context: Context) -> Known:
+        body = read.body
+        if isinstance(body, ModificationTicket):
+            verbs = _verbs(work.order.source.channel) if work.order else None
+            return Known(work.head.version, at, replace(context, ticket_id=str(body.ticket_id)), verbs, work.recent)
+        if isinstance(body, OrderStated) and work.order is not None:
+            previous, digest = _previous(work)
+            return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
+        return Known(work.head.version, at, context)
+
+    def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
+        """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody."""
+        settler.writes.flush_waiting(cursor)
+        ids = letters.supersede(cursor, work.head.order_id, lane.topic)
+        settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
+        _open(work, lane, lane.depth, settler.writes)
+
+    def _withdraw(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Withdrawn, settler: Settler) -> str:
+        """Cancel a ticket that waits, is dead or awaits approval; its followers go on at once."""
+        writes, order_id, ticket_id = settler.writes, work.head.order_id, UUID(outcome.ticket_id)
+        writes.flush_waiting(cursor)
+        found = letters.find_parked(cursor, order_id, f"ticket:{ticket_id}")
+        state = tickets.states(cursor, [(order_id, ticket_id)]).get((order_id, ticket_id))
+        if found is None and state != "awaiting_approval":
+            return "nothing_to_cancel"
+        if found is not None:
+            letters.set_status(cursor, [(order_id, found.topic, found.seq)], "discarded")
+            letters.resolve(cursor, order_id, found.topic, found.seq, "discarded")
+            writes.settled.append((order_id, f"ticket:{ticket_id}", "cancelled"))
+            _open(work, work.lanes[found.topic], 1, writes)
+        tickets.close(cursor, order_id, ticket_id, "cancelled", writes.at)
+        emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state="cancelled")
+        return "withdrawn"
+
+    def _one_by_one(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
+        """Redo a batch message by message, each with its own fence step; the one the tables refuse is parked."""
+        position = {(a.topic, a.partition): a for a in advances}
+        final = {(a.topic, a.partition): a.new for a in advances}
+        words: list[tuple[str, str]] = []
+        for read in sorted(batch, key=lambda r: (r.incoming.topic, r.incoming.part, r.incoming.off)):
+            place = (read.incoming.topic, read.incoming.part)
+            step = position[place]._replace(new=read.incoming.off + 1)
+            try:
+                handled = self._once([read], [step])
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                handled = self._park_culprit(read, step, _refused_by_tables(error))
+            except (psycopg.Error, OrdermendError):
+                raise
+            except Exception as error:  # noqa: BLE001 -- see `handle`
+                handled = self._park_culprit(read, step, _unexpected(error, "write"))
+            position[place] = step._replace(expected=step.new, new=final[place])
+            words += handled.words
+        rest = [a for a in position.values() if a.expected != a.new]
+        if rest:
+            self._once([], rest)
+        return Handled(tuple(words), len({read.order_id for read in batch}))
+
+    def _park_culprit(self, read: Read, step: Advance, failure: Failed) -> Handled:
+        self._rollback()
+        return self._once([replace(read, failure=failure)], [step])
+
+    def retry_lane(self, order_id: UUID, topic: str, limit: int = 50) -> int:
+        """Try a due lane: its head, then its followers in order. Returns how many messages left it.
+
+        Same lock, same decisions, same rows as the live path. Counts the start first, in a transaction of its own.
+        """
+        with self.connection.cursor() as cursor:
+            letters.suspect(cursor, order_id, topic)
+        self.connection.commit()
+        with self.connection.cursor() as cursor:
+            try:
+                left = self._retry(cursor, order_id, topic, limit)
+            except BaseException:
+                self._rollback()
+                raise
+        self.connection.commit()
+        return left
+
+    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int) -> int:
+        head = heads.lock(cursor, [order_id])[order_id]
+        lane = heads.lanes(cursor, [order_id]).get((order_id, topic))
+        at = _now(cursor)
+        if lane is None or lane.state not in ("retrying", "ordering") or (lane.next_attempt_at is not None and lane.next_attempt_at > at):
+            return 0
+        waiting = letters.waiting(cursor, order_id, topic, limit)
+        batch = _reads_of(waiting, self._vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
+        works, _ = self._load(cursor, batch) if batch else ({}, {})
+        writes = Writes(self._vault, at)
+        settler = Settler(writes, self._topics)
+        context = self._context(cursor, batch, at)
+        left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
+        for seq in [read.seq for read in batch][:left]:
+            assert seq is not None
+            letters.resolve(cursor, order_id, topic, seq, "resolved")
+        writes.flush(cursor, works)
+        return left
+
+    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
+        lane = work.lanes[topic]
+        left = 0
+        for read in batch:
+            outcome = self._decide(work, read, settler.writes.at, context)
+            settler.settle(work, read, outcome)
+            if isinstance(outcome, Failed) and outcome.blocks:
+                return left
+            assert read.seq is not None
+            settler.writes.done.append((work.head.order_id, topic, read.seq))
+            _open(work, lane, 1, settler.writes)
+            left += 1
+        if lane.depth:
+            lane.state, lane.next_attempt_at = "retrying", settler.writes.at
+        return left
+
+
+_SAME_ID = Failed(
+    "IDEMPOTENCY_CONFLICT", "same_id_other_content", "read", "this message id was received before with other content", "message_id",
+    "same_id_same_content", blocks=False,
+)  # fmt: skip
+
+
+def _refused_by_tables(error: psycopg.Error) -> Failed:
+    state = error.sqlstate
+    return Failed("SEMANTIC", "refused_by_tables", "write", f"PostgreSQL refuses it: SQLSTATE {state}", rule=state, where="write")
+
+
+def _unexpected(error: Exception, stage: str) -> Failed:
+    name, frame = type(error).__name__, _frame(error)
+    return Failed("BUG", "unexpected", stage, f"{name} in {frame}", rule=name, where=frame)
+
+
+def _other_content(read: Read) -> Read:
+    """Return the message under an id of its own: the id it carries belongs to somebody else's content."""
+    at = read.incoming
+    return replace(read, message_id=f"{read.message_id}!{at.topic}:{at.part}:{at.off}", body=None, failure=_SAME_ID)
+
+
+def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
+    """Read parked messages again; who sent them was verified when they first came."""
+    reads = []
+    for row in waiting:
+        value = key.open(bytes(row.value_sealed), f"parked:{row.topic}:{row.seq}")
+        raw_key = None if row.key is None else bytes(row.key)
+        actor = None if row.actor is None else Actor(row.actor["user_id"], frozenset(row.actor["roles"]), row.actor["door"])
+        reads.append(read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq))
+    return reads
+
+
+def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
+    """Let `leaving` messages out of a lane; an empty lane opens, another is due at once."""
+    lane.depth -= leaving
+    work.head.depth -= leaving
+    lane.attempt = 0
+    writes.heads[work.head.order_id] = work.head
+    place = (work.head.order_id, lane.topic)
+    if lane.depth <= 0:
+        work.lanes.pop(lane.topic, None)
+        writes.lanes.pop(place, None)
+        writes.opened.append(place)
+    else:
+        lane.state, lane.next_attempt_at = "retrying", writes.at
+        writes.lanes[place] = lane
+
+
+def _now(cursor: Cursor) -> datetime:
+    row = cursor.execute("select now()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
+
+
+def _verbs(channel: str) -> frozenset[Verb] | None:
+    declared = channels().get(channel)
+    return declared.verbs if declared else None
+
+
+def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
+    """Return the channel's previous statement, normalised by today's mapping, and its hash."""
+    if work.previous_raw is None or work.order is None:
+        return None, None
+    body, digest = work.previous_raw
+    channel = channels().get(work.order.source.channel)
+    if channel is None or not body:
+        return None, digest
+    try:
+        results = channel.normalize((Document(body),))
+    except OrdermendError:
+        return None, digest
+    mine = (r.order for r in results if isinstance(r, StatedOrder) and r.order.source.channel_order_id == work.order.source.channel_order_id)
+    return next(mine, None), digest
+
+
+def _frame(error: BaseException) -> str:
+    """Return the innermost frame of ours, module and function without line: stable from build to build."""
+    ours: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    names = [f"{frame.filename.rsplit('/', 2)[-2]}.{frame.filename.rsplit('/', 1)[-1].removesuffix('.py')}:{frame.name}" for frame in ours]
+    mine = [name for name in names if name.split(".")[0] in ("modification_processor", "operations", "normalizers", "schemas", "store")]
+    return (mine or names or ["?"])[-1]

@@ -1,0 +1,338 @@
+"""What an outcome does: one function per outcome, matched exhaustively.
+
+`settle` is where a decision becomes rows, for the live path, the retry worker and the console alike. It keeps the
+lanes: a failure closes its lane, and later messages of the same order from the same topic park behind it.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+from uuid import UUID, uuid5
+
+from modification_processor.incoming import Read
+from modification_processor.outcomes import (
+    Applied,
+    AwaitsApproval,
+    Conflicted,
+    Failed,
+    Noted,
+    Outcome,
+    Recorded,
+    Refused,
+    Restated,
+    Stored,
+    Withdrawn,
+)
+from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, ticket_row
+from modification_processor.work import OrderWork, Writes
+from schemas import events
+from schemas.failures import RETRYABLE
+from schemas.order import NAMESPACE
+from schemas.statement import ChangeStated, IntakeFailed, OrderStated
+from schemas.ticket import ModificationTicket
+from store.heads import Lane
+from store.inbox import Received, Repeat
+from store.letters import Attempt, Letter, Parked
+from store.outbox import Outgoing
+
+RETRY_SECONDS = (5, 30, 120, 600, 1800, 7200, 21600)
+JITTER = 0.2
+ORDERING_SECONDS = 86_400
+MAX_DEPTH = 200
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics' names as they are here (tests prefix them)."""
+
+    canonical: str
+    modifications: str
+    fulfillment: str
+    events: str
+    prefix: str = ""
+
+
+class Settler:
+    """Turns outcomes into rows of one transaction."""
+
+    def __init__(self, writes: Writes, topics: Topics) -> None:
+        self.writes = writes
+        self.topics = topics
+
+    def repeat(self, read: Read) -> None:
+        """A message received before: one row, no effect."""
+        at = read.incoming
+        self.writes.repeats.append(Repeat(read.order_id, at.topic, at.part, at.off, read.message_id, read.message, self.writes.at))
+
+    def park_behind(self, work: OrderWork, lane: Lane, read: Read) -> None:
+        """Wait in order behind the head of a closed lane."""
+        lane.next_seq += 1
+        lane.depth += 1
+        work.head.depth += 1
+        self._park(work, lane, read, "waiting")
+        self._receive(read, "waiting")
+
+    def settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
+        """Write what `outcome` means; return its word."""
+        word = self._settle(work, read, outcome)
+        if read.seq is None:
+            self._receive(read, word)
+        elif not isinstance(outcome, Failed):
+            self.writes.settled.append((read.order_id, read.message_id, word))
+        return word
+
+    def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
+        topic = self.topics.events
+        match outcome:
+            case Stored():
+                return self._stored(work, read, outcome)
+            case Restated():
+                changes = change(work, outcome.order, read, self.writes)
+                keep_statement(work, read, "restated", self.writes)
+                work.statement_id, work.dirty = read.message_id, True
+                if changes:
+                    total = outcome.order.totals.grand_total_minor
+                    emit(
+                        work, read, self.writes, topic, events.OrderRestated,
+                        channel=outcome.order.source.channel, changes=changes, grand_total_minor=total,
+                    )  # fmt: skip
+                open_items(work, read, outcome.work_items, self.writes, topic)
+                return "restated"
+            case Noted():
+                keep_statement(work, read, outcome.outcome, self.writes)
+                open_items(work, read, outcome.work_items, self.writes, topic)
+                return outcome.outcome
+            case Recorded():
+                return self._recorded(work, read, outcome)
+            case Applied():
+                return self._applied(work, read, outcome)
+            case Refused():
+                return self._refused(work, read, outcome)
+            case Conflicted():
+                self._ticket(work, read, outcome)
+                emit(
+                    work, read, self.writes, topic, events.ModificationConflicted,
+                    ticket_id=_ticket_id(read), user_id=_user(read), conflicts=outcome.conflicts,
+                )  # fmt: skip
+                return "conflicted"
+            case AwaitsApproval():
+                self._ticket(work, read, outcome)
+                emit(
+                    work, read, self.writes, topic, events.ModificationAwaitsApproval,
+                    ticket_id=_ticket_id(read), user_id=_user(read), rule_ids=outcome.rule_ids,
+                )  # fmt: skip
+                return "awaiting_approval"
+            case Withdrawn():
+                return "withdrawn"
+            case Failed():
+                return self._failed(work, read, outcome)
+            case _:
+                assert_never(outcome)
+
+    def _stored(self, work: OrderWork, read: Read, outcome: Stored) -> str:
+        order = outcome.order
+        first_version(work, order, read, self.writes)
+        keep_statement(work, read, "accepted", self.writes)
+        emit(
+            work, read, self.writes, self.topics.events, events.OrderAccepted,
+            channel=order.source.channel, account=order.source.account, order_number=order.order_number, currency=order.currency,
+            grand_total_minor=order.totals.grand_total_minor, lifecycle=order.lifecycle,
+            lines=tuple(events.AcceptedLine(line_id=line.line_id, sku=line.sku, quantity=line.ordered) for line in order.lines),
+            holds=tuple(hold.kind for hold in order.holds),
+        )  # fmt: skip
+        # What came before its order is due the moment the order is there.
+        for lane in work.lanes.values():
+            if lane.state == "ordering":
+                lane.state, lane.next_attempt_at, lane.attempt = "retrying", self.writes.at, 0
+                self.writes.lanes[work.head.order_id, lane.topic] = lane
+        return "accepted"
+
+    def _recorded(self, work: OrderWork, read: Read, outcome: Recorded) -> str:
+        changes = change(work, outcome.order, read, self.writes)
+        body = read.body
+        if isinstance(body, ChangeStated):
+            keep_statement(work, read, "accepted", self.writes)
+            word = "accepted"
+        else:
+            assert body is not None
+            word = "recorded"
+            emit(
+                work, read, self.writes, self.topics.events, events.FactRecorded,
+                fact_id=getattr(body, "fact_id", read.message_id), kind=getattr(body, "kind", ""), changes=changes,
+            )  # fmt: skip
+        open_items(work, read, outcome.work_items, self.writes, self.topics.events)
+        return word
+
+    def _applied(self, work: OrderWork, read: Read, outcome: Applied) -> str:
+        assert work.order is not None
+        body = read.body
+        assert isinstance(body, ModificationTicket)
+        before = work.order.totals.grand_total_minor
+        row = ticket_row(work, read, outcome, self.writes)
+        changes = change(work, outcome.order, read, self.writes, outcome.requested)
+        self._add_ticket(read, row._replace(new_version=work.head.version))
+        work.edits += 1
+        total = outcome.order.totals.grand_total_minor
+        emit(
+            work, read, self.writes, self.topics.events, events.OrderModified,
+            ticket_id=body.ticket_id, user_id=_user(read), reason_code=body.reason_code, changes=changes,
+            money_delta_minor=total - before, grand_total_minor=total,
+        )  # fmt: skip
+        return "applied"
+
+    def _refused(self, work: OrderWork, read: Read, outcome: Refused) -> str:
+        audit(work, read, "modification_refused", f"{outcome.code} {outcome.rule_id or ''} {outcome.path or ''}".strip(), self.writes)
+        if not isinstance(read.body, ModificationTicket):
+            return "refused"
+        self._ticket(work, read, outcome)
+        emit(
+            work, read, self.writes, self.topics.events, events.ModificationRefused,
+            ticket_id=read.body.ticket_id, user_id=_user(read), reason_code=read.body.reason_code[:80], code=outcome.code,
+            rule_id=outcome.rule_id, path=outcome.path, message=outcome.message,
+        )  # fmt: skip
+        return "refused"
+
+    def _failed(self, work: OrderWork, read: Read, failure: Failed) -> str:
+        if not failure.blocks:
+            self._bury(work, read, failure, None, 1)
+            if failure.error_class == "AUTHZ":
+                audit(work, read, "message_refused", f"{failure.code} {failure.rule or ''}", self.writes)
+            return failure.outcome
+        lane = work.lanes.get(read.incoming.topic)
+        if read.seq is None:
+            lane = self._close(work, read, failure)
+            read_seq = lane.next_seq
+        else:
+            assert lane is not None
+            read_seq = read.seq
+            lane.attempt += 1
+        again = self._next_attempt(lane, failure)
+        self.writes.attempts.append(
+            Attempt(
+                read.order_id, lane.topic, read_seq, lane.attempt, self.writes.at,
+                failure.error_class, failure.code, failure.detail[:500],
+            )
+        )  # fmt: skip
+        self.writes.lanes[work.head.order_id, lane.topic] = lane
+        if again:
+            self._waiting_ticket(work, read, "waiting")
+            return "waiting"
+        lane.state, lane.next_attempt_at = "blocked", None
+        self._waiting_ticket(work, read, "dead")
+        self._bury(work, read, failure, read_seq, lane.attempt + 1)
+        return failure.outcome
+
+    def _close(self, work: OrderWork, read: Read, failure: Failed) -> Lane:
+        """Close the lane with this message as its head (or as one more, where a statement fails behind a head)."""
+        lane = work.lanes.get(read.incoming.topic)
+        if lane is None:
+            lane = Lane(
+                work.head.order_id, read.incoming.topic, "blocked", 0, 0, 0, None, failure.error_class, failure.code, self.writes.at
+            )
+            work.lanes[read.incoming.topic] = lane
+        lane.next_seq += 1
+        lane.depth += 1
+        work.head.depth += 1
+        self._park(work, lane, read, "waiting")
+        return lane
+
+    def _next_attempt(self, lane: Lane, failure: Failed) -> bool:
+        """Set when the lane is tried next; False when it is up to a person now."""
+        lane.error_class, lane.code = failure.error_class, failure.code
+        if failure.error_class not in RETRYABLE:
+            return False
+        if failure.error_class == "ORDERING":
+            due = lane.blocked_since + timedelta(seconds=ORDERING_SECONDS)
+            lane.state, lane.next_attempt_at = "ordering", due
+            return due > self.writes.at
+        limit = 3 if failure.error_class == "BUG" else len(RETRY_SECONDS)
+        if lane.attempt >= limit:
+            return False
+        wobble = (uuid5(NAMESPACE, f"{lane.order_id}:{lane.topic}:{lane.attempt}").int % 1000) / 1000 * 2 - 1
+        wait = RETRY_SECONDS[lane.attempt] * (1 + JITTER * wobble)
+        lane.state, lane.next_attempt_at = "retrying", self.writes.at + timedelta(seconds=wait)
+        return True
+
+    def _park(self, work: OrderWork, lane: Lane, read: Read, status: str) -> None:
+        at, actor = read.incoming, read.actor
+        self.writes.heads[work.head.order_id] = work.head
+        self.writes.lanes[work.head.order_id, lane.topic] = lane
+        self.writes.parked.append(
+            Parked(
+                read.order_id, lane.topic, lane.next_seq, read.message_id, read.message, at.key,
+                self.writes.key_of(work).seal(at.value, f"parked:{lane.topic}:{lane.next_seq}"),
+                None if actor is None else {"user_id": actor.user_id, "roles": sorted(actor.roles), "door": actor.door},
+                at.part, at.off, at.appended_at, status, self.writes.at,
+            )
+        )  # fmt: skip
+        if status == "waiting" and read.seq is None and isinstance(read.body, ModificationTicket):
+            self.writes.tickets.append(ticket_row(work, read, "waiting", self.writes))
+
+    def _waiting_ticket(self, work: OrderWork, read: Read, state: str) -> None:
+        """Say on the ticket that it waits, or is dead; its row was added when it was parked."""
+        if isinstance(read.body, ModificationTicket) and (read.seq is not None or state != "waiting"):
+            self.writes.decided.append(ticket_row(work, read, state, self.writes))
+
+    def _bury(self, work: OrderWork, read: Read, failure: Failed, seq: int | None, attempts: int) -> None:
+        """Make a dead letter and its copy for the dead-letter topic."""
+        at = read.incoming
+        body = read.body
+        raw = body.raw if isinstance(body, IntakeFailed) else None
+        letter_id = uuid5(NAMESPACE, f"{read.order_id}:{read.message_id}:{at.topic}:{at.part}:{at.off}")
+        channel = _channel(work, read)
+        score = impact(work, failure)
+        value = raw.body if raw else at.value
+        self.writes.letters.append(
+            Letter(
+                read.order_id, letter_id, at.topic, at.part, at.off, seq, read.message_id, read.message, channel,
+                failure.error_class, failure.code, failure.stage, failure.field, failure.rule, failure.detail[:500],
+                failure.fingerprint, score, attempts, "unresolved", at.key,
+                self.writes.key_of(work).seal(value, f"letter:{letter_id}"), self.writes.at, self.writes.at, None,
+            )
+        )  # fmt: skip
+        source = self.topics.prefix + raw.topic.removeprefix(self.topics.prefix) if raw else at.topic
+        headers = {
+            "dlq.schema": "1", "dlq.id": str(letter_id), "dlq.source.topic": raw.topic if raw else at.topic,
+            "dlq.source.partition": str(raw.partition if raw else at.part), "dlq.source.offset": str(raw.offset if raw else at.off),
+            "dlq.error.class": failure.error_class, "dlq.error.code": failure.code, "dlq.error.stage": failure.stage,
+            "dlq.error.field": (failure.field or "")[:200], "dlq.error.rule": (failure.rule or "")[:100],
+            "dlq.error.fingerprint": failure.fingerprint, "dlq.attempts": str(attempts), "dlq.score": str(score),
+            "dlq.msg.type": read.message,
+        }  # fmt: skip
+        self.writes.outgoing.append(Outgoing(read.order_id, None, letter_id, f"{source}.dlt", at.key, value, headers))
+
+    def _receive(self, read: Read, word: str) -> None:
+        at = read.incoming
+        self.writes.received.append(
+            Received(read.order_id, read.message_id, read.sha256, at.topic, at.part, at.off, read.message, word, self.writes.at)
+        )
+
+    def _ticket(self, work: OrderWork, read: Read, outcome: Refused | Conflicted | AwaitsApproval) -> None:
+        self._add_ticket(read, ticket_row(work, read, outcome, self.writes))
+
+    def _add_ticket(self, read: Read, row: object) -> None:
+        (self.writes.tickets if read.seq is None else self.writes.decided).append(row)  # type: ignore[arg-type]
+
+
+def _ticket_id(read: Read) -> UUID:
+    assert isinstance(read.body, ModificationTicket)
+    return read.body.ticket_id
+
+
+def _user(read: Read) -> str:
+    return read.actor.user_id if read.actor else "unknown"
+
+
+def _channel(work: OrderWork, read: Read) -> str | None:
+    if isinstance(read.body, OrderStated):
+        return read.body.order.source.channel
+    return getattr(read.body, "channel", None) or (work.order.source.channel if work.order else None)
+
+
+def impact(work: OrderWork, failure: Failed) -> int:
+    """Return a first impact score, 0 to 100: money at risk and followers (the whole formula joins with triage)."""
+    value = work.order.totals.grand_total_minor / 100 if work.order else 0.0
+    money = 35 * min(1.0, math.log10(1 + max(value, 0)) / 4)
+    followers = 15 * min(1.0, work.head.depth / 10)
+    return round(money + followers + (10 if failure.blocks else 0))

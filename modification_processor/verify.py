@@ -1,0 +1,200 @@
+"""The integrity check: replays stored history, sums stored money, and looks for rows that hang in the air.
+
+It reads only what is stored and calls no decision code: `fold(version 1, history) == stored order`, hash chains,
+sums, and the links between tables. A finding names order, rule and place. The promise is that there are none.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from modification_processor.totals import totals_of
+from schemas.leaves import Leaf, fold, leaves
+from schemas.order import Order
+from store.database import Connection
+from store.history import HistoryRow, chain
+from store.sealing import KeyVault, OrderKey, Unsealable
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class IntegrityFinding:
+    """Something that does not hold."""
+
+    rule: str
+    order_id: UUID | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How much was looked at, and what was found."""
+
+    orders: int
+    history_rows: int
+    findings: tuple[IntegrityFinding, ...]
+
+
+_ORPHANS = {
+    "ticket_without_outcome": """select t.order_id, 'ticket ' || t.ticket_id || ' is ' || t.state from ticket t
+        left join inbox i on i.order_id = t.order_id and i.message_id = 'ticket:' || t.ticket_id where i.order_id is null""",
+    "applied_without_history": """select t.order_id, 'ticket ' || t.ticket_id || ' is applied in version ' || t.new_version from ticket t
+        where t.state = 'applied' and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
+          and h.cause_id = 'ticket:' || t.ticket_id)""",
+    "ticket_applied_twice": """select order_id, cause_id || ' made ' || count(distinct version) || ' versions' from history
+        where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",
+    "waiting_without_lane": """select p.order_id, p.topic || ' seq ' || p.seq from parked p
+        left join lane l on l.order_id = p.order_id and l.topic = p.topic where p.status = 'waiting' and l.order_id is null""",
+    "lane_depth": """select l.order_id, l.topic || ' says ' || l.depth || ', ' || (select count(*) from parked p where p.order_id = l.order_id
+          and p.topic = l.topic and p.status = 'waiting') || ' wait' from lane l
+        where l.depth <> (select count(*) from parked p where p.order_id = l.order_id and p.topic = l.topic and p.status = 'waiting')""",
+    "head_depth": """select h.order_id, 'head says ' || h.depth from order_head h
+        where h.depth <> (select coalesce(sum(l.depth), 0) from lane l where l.order_id = h.order_id)""",
+    "blocked_without_letter": """select l.order_id, l.topic from lane l where l.state = 'blocked' and not exists
+        (select 1 from dead_letter d where d.order_id = l.order_id and d.topic = l.topic and d.status in ('unresolved', 'replaying'))""",
+    "version_mismatch": """select o.order_id, 'head ' || h.version || ', order ' || o.version from orders o join order_head h using (order_id)
+        where h.version <> o.version""",
+    "order_without_origin": "select o.order_id, 'no first version' from orders o left join order_origin g using (order_id) where g.order_id is null",
+    "event_gap": """select h.order_id, 'head says ' || h.event_seq || ' events, the outbox has ' || (select count(*) from outbox x
+          where x.order_id = h.order_id and x.event_seq is not null) from order_head h
+        where h.event_seq <> (select count(*) from outbox x where x.order_id = h.order_id and x.event_seq is not null)""",
+    "event_seq_twice": """select order_id, 'event ' || event_seq from outbox where event_seq is not null
+        group by order_id, event_seq having count(*) > 1""",
+    "received_twice": """select min(order_id::text)::uuid, topic || '[' || part || ']@' || off from (
+          select order_id, topic, part, off, message_id from inbox union all select order_id, topic, part, off, message_id from repeat) x
+        group by topic, part, off having count(*) > 1""",
+    "offset_without_outcome": """select null::uuid, o.topic || '[' || o.part || '] is at ' || o.next_offset || ', ' || n.rows || ' messages have an outcome'
+        from partition_owner o join lateral (select count(*) as rows, coalesce(min(off), 0) as low from (
+            select off from inbox i where i.topic = o.topic and i.part = o.part
+            union all select off from repeat r where r.topic = o.topic and r.part = o.part) x) n on true
+        where o.next_offset is not null and n.rows <> o.next_offset - n.low""",
+}
+
+
+def verify(connection: Connection, vault: KeyVault, progress: Callable[[int, int], None] | None = None) -> Verified:
+    """Check the whole book; `progress` gets (orders checked, orders in all)."""
+    connection.rollback()
+    connection.execute("set transaction isolation level repeatable read, read only")
+    connection.execute("set local statement_timeout = 0")
+    findings: list[IntegrityFinding] = []
+    total = _count(connection, "select count(*) from orders")
+    checked = rows = 0
+    for page in _pages(connection):
+        history = _histories(connection, [row[0] for row in page])
+        for row in page:
+            mine = history.get(row[0], [])
+            findings += _order_findings(row, mine, vault)
+            rows += len(mine)
+        checked += len(page)
+        if progress:
+            progress(checked, total)
+    for rule, query in _ORPHANS.items():
+        findings += [IntegrityFinding(rule, order_id, detail) for order_id, detail in connection.execute(query).fetchall()]
+    connection.rollback()
+    return Verified(checked, rows, tuple(findings))
+
+
+def _count(connection: Connection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _pages(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield pages of (order id, document, grand total, version, sealed origin, its hash, wrapped key, chain end)."""
+    last = UUID(int=0)
+    while True:
+        page = connection.execute(
+            """select o.order_id, o.doc::text, o.grand_total_minor, o.version, g.doc_sealed, g.sha256, k.wrapped, h.chain, h.history_seq
+                 from orders o join order_head h using (order_id) left join order_origin g using (order_id) left join order_key k using (order_id)
+                where o.order_id > %s order by o.order_id limit %s""",
+            (last, PAGE),
+        ).fetchall()
+        if not page:
+            return
+        yield page
+        last = page[-1][0]
+
+
+def _histories(connection: Connection, order_ids: list[UUID]) -> dict[UUID, list[HistoryRow]]:
+    found: dict[UUID, list[HistoryRow]] = {}
+    columns = ", ".join(HistoryRow._fields)
+    for row in connection.execute(f"select {columns} from history where order_id = any(%s) order by order_id, seq", (order_ids,)):
+        found.setdefault(row[0], []).append(HistoryRow(*row))
+    return found
+
+
+def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyVault) -> list[IntegrityFinding]:
+    order_id, document, total, version, sealed, digest, wrapped, end, history_seq = row
+    findings = [IntegrityFinding(rule, order_id, detail) for rule, detail in _chain_findings(history, bytes(digest or b""), bytes(end), history_seq)]
+    order = Order.model_validate_json(document)
+    findings += [IntegrityFinding(rule, order_id, detail) for rule, detail in sum_findings(order)]
+    if order.order_id != order_id or order.totals.grand_total_minor != total:
+        findings.append(IntegrityFinding("columns", order_id, "the order's columns differ from its document"))
+    if history and history[-1].version > version:
+        findings.append(IntegrityFinding("version", order_id, f"history reaches version {history[-1].version}, the order is at {version}"))
+    if wrapped is None or sealed is None:
+        return [*findings, IntegrityFinding("origin", order_id, "the first version or its key is gone")]
+    try:
+        key = vault.unwrap(order_id, bytes(wrapped))
+        first = Order.model_validate_json(key.open(bytes(sealed), "order_origin"))
+        changes = [_leaf(change, key) for change in history]
+    except Unsealable as error:
+        return [*findings, IntegrityFinding("sealed", order_id, f"{error} cannot be opened")]
+    if sha256(bytes(sealed)).digest() != bytes(digest):
+        findings.append(IntegrityFinding("origin", order_id, "the first version is not the one the chain starts with"))
+    return findings + [IntegrityFinding("fold", order_id, detail) for detail in _fold_findings(first, order, changes)]
+
+
+def _leaf(row: HistoryRow, key: OrderKey) -> Leaf:
+    def plain(value: bytes | None) -> str | None:
+        if value is None:
+            return None
+        return (key.open(bytes(value), row.path) if row.sealed else bytes(value)).decode()
+
+    return Leaf(row.path, plain(row.old), plain(row.new))
+
+
+def _chain_findings(history: list[HistoryRow], start: bytes, end: bytes, last_seq: int) -> Iterator[tuple[str, str]]:
+    previous = start
+    for place, row in enumerate(history, start=1):
+        if row.seq != place:
+            yield "chain", f"row {place} is missing: the next one has number {row.seq}"
+            return
+        expected = chain(previous, row)
+        if expected != bytes(row.hash):
+            yield "chain", f"row {row.seq} ({row.path}) was tampered with"
+            return
+        previous = expected
+    if previous != end or len(history) != last_seq:
+        yield "chain", f"the chain ends after row {len(history)}, the head says {last_seq}"
+
+
+def _fold_findings(first: Order, order: Order, changes: list[Leaf]) -> Iterator[str]:
+    state, broken = fold(leaves(first), changes)
+    if broken:
+        yield f"the old value of {broken[0]} is not what the history left ({len(broken)} such rows)"
+    stored = leaves(order)
+    if state != stored:
+        paths = sorted(path for path in state.keys() | stored.keys() if state.get(path) != stored.get(path))
+        yield f"history leaves {len(paths)} leaves otherwise than the stored order, first {paths[0]}"
+
+
+def sum_findings(order: Order) -> Iterator[tuple[str, str]]:
+    """Yield what does not add up in an order."""
+    if totals_of(order) != order.totals:
+        yield "totals", f"stored totals {order.totals.grand_total_minor}, the rows sum to {totals_of(order).grand_total_minor}"
+    for row in order.adjustments:
+        if row.allocations and sum(part.amount_minor for part in row.allocations) != row.amount_minor:
+            yield "allocations", f"the shares of {row.adjustment_id} do not sum to it"
+    discounted = {line.line_id: line.gross_minor for line in order.lines}
+    for row in order.adjustments:
+        for part in row.allocations if row.kind == "discount" else ():
+            discounted[part.line_id] = discounted.get(part.line_id, 0) - part.amount_minor
+    for line_id, left in discounted.items():
+        if left < 0:
+            yield "negative_line", f"line {line_id} is discounted below zero by {-left}"
+    if len({line.line_id for line in order.lines}) != len(order.lines):
+        yield "line_ids", "two lines have one id"

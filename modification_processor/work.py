@@ -1,0 +1,123 @@
+"""A batch at work: what was loaded under the locks, and the rows that the decisions add up to.
+
+`OrderWork` is one order as left by the messages handled so far; `Writes` collects rows and is written once, with
+a handful of set-based statements.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from schemas.order import Order
+from store import heads, history, inbox, letters, orders, outbox, tickets
+from store.database import Cursor
+from store.heads import Head, Lane
+from store.history import HistoryRow, RecentChange
+from store.inbox import Received, Repeat
+from store.letters import Attempt, Audit, Item, Letter, Parked
+from store.orders import Statement, Written
+from store.outbox import Outgoing
+from store.sealing import KeyVault, OrderKey
+from store.tickets import TicketRow
+
+
+@dataclass(slots=True)
+class OrderWork:
+    """One order under its lock."""
+
+    head: Head
+    order: Order | None
+    statement_id: str
+    lanes: dict[str, Lane]
+    key: OrderKey | None = None
+    recent: list[RecentChange] = field(default_factory=list)
+    previous_raw: tuple[bytes, str] | None = None
+    """The channel's previous statement: raw bytes and their hash."""
+    stored: bool = True
+    """False while version 1 is still to be inserted."""
+    dirty: bool = False
+    edits: int = 0
+
+
+@dataclass
+class Writes:
+    """Rows to write, in the order in which they were decided."""
+
+    vault: KeyVault
+    at: datetime
+    keys: list[tuple[UUID, bytes]] = field(default_factory=list)
+    origins: list[tuple[UUID, bytes, bytes, datetime]] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    repeats: list[Repeat] = field(default_factory=list)
+    settled: list[tuple[UUID, str, str]] = field(default_factory=list)
+    tickets: list[TicketRow] = field(default_factory=list)
+    decided: list[TicketRow] = field(default_factory=list)
+    history: list[HistoryRow] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    done: list[tuple[UUID, str, int]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    audit: list[Audit] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    opened: list[tuple[UUID, str]] = field(default_factory=list)
+    lanes: dict[tuple[UUID, str], Lane] = field(default_factory=dict)
+    heads: dict[UUID, Head] = field(default_factory=dict)
+
+    def key_of(self, work: OrderWork) -> OrderKey:
+        """Return the order's key, unwrapped once, or made at first need."""
+        if work.key is None:
+            if work.head.wrapped_key is not None:
+                work.key = self.vault.unwrap(work.head.order_id, bytes(work.head.wrapped_key))
+            else:
+                work.key = self.vault.create(work.head.order_id)
+                work.head.wrapped_key = work.key.wrapped
+                self.keys.append((work.head.order_id, work.key.wrapped))
+        return work.key
+
+    def flush_waiting(self, cursor: Cursor) -> None:
+        """Write waiting messages, tickets and letters early, for a message of this batch that acts on them."""
+        for write, rows in ((letters.park, self.parked), (letters.bury, self.letters)):
+            if rows:
+                write(cursor, rows)  # type: ignore[operator]
+                rows.clear()  # type: ignore[attr-defined]
+        if self.tickets:
+            tickets.insert(cursor, self.tickets)
+            self.tickets.clear()
+        if self.decided:
+            tickets.decide(cursor, self.decided)
+            self.decided.clear()
+
+    def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
+        """Write everything: one statement per table that has rows."""
+        changed = [work for work in works.values() if work.dirty]
+        rows = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and w.stored]
+        new = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and not w.stored]
+        steps = (
+            (heads.save_keys, self.keys),
+            (orders.insert, new),
+            (orders.update, rows),
+            (orders.insert_origins, self.origins),
+            (orders.insert_statements, self.statements),
+            (history.insert, self.history),
+            (tickets.insert, self.tickets),
+            (tickets.decide, self.decided),
+            (inbox.add, self.received),
+            (inbox.add_repeats, self.repeats),
+            (inbox.settle, self.settled),
+            (letters.park, self.parked),
+            (letters.bury, self.letters),
+            (letters.attempts, self.attempts),
+            (letters.open_items, self.items),
+            (letters.record, self.audit),
+            (heads.save, list(self.heads.values())),
+            (outbox.add, self.outgoing),
+        )
+        for write, values in steps:
+            if values:
+                write(cursor, values)
+        if self.done:
+            letters.set_status(cursor, self.done, "done")
+        if self.lanes or self.opened:
+            heads.save_lanes(cursor, list(self.lanes.values()), self.opened)
