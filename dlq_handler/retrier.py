@@ -1,0 +1,73 @@
+"""The retry worker: tries closed lanes when they are due, head first, in order.
+
+How a message is handled is the processor's business: `retry_lane` is handed over by the composition root, takes the
+same lock as the live path and writes the same rows. This loop only knows when.
+"""
+
+from collections.abc import Callable
+from threading import Event
+from uuid import UUID
+
+import psycopg
+
+from store import letters
+from store.database import Connection
+from telemetry.health import Health
+from telemetry.logs import logger
+from telemetry.metrics import INFRA_FAULTS, LANE_OLDEST_SECONDS, LANES_CLOSED, LETTERS_OPEN, OUTBOX_OLDEST_SECONDS, RETRIES
+
+RetryLane = Callable[[UUID, str], int]
+BATCH = 100
+IDLE_SECONDS = 0.2
+
+
+class Retrier:
+    """Runs until told to stop."""
+
+    def __init__(self, connect: Callable[[], Connection], retry_lane: RetryLane, health: Health | None = None) -> None:
+        self._connect = connect
+        self._retry_lane = retry_lane
+        self._health = health
+        self._log = logger("retrier")
+
+    def run(self, stop: Event) -> None:
+        """Try what is due; wait a little where nothing is; wait out an outage."""
+        while not stop.is_set():
+            try:
+                with self._connect() as connection:
+                    connection.autocommit = True
+                    while not stop.is_set():
+                        if self._health:
+                            self._health.tick()
+                        if self.round(connection) == 0:
+                            self.measure(connection)
+                            stop.wait(IDLE_SECONDS)
+            except psycopg.Error as error:
+                INFRA_FAULTS.labels("postgresql").inc()
+                self._log.warning("retrier_waits", error=type(error).__name__)
+                stop.wait(1.0)
+
+    def round(self, connection: Connection) -> int:
+        """Try every lane that is due now; return how many messages left their lanes."""
+        with connection.cursor() as cursor:
+            due = letters.due_lanes(cursor, BATCH)
+        left = sum(self._retry_lane(order_id, topic) for order_id, topic in due)
+        RETRIES.inc(left)
+        return left
+
+    def measure(self, connection: Connection) -> None:
+        """Set the gauges that the database knows best."""
+        for state in ("ordering", "retrying", "blocked"):
+            LANES_CLOSED.labels(state).set(0)
+        for state, count in connection.execute("select state, count(*) from lane group by state").fetchall():
+            LANES_CLOSED.labels(state).set(count)
+        for error_class, count in connection.execute(
+            "select error_class, count(*) from dead_letter where status = 'unresolved' group by error_class"
+        ).fetchall():
+            LETTERS_OPEN.labels(error_class).set(count)
+        for gauge, query in (
+            (LANE_OLDEST_SECONDS, "select coalesce(extract(epoch from now() - min(blocked_since)), 0) from lane"),
+            (OUTBOX_OLDEST_SECONDS, "select coalesce(extract(epoch from now() - min(created_at)), 0) from outbox where sent_at is null"),
+        ):
+            row = connection.execute(query).fetchone()
+            gauge.set(float(row[0]) if row else 0.0)
