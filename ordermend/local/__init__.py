@@ -1,1 +1,1 @@
-"""."""
+"""Broker, database and token issuer on one machine, without Docker; for laptops, demonstrations and tests."""

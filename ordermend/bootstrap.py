@@ -1,0 +1,136 @@
+"""The composition root: the only place that chooses the parts and puts them together."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from dlq_handler.retrier import Retrier
+from intake.app import IntakeLoop, channel_transform
+from modification_processor.app import AppConfig, ProcessorApp
+from modification_processor.relay import Relay
+from modification_processor.service import Processor
+from modification_processor.settle import Topics
+from normalizers import discover
+from ordermend.settings import Settings
+from schemas import topics as topic_list
+from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
+from schemas.failures import SettingsInvalid
+from schemas.topics import Topic
+from store.database import Connection, connect, migrate, role_of
+from store.sealing import KeyVault
+from streaming.admin import check_topics, create_topics
+from streaming.producer import BatchProducer
+from telemetry.health import Health
+
+STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded", "IntakeFailed")
+TICKETS = ("ModificationTicket", "TicketCancelled")
+ROLES = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Rules_Tune", "Audit_Read")
+GROUP = "modification-processor"
+
+
+def prepare(settings: Settings) -> None:
+    """Migrate the book, create and check the topics, make missing keys: what `ordermend migrate` and `topics` do."""
+    migrate(settings.migration_url or database_of(settings), settings.db_schema, role_of(database_of(settings)))
+    create_topics(bootstrap_of(settings), all_topics(settings.topic_prefix))
+    check_topics(bootstrap_of(settings), all_topics(settings.topic_prefix))
+    ensure_keys(settings.keys_dir)
+
+
+def all_topics(prefix: str = "") -> list[Topic]:
+    """Return every topic this version reads or writes, dead-letter topics included."""
+    raw = [topic_list.raw_topic(name) for name in discover()]
+    sources = [*topic_list.SOURCES, *raw]
+    every = [*sources, topic_list.EVENTS, *(topic_list.dead_letter_topic(source) for source in sources)]
+    return [topic_list.prefixed(topic, prefix) for topic in every]
+
+
+def topics_of(settings: Settings) -> Topics:
+    """Return the topic names as they are under the settings' prefix."""
+    prefix = settings.topic_prefix
+    return Topics(
+        canonical=prefix + topic_list.CANONICAL.name,
+        modifications=prefix + topic_list.MODIFICATIONS.name,
+        fulfillment=prefix + topic_list.FULFILLMENT.name,
+        events=prefix + topic_list.EVENTS.name,
+        prefix=prefix,
+    )
+
+
+def bootstrap_of(settings: Settings) -> str:
+    """Return the brokers; settings that went through `connected` have them."""
+    if settings.kafka_bootstrap_servers is None:
+        raise SettingsInvalid("KAFKA_BOOTSTRAP_SERVERS is not set and no local stack runs; run `ordermend up`")
+    return settings.kafka_bootstrap_servers
+
+
+def database_of(settings: Settings) -> str:
+    """Return the book's address under the application's role."""
+    if settings.database_url is None:
+        raise SettingsInvalid("DATABASE_URL is not set and no local stack runs; run `ordermend up`")
+    return settings.database_url
+
+
+def ensure_keys(folder: Path) -> None:
+    """Make the signing keys of a stack of our own where they are missing: a door's, intake's and the warehouse's."""
+    create_key(folder, "door-console", "RS256", roles=ROLES, messages=TICKETS)
+    create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
+    create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact",))
+    KeyVault.load(folder)
+
+
+def signer(settings: Settings, kid: str, door: str) -> Signer:
+    """Return the signer of a registered key."""
+    return load_signer(settings.keys_dir, kid, door)
+
+
+def keyring(settings: Settings) -> KeyRing:
+    """Return the registered keys."""
+    return load_keyring(settings.keys_dir)
+
+
+def connector(settings: Settings, application: str) -> Callable[[], Connection]:
+    """Return a function that opens connections to the book."""
+
+    def open_connection() -> Connection:
+        return connect(database_of(settings), settings.db_schema, application=application)
+
+    return open_connection
+
+
+def processor(settings: Settings, application: str = "processor") -> Processor:
+    """Return the one writer of orders."""
+    return Processor(connector(settings, application), settings.topic_prefix + GROUP, KeyVault.load(settings.keys_dir), topics_of(settings))
+
+
+def processor_app(settings: Settings, health: Health, instance: str = "processor-0") -> ProcessorApp:
+    """Return the processor as a process."""
+    group = settings.topic_prefix + GROUP
+    config = AppConfig(bootstrap_of(settings), group, instance, topics_of(settings))
+    return ProcessorApp(config, processor(settings), keyring(settings), connector(settings, "claims"), health)
+
+
+def relay(settings: Settings, health: Health) -> Relay:
+    """Return the outbox relay."""
+    return Relay(connector(settings, "relay"), BatchProducer(bootstrap_of(settings)), health)
+
+
+def retrier(settings: Settings, health: Health) -> Retrier:
+    """Return the retry worker, with the processor's own way of handling a lane."""
+    return Retrier(connector(settings, "retrier"), processor(settings, "retrier-work").retry_lane, health)
+
+
+def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:
+    """Return one loop for each discovered channel (or for those named)."""
+    wanted = set(channels)
+    own = signer(settings, "intake", "intake")
+    canonical = topics_of(settings).canonical
+    return {
+        name: IntakeLoop(
+            bootstrap_of(settings),
+            f"{settings.topic_prefix}intake.{name}",
+            settings.topic_prefix + channel.topic.name,
+            channel_transform(channel, canonical, own),
+            health,
+        )
+        for name, channel in discover().items()
+        if not wanted or name in wanted
+    }

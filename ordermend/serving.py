@@ -1,0 +1,83 @@
+"""A service as a process: its loops in threads, its health over HTTP, a clean end on SIGTERM and Ctrl-C.
+
+The first loop that fails ends the process with its error: whoever runs us starts it again, and the offsets in
+PostgreSQL say where to go on.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+
+from ordermend import bootstrap
+from ordermend import settings as settings_module
+from ordermend.local import stack
+from ordermend.settings import Settings
+from telemetry import health as health_endpoints
+from telemetry import logs
+from telemetry.health import Health
+
+Loop = Callable[[threading.Event], None]
+
+
+def loops_of(service: str, settings: Settings, health: Health, instance: str, channels: Iterable[str]) -> dict[str, Loop]:
+    """Return the loops of a service by name; `all` is every service in one process."""
+    makers: Mapping[str, Callable[[], dict[str, Loop]]] = {
+        "intake": lambda: {f"intake-{name}": loop.run for name, loop in bootstrap.intake_loops(settings, health, channels).items()},
+        "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance).run},
+        "relay": lambda: {"relay": bootstrap.relay(settings, health).run},
+        "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
+    }
+    wanted = makers if service == "all" else {service: makers[service]}
+    return {name: loop for make in wanted.values() for name, loop in make().items()}
+
+
+class Running:
+    """Loops in threads. `stop()` ends them all; `failure` is what ended one early."""
+
+    def __init__(self, loops: Mapping[str, Loop]) -> None:
+        self._stop = threading.Event()
+        self.ended = threading.Event()
+        self.failure: BaseException | None = None
+        self._threads = [threading.Thread(target=self._run, args=(loop,), name=name, daemon=True) for name, loop in loops.items()]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, loop: Loop) -> None:
+        try:
+            loop(self._stop)
+        except BaseException as error:  # noqa: BLE001 -- handed to the main thread, which raises it
+            self.failure = self.failure or error
+        self.ended.set()
+
+    def stop(self, timeout_seconds: float = 30.0) -> None:
+        """Ask every loop to finish its work, and wait."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout_seconds)
+
+
+def serve_until_stopped(service: str, instance: str, channels: Iterable[str], host: str, port: int) -> None:
+    """Run a service until a signal comes or a loop fails."""
+    settings = stack.connected(settings_module.load())
+    logs.configure(settings.log_level)
+    health = Health()
+    server = health_endpoints.serve(health, host, port)
+    log = logs.logger(service)
+    asked = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    running = Running(loops_of(service, settings, health, instance, channels))
+    health.started = True
+    log.info("started", instance=instance, health=f"http://{host}:{server.server_address[1]}")
+    while not asked.is_set() and not running.ended.wait(0.2):
+        pass
+    running.stop()
+    server.shutdown()
+    if running.failure is not None:
+        raise running.failure
