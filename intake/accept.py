@@ -8,6 +8,7 @@ document never stops the others. The same input gives the same statements, but f
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from intake.rules.rule import Rule, judge
@@ -100,7 +101,7 @@ def _statement(
         order_id = _order_id_of_failure(result, channel, record, account)
         return _failed(order_id, channel, result, raw, message_id)
     order_id = channel.order_id(account, result.channel_order_id)
-    shared = {
+    shared: dict[str, Any] = {
         "message_id": message_id,
         "order_id": order_id,
         "channel": channel.name,
@@ -177,8 +178,6 @@ def _publishable(statement: Statement, key: str, signer: Signer) -> Accepted:
     return Accepted(key.encode(), value, actor, verdict)
 
 
-def headers_of(accepted: Accepted) -> list[tuple[str, bytes]]:
+def headers_of(accepted: Accepted) -> list[tuple[str, str | bytes | None]]:
     """Return the record headers."""
     return [(HEADER, accepted.actor)]
-
-

@@ -100,7 +100,18 @@ class IntakeLoop:
         stop.wait(1.0)
         known = self._consumer.committed(self._pending)
         self._pending = {}
-        self._consumer.seek({place: offset if offset is not None else self._consumer.watermarks(place)[0] for place, offset in known.items()})
+        self._consumer.seek(
+            {place: offset if offset is not None else self._consumer.watermarks(place)[0] for place, offset in known.items()}
+        )
+
+
+def headers_in(message: Message) -> dict[str, str]:
+    """Return a record's headers, lower case, as text."""
+    found = {}
+    for header in message.headers() or ():
+        name, value = header[0], header[1]
+        found[name.lower()] = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return found
 
 
 def channel_transform(channel: Channel, canonical_topic: str, signer: Signer) -> Transform:
@@ -108,8 +119,8 @@ def channel_transform(channel: Channel, canonical_topic: str, signer: Signer) ->
     active = rules()
 
     def transform(message: Message) -> Sequence[Record]:
-        headers = {name.lower(): value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for name, value in message.headers() or ()}
-        record = RawRecord(message.topic() or "", message.partition() or 0, message.offset() or 0, message.key(), message.value() or b"", headers)
+        place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+        record = RawRecord(*place, message.key(), message.value() or b"", headers_in(message))
         accepted = accept(record, channel, active, signer)
         for item in accepted:
             INTAKE_RECORDS.labels(channel.name, item.verdict).inc()

@@ -118,7 +118,7 @@ class ProcessorApp:
 
     def _read(self, message: Message) -> Read:
         topic, (_, stamp) = message.topic() or "", message.timestamp()
-        actor = next((value for name, value in message.headers() or () if name == HEADER), None)
+        actor = next((header[1] for header in message.headers() or () if header[0] == HEADER), None)
         incoming = Incoming(
             topic=topic,
             part=message.partition() or 0,
@@ -204,7 +204,9 @@ class ProcessorApp:
         for attempt in range(60):
             try:
                 with self._connect() as connection, connection.cursor() as cursor:
-                    return partitions.claim(cursor, self._config.group, self._config.instance, [(topic, part, self._topic_ids[topic])])[place]
+                    return partitions.claim(cursor, self._config.group, self._config.instance, [(topic, part, self._topic_ids[topic])])[
+                        place
+                    ]
             except PartitionHalted as halted:
                 PARTITIONS_HALTED.inc()
                 self._log.error("partition_halted", partition=f"{topic}[{part}]", why=halted.message)

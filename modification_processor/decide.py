@@ -124,7 +124,9 @@ def _intake_failed(body: IntakeFailed) -> Failed:
 
 def _change_stated(order: Order, body: ChangeStated, known: Known) -> Recorded:
     """Hold the order until somebody has dealt with the channel's change, and say what it asks."""
-    lines = "; ".join(f"{c.action} {c.line_id or c.line or c.sku or ''} {c.quantity_delta or c.quantity_left or ''}".strip() for c in body.line_changes)
+    lines = "; ".join(
+        f"{c.action} {c.line_id or c.line or c.sku or ''} {c.quantity_delta or c.quantity_left or ''}".strip() for c in body.line_changes
+    )
     detail = f"{body.channel} sent {body.event} for order {body.channel_order_id}: {lines or 'see the document'}"[:500]
     hold = Hold(hold_id=f"C{body.message_id}"[:80], kind="channel", reason=detail, placed_at=known.at)
     return Recorded(order.model_copy(update={"holds": (*order.holds, hold)}), (WorkItem("channel_change", detail),))
@@ -142,7 +144,12 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return calls
     roles = read.actor.roles if read.actor else frozenset()
     if body.base_version is not None and body.base_version > known.version:
-        return Refused("unknown_version", f"base version {body.base_version} is above the order's version {known.version}", "/base_version", "base_version")
+        return Refused(
+            "unknown_version",
+            f"base version {body.base_version} is above the order's version {known.version}",
+            "/base_version",
+            "base_version",
+        )
     edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context)
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
@@ -152,7 +159,9 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     if isinstance(edited, Refused):
         return edited
     if body.preview_hash is not None and body.preview_hash != preview_hash(order, edited, calls):
-        return Refused("stale_preview", "the edit would no longer do what its preview showed; preview it again", "/preview_hash", "preview_hash")
+        return Refused(
+            "stale_preview", "the edit would no longer do what its preview showed; preview it again", "/preview_hash", "preview_hash"
+        )
     if edited.approvals:
         return AwaitsApproval(edited.approvals)
     return Applied(edited.order, edited.requested)

@@ -54,7 +54,9 @@ def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
     for index, operation in enumerate(operations):
         spec = known.get(operation.name)
         if spec is None or spec.version != operation.version:
-            return Refused("unknown_operation", f"there is no operation {operation.name[:40]} version {operation.version}", f"/operations/{index}/name")
+            return Refused(
+                "unknown_operation", f"there is no operation {operation.name[:40]} version {operation.version}", f"/operations/{index}/name"
+            )
         try:
             arguments = spec.arguments.model_validate_json(operation.arguments)
         except ValidationError as error:
@@ -95,7 +97,12 @@ def edit(
     approvals: list[str] = []
     for index, call in enumerate(calls):
         if reason_code not in call.spec.reasons:
-            return Refused("reason_not_allowed", f"reason {reason_code[:40]} does not fit {call.spec.name}", "/reason_code", f"reasons.{call.spec.name}")
+            return Refused(
+                "reason_not_allowed",
+                f"reason {reason_code[:40]} does not fit {call.spec.name}",
+                "/reason_code",
+                f"reasons.{call.spec.name}",
+            )
         try:
             touches = call.spec.touches(order, call.arguments)
             refusal = _guard(order, touches, roles, verbs, approvals)
@@ -108,7 +115,9 @@ def edit(
     return Edited(order, tuple(requested), tuple(dict.fromkeys(approvals)))
 
 
-def _guard(order: Order, touches: Sequence[Touch], roles: frozenset[str], verbs: frozenset[Verb] | None, approvals: list[str]) -> Refused | None:
+def _guard(
+    order: Order, touches: Sequence[Touch], roles: frozenset[str], verbs: frozenset[Verb] | None, approvals: list[str]
+) -> Refused | None:
     for touch in touches:
         mode = evaluate(order, touch, roles, verbs)
         if mode.mode == "approval":

@@ -67,7 +67,9 @@ def read(incoming: Incoming, logical_topic: str, keys: KeyRing) -> Read:
     fallback = f"{incoming.topic}:{incoming.part}:{incoming.off}"
     order_id = _key_of(incoming)
     if order_id is None and not (incoming.key or b"").startswith(b"raw:"):
-        failure = Failed.of(UndecodableMessage("the record's key is no order id", field="key", rule="key_is_order_id"), "read", blocks=False)
+        failure = Failed.of(
+            UndecodableMessage("the record's key is no order id", field="key", rule="key_is_order_id"), "read", blocks=False
+        )
         return Read(incoming, raw_lane_id(incoming.topic, incoming.part), fallback, "unreadable", digest, failure=failure)
     lane = order_id or raw_lane_id(incoming.topic, incoming.part)
     try:

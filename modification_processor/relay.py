@@ -14,7 +14,7 @@ import psycopg
 from store import outbox
 from store.database import Connection
 from store.outbox import Unsent
-from streaming.producer import BatchProducer, DeliveryFailed, Record
+from streaming.producer import BatchProducer, DeliveryFailed, Headers, Record
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import INFRA_FAULTS, RELAY_SENT
@@ -92,5 +92,5 @@ def rounds(rows: Sequence[Unsent]) -> list[list[Unsent]]:
 
 
 def _record(row: Unsent) -> Record:
-    headers = [(name, text.encode()) for name, text in row.headers.items()]
+    headers: Headers = [(name, text.encode()) for name, text in row.headers.items()]
     return Record(row.topic, None if row.key is None else bytes(row.key), bytes(row.value), headers)

@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
+from modification_processor.edit import derived
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Applied, AwaitsApproval, Conflicted, Refused, WorkItem
-from modification_processor.edit import derived
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.codec import encode
@@ -109,7 +109,11 @@ def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) ->
     body = read.body
     assert isinstance(body, OrderStated | ChangeStated | FetchNeeded)
     raw = body.raw
-    stated = isinstance(body, OrderStated)
+    if isinstance(body, OrderStated):
+        source = body.order.source
+        channel, stated_at, mapping = source.channel, source.channel_updated_at, source.mapping_version
+    else:
+        channel, stated_at, mapping = body.channel, body.changed_at if isinstance(body, ChangeStated) else None, 0
     writes.statements.append(
         Statement(
             order_id=read.order_id,
@@ -117,14 +121,14 @@ def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) ->
             kind=read.message,
             event=body.event,
             outcome=outcome,
-            channel=body.order.source.channel if stated else body.channel,
-            stated_at=body.order.source.channel_updated_at if stated else getattr(body, "changed_at", None),
+            channel=channel,
+            stated_at=stated_at,
             raw_sealed=writes.key_of(work).seal(raw.body, f"statement:{read.message_id}"),
             raw_sha256=raw.sha256,
             raw_topic=raw.topic,
             raw_part=raw.partition,
             raw_offset=raw.offset,
-            mapping_version=body.order.source.mapping_version if stated else 0,
+            mapping_version=mapping,
         )
     )
 
@@ -145,7 +149,15 @@ def emit(work: OrderWork, read: Read, writes: Writes, topic: str, kind: type[eve
     )
     key = str(head.order_id).encode()
     writes.outgoing.append(
-        Outgoing(head.order_id, head.event_seq, event.event_id, topic, key, encode(event), {"type": kind.__name__, "event_seq": str(head.event_seq)})
+        Outgoing(
+            head.order_id,
+            head.event_seq,
+            event.event_id,
+            topic,
+            key,
+            encode(event),
+            {"type": kind.__name__, "event_seq": str(head.event_seq)},
+        )
     )
 
 

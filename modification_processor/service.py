@@ -195,7 +195,10 @@ class Processor:
         stored = orders.load(cursor, ids)
         works = {
             order_id: OrderWork(
-                head, stored[order_id].order if order_id in stored else None, stored[order_id].statement_id if order_id in stored else "", {}
+                head,
+                stored[order_id].order if order_id in stored else None,
+                stored[order_id].statement_id if order_id in stored else "",
+                {},
             )
             for order_id, head in locked.items()
         }
@@ -213,7 +216,11 @@ class Processor:
         bases: dict[UUID, int] = {}
         for read in batch:
             body = read.body
-            if isinstance(body, ModificationTicket) and body.base_version is not None and body.base_version < works[read.order_id].head.version:
+            if (
+                isinstance(body, ModificationTicket)
+                and body.base_version is not None
+                and body.base_version < works[read.order_id].head.version
+            ):
                 bases[read.order_id] = min(body.base_version, bases.get(read.order_id, body.base_version))
         if bases:
             for order_id, recent in history.requested_since(cursor, list(bases.items())).items():
@@ -246,9 +253,7 @@ class Processor:
                 (p.sku, p.currency): Product(p.sku, p.name, UnitPrice(amount=p.price_amount, exponent=p.price_exponent)) for p in products
             },
             promotions={
-                (p.code, p.currency): Promotion(
-                    p.code, p.version, p.label, p.percent_bp, p.amount_minor, p.starts_at, p.ends_at, p.active
-                )
+                (p.code, p.currency): Promotion(p.code, p.version, p.label, p.percent_bp, p.amount_minor, p.starts_at, p.ends_at, p.active)
                 for p in promotions
             },
         )
@@ -275,7 +280,9 @@ class Processor:
             if lane.depth < MAX_DEPTH or not isinstance(read.body, ModificationTicket):
                 settler.park_behind(work, lane, read)
                 return "waiting"
-            return settler.settle(work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth"))
+            return settler.settle(
+                work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
+            )
         outcome = self._decide(work, read, settler.writes.at, context)
         word = settler.settle(work, read, outcome)
         if is_restated(outcome):
@@ -292,7 +299,7 @@ class Processor:
             return decide(work.order, read, self._known(work, read, at, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
 
@@ -439,7 +446,9 @@ def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
         value = key.open(bytes(row.value_sealed), f"parked:{row.topic}:{row.seq}")
         raw_key = None if row.key is None else bytes(row.key)
         actor = None if row.actor is None else Actor(row.actor["user_id"], frozenset(row.actor["roles"]), row.actor["door"])
-        reads.append(read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq))
+        reads.append(
+            read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq)
+        )
     return reads
 
 
@@ -483,7 +492,9 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
         results = channel.normalize((Document(body),))
     except OrdermendError:
         return None, digest
-    mine = (r.order for r in results if isinstance(r, StatedOrder) and r.order.source.channel_order_id == work.order.source.channel_order_id)
+    mine = (
+        r.order for r in results if isinstance(r, StatedOrder) and r.order.source.channel_order_id == work.order.source.channel_order_id
+    )
     return next(mine, None), digest
 
 

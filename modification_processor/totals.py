@@ -99,7 +99,7 @@ def _tax(order: Order, row: TaxRow, left: dict[str, int], amounts: dict[str, int
 def tax_of(order: Order, row: TaxRow, base: int) -> int:
     """Return the tax on `base` minor units: the basis' share, or by the rate where no basis helps.
 
-    A base that includes its taxes holds all of them: each takes its rate out of 1 + the sum of their rates.
+    A base that includes its taxes holds all of the seller's: each takes its rate out of 1 + the sum of their rates.
     """
     if row.basis is not None and (row.basis.input > 0 or base == row.basis.input):
         return share(row.basis, base, order.rounding)
@@ -110,8 +110,9 @@ def tax_of(order: Order, row: TaxRow, base: int) -> int:
 
 
 def _included_rates(order: Order, row: TaxRow) -> Decimal:
-    """Return the sum of the rates that are included in the amount `row` is on, its own among them."""
-    same = (r for r in order.taxes if r.included and (r.line_id, r.adjustment_id) == (row.line_id, row.adjustment_id))
+    """Return the sum of the seller's rates that are included in the amount `row` is on, its own among them."""
+    on = (row.line_id, row.adjustment_id)
+    same = (r for r in order.taxes if r.included and r.liable == "seller" and (r.line_id, r.adjustment_id) == on)
     return sum((Decimal(other.rate) for other in same if other.rate is not None), Decimal(0))
 
 

@@ -128,7 +128,9 @@ def _histories(connection: Connection, order_ids: list[UUID]) -> dict[UUID, list
 
 def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyVault) -> list[IntegrityFinding]:
     order_id, document, total, version, sealed, digest, wrapped, end, history_seq = row
-    findings = [IntegrityFinding(rule, order_id, detail) for rule, detail in _chain_findings(history, bytes(digest or b""), bytes(end), history_seq)]
+    findings = [
+        IntegrityFinding(rule, order_id, detail) for rule, detail in _chain_findings(history, bytes(digest or b""), bytes(end), history_seq)
+    ]
     order = Order.model_validate_json(document)
     findings += [IntegrityFinding(rule, order_id, detail) for rule, detail in sum_findings(order)]
     if order.order_id != order_id or order.totals.grand_total_minor != total:

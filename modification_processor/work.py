@@ -4,8 +4,10 @@
 a handful of set-based statements.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from schemas.order import Order
@@ -19,6 +21,8 @@ from store.orders import Statement, Written
 from store.outbox import Outgoing
 from store.sealing import KeyVault, OrderKey
 from store.tickets import TicketRow
+
+Row = TypeVar("Row")
 
 
 @dataclass(slots=True)
@@ -78,46 +82,41 @@ class Writes:
 
     def flush_waiting(self, cursor: Cursor) -> None:
         """Write waiting messages, tickets and letters early, for a message of this batch that acts on them."""
-        for write, rows in ((letters.park, self.parked), (letters.bury, self.letters)):
-            if rows:
-                write(cursor, rows)  # type: ignore[operator]
-                rows.clear()  # type: ignore[attr-defined]
-        if self.tickets:
-            tickets.insert(cursor, self.tickets)
-            self.tickets.clear()
-        if self.decided:
-            tickets.decide(cursor, self.decided)
-            self.decided.clear()
+        _write(cursor, letters.park, self.parked)
+        _write(cursor, letters.bury, self.letters)
+        _write(cursor, tickets.insert, self.tickets)
+        _write(cursor, tickets.decide, self.decided)
+        self.parked, self.letters, self.tickets, self.decided = [], [], [], []
 
     def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
         """Write everything: one statement per table that has rows."""
         changed = [work for work in works.values() if work.dirty]
         rows = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and w.stored]
         new = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and not w.stored]
-        steps = (
-            (heads.save_keys, self.keys),
-            (orders.insert, new),
-            (orders.update, rows),
-            (orders.insert_origins, self.origins),
-            (orders.insert_statements, self.statements),
-            (history.insert, self.history),
-            (tickets.insert, self.tickets),
-            (tickets.decide, self.decided),
-            (inbox.add, self.received),
-            (inbox.add_repeats, self.repeats),
-            (inbox.settle, self.settled),
-            (letters.park, self.parked),
-            (letters.bury, self.letters),
-            (letters.attempts, self.attempts),
-            (letters.open_items, self.items),
-            (letters.record, self.audit),
-            (heads.save, list(self.heads.values())),
-            (outbox.add, self.outgoing),
-        )
-        for write, values in steps:
-            if values:
-                write(cursor, values)
+        _write(cursor, heads.save_keys, self.keys)
+        _write(cursor, orders.insert, new)
+        _write(cursor, orders.update, rows)
+        _write(cursor, orders.insert_origins, self.origins)
+        _write(cursor, orders.insert_statements, self.statements)
+        _write(cursor, history.insert, self.history)
+        _write(cursor, tickets.insert, self.tickets)
+        _write(cursor, tickets.decide, self.decided)
+        _write(cursor, inbox.add, self.received)
+        _write(cursor, inbox.add_repeats, self.repeats)
+        _write(cursor, inbox.settle, self.settled)
+        _write(cursor, letters.park, self.parked)
+        _write(cursor, letters.bury, self.letters)
+        _write(cursor, letters.attempts, self.attempts)
+        _write(cursor, letters.open_items, self.items)
+        _write(cursor, letters.record, self.audit)
+        _write(cursor, heads.save, list(self.heads.values()))
+        _write(cursor, outbox.add, self.outgoing)
         if self.done:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:
             heads.save_lanes(cursor, list(self.lanes.values()), self.opened)
+
+
+def _write(cursor: Cursor, write: Callable[[Cursor, list[Row]], None], rows: list[Row]) -> None:
+    if rows:
+        write(cursor, rows)

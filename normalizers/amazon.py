@@ -190,7 +190,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     included = _tax_included(draft, body, items, at)
     summary = _lines_v0(draft, items, at, included, extensions)
     grand = _money(body, "OrderTotal", at, draft)
-    totals = draft.totals(grand if items else None)
+    totals = draft.totals(None if "items" in missing else grand)
     unmapped(body, _V0_MAPPED, at, extensions)
     buyer = child(body, "BuyerInfo", at) or body
     order = Order(
@@ -295,7 +295,8 @@ def _lines_v0(draft: Draft, items: list[Json], at: str, included: bool, extensio
             shipped=whole(row, "QuantityShipped") * 10**exponent,
         )
         if discount := add("discount_total", _money(row, "PromotionDiscount", where, draft)):
-            code = next((str(item) for item in row.get("PromotionIds") or () if isinstance(item, str)), None)
+            named = row.get("PromotionIds")
+            code = next((item for item in named if isinstance(item, str)), None) if isinstance(named, list) else None
             draft.discount(f"discount:{line_id}", abs(discount), shares={line_id: abs(discount)}, source="promotion", code=code)
         _charges_v0(draft, row, where, line_id, included=included, add=add)
         unmapped(row, _V0_LINE, where, extensions)
@@ -317,6 +318,8 @@ def _charges_v0(draft: Draft, row: Json, where: str, line_id: str, *, included: 
             if kind == "shipping":
                 add("shipping_total", amount)
             draft.charge("shipping" if kind == "shipping" else "fee", name, amount, label=price_key)
+        elif tax_key and row.get(tax_key):
+            draft.charge("shipping" if kind == "shipping" else "fee", name, 0, label=price_key)
         if tax_key and (charge_tax := add("tax_total", _money(row, tax_key, where, draft))):
             draft.tax(f"tax:{name}", charge_tax, adjustment_id=name, title=title, included=included, liable=liable)
         if discount_key and (off := add("discount_total", _money(row, discount_key, where, draft))):

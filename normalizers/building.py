@@ -9,6 +9,7 @@ Fails:   NormalizationFailed with the JSON pointer of the amount that could not 
 Source:  ISO 3166-1 through pycountry; ISO 4217 codes are three letters; read 2026-11-23.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,6 +42,8 @@ from schemas.order import (
 )
 from schemas.statement import Finding, StatedEvent, Verdict
 
+_NOT_ALNUM = re.compile(r"[\W_]+")
+
 ROUNDING: Rounding = "half_up"
 """How every channel's amounts are rounded; pinned on the order."""
 
@@ -55,9 +58,9 @@ def currency_of(value: str | None, at: str, report: Report) -> str:
 
 def minor(value: Any, currency: str, at: str, key: str, report: Report) -> int:
     """Read an amount that must be there; what is finer than the currency is rounded half up and noted."""
-    if type(value) is str and len(value) < 16 and value[-3:-2] == "." and exponent_of(currency) == 2:
+    if type(value) is str and value[-3:-2] == "." and len(value) < 16:
         digits = value[:-3] + value[-2:]
-        if digits.isascii() and digits.isdecimal():
+        if digits.isdecimal() and digits.isascii() and exponent_of(currency) == 2:
             return int(digits)
     try:
         return to_minor(value, currency)
@@ -150,7 +153,7 @@ def address_of(
 ) -> Address:
     """Build an address; the country is kept as alpha-2 and, where it was written otherwise, as stated."""
     code = country if country is not None and len(country) == 2 and country.isupper() else country_code(country)
-    key = "".join(filter(str.isalnum, f"{''.join(lines)}{postal_code or ''}{code or country or ''}".casefold()))
+    key = _NOT_ALNUM.sub("", f"{''.join(lines)}{postal_code or ''}{code or country or ''}".casefold())
     return Address(
         name=name,
         company=company,
@@ -346,8 +349,8 @@ class Draft:
         if line_id is not None:
             open_units, agreed = self.bases[line_id]
             base = self.left[line_id]
-            if open_units != agreed:
-                base = max(self.stated_left[line_id], 0)
+            if open_units != agreed and self.stated_left[line_id] > 0:
+                base = self.stated_left[line_id]
                 now = amount if liable == "channel" else _share(amount, self.left[line_id], base)
         else:
             base = self.tax_base.get(adjustment_id or "", 0)
@@ -487,6 +490,8 @@ def split_by_line(amount: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 def line_ids(stated: Sequence[str | None]) -> list[str]:
     """Return a stable id for each line: from the channel's own where it has one that is its own, else from the position."""
+    if None not in stated and "" not in stated and len(set(stated)) == len(stated):
+        return [f"L{value}" for value in stated]
     times = Counter(stated)
     return [f"L{value}" if value and times[value] == 1 else f"P{index}" for index, value in enumerate(stated, 1)]
 

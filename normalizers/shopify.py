@@ -91,9 +91,8 @@ _MONEY_KINDS: Mapping[str, PaymentKind] = {
 _MAPPED = names(
     "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
     "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
-    "phone customer shipping_address billing_address line_items shipping_lines shipping_line tax_lines taxes_included "
-    "discount_applications discount_codes applied_discount note tags gateway payment_gateway_names total_tip_received refunds "
-    "transactions fulfillments status"
+    "phone customer shipping_address billing_address line_items shipping_lines shipping_line tax_lines taxes_included note "
+    "tags gateway payment_gateway_names total_tip_received status"
 )
 _MAPPED_LINE = names(
     "id admin_graphql_api_id sku name title variant_title quantity current_quantity price total_discount discount_allocations "
@@ -208,10 +207,10 @@ def _order(body: Json, named: Named) -> Result:
     parts = _rows_of(body, at)
     _lines(draft, parts, body, at, extensions)
     _shipping(draft, parts, extensions)
-    _discounts(draft, parts, body, at)
+    discount = _discounts(draft, parts, body, at)
     _charges(draft, body, at)
     _taxes(draft, parts, body, at)
-    stated = _stated(draft, body, at)
+    stated = _stated(draft, body, at, discount)
     overrides: dict[str, object] = {}
     contract = stated
     if any(line.cancelled for line in draft.lines) and cancelled_at is None and body.get("current_total_price") is not None:
@@ -270,6 +269,7 @@ def _lines(draft: Draft, parts: _Rows, body: Json, at: str, extensions: dict[str
         done = shipped.get(channel_id or "", 0)
         if not done and not draft.cancelled and (whole_order_shipped or text(row, "fulfillment_status") == "fulfilled"):
             done = ordered - removed.get(channel_id or "", 0)
+        done = min(done, ordered)
         back = min(returned.get(channel_id or "", 0), done)
         gone = removed.get(channel_id or "", 0) + returned.get(channel_id or "", 0) - back
         if "current_quantity" in row:
@@ -284,7 +284,7 @@ def _lines(draft: Draft, parts: _Rows, body: Json, at: str, extensions: dict[str
             quantity_exponent=exponent,
             gross=_gross(price, ordered, exponent, draft),
             tax_included=parts.included,
-            cancelled=min(gone, ordered - done) if gone else 0,
+            cancelled=min(gone, ordered - done),
             shipped=done,
             returned=back,
         )
@@ -326,8 +326,8 @@ def _shipping(draft: Draft, parts: _Rows, extensions: dict[str, str]) -> None:
         unmapped(row, _MAPPED_SHIPPING, where, extensions)
 
 
-def _discounts(draft: Draft, parts: _Rows, body: Json, at: str) -> None:
-    """Add a row per discount application; what no line was allocated is spread over the lines."""
+def _discounts(draft: Draft, parts: _Rows, body: Json, at: str) -> int | None:
+    """Add a row per discount application, spread what no line was allocated, and return the stated total."""
     applications = rows(body, "discount_applications", at)
     shares: dict[int, dict[str, int]] = {}
     for (where, row), line in zip(parts.items, draft.lines, strict=True):
@@ -349,6 +349,7 @@ def _discounts(draft: Draft, parts: _Rows, body: Json, at: str) -> None:
     total = _stated_discount(draft, body, at)
     if total is not None and total > known:
         _unallocated(draft, body, at, total - known)
+    return total
 
 
 def _allocated(draft: Draft, row: Json, where: str, line_id: str, shares: dict[int, dict[str, int]]) -> None:
@@ -436,22 +437,18 @@ def _tax_rows(draft: Draft, row: Json, at: str, *, included: bool, line_id: str 
         )
 
 
-def _stated(draft: Draft, body: Json, at: str) -> StatedTotals:
+def _stated(draft: Draft, body: Json, at: str, discount: int | None) -> StatedTotals:
     currency, report = draft.currency, draft.report
     shipping = _shop_money(draft, body, "total_shipping_price_set", at) if body.get("total_shipping_price_set") else None
     if shipping is None and ("shipping_lines" in body or "shipping_line" in body):
         shipping = sum(row.amount_minor for row in draft.adjustments if row.kind == "shipping")
     return stated_totals(
         subtotal=amount_of(body, "subtotal_price", at, currency, report),
-        discount=_stated_discount(draft, body, at) if "total_discounts" in body else _applied_total(draft, body),
+        discount=discount,
         shipping=shipping,
         tax=amount_of(body, "total_tax", at, currency, report),
         grand=amount_of(body, "total_price", at, currency, report),
     )
-
-
-def _applied_total(draft: Draft, body: Json) -> int | None:
-    return sum(row.amount_minor for row in draft.adjustments if row.kind == "discount") if "applied_discount" in body else None
 
 
 def _current(draft: Draft, body: Json, at: str, original: StatedTotals) -> tuple[StatedTotals, dict[str, object]]:

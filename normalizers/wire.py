@@ -66,7 +66,7 @@ def _no_constant(text: str) -> NoReturn:
     raise UnsafeDocument(f"{text} is no JSON number", field="", rule="not_a_number", value=text)
 
 
-class _DuplicateKey(Exception):  # noqa: N818  # carries a key from the hook to `read_json`, never seen outside
+class _DuplicateKey(Exception):  # carries a key from the hook to `read_json`, never seen outside
     """A key stands twice in one object."""
 
 
@@ -218,6 +218,7 @@ class Message:
     wrapped_in: str = ""
 
 
+_SAYS_NOTHING: tuple[Any, ...] = ("", [], {})  # 0 and False say something
 _WRAPPINGS = ("data", "orders", "results", "payload")
 
 
@@ -302,11 +303,15 @@ def fail(at: str, key: str, rule: str, value: object, message: str | None = None
 def text(row: Json, key: str) -> str | None:
     """Return a text without the blanks around it; a number as its digits; None for absent, null and empty."""
     value = row.get(key)
-    if value is None:
-        return None
-    if isinstance(value, str):
+    if type(value) is str:
         return value.strip() or None
-    return "true" if value is True else "false" if value is False else str(value) if isinstance(value, int | Decimal) else json_text(value)
+    return None if value is None else _as_text(value)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | Decimal) else json_text(value)
 
 
 def need_text(row: Json, key: str, at: str) -> str:
@@ -401,11 +406,9 @@ def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -
 
 def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
     """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
-    for key in row.keys() - mapped:
-        value = row[key]
-        if value is None or value in _SAYS_NOTHING:  # 0 and False say something
-            continue
-        found[f"{at}/{escape(key)}"] = json_text(value)
+    for key, value in row.items():
+        if key not in mapped and value is not None and value not in _SAYS_NOTHING:
+            found[f"{at}/{escape(key)}"] = json_text(value)
 
 
 def names(spaced: str) -> frozenset[str]:

@@ -66,7 +66,7 @@ _KNOWN = _DRAFTS | _CANCELLED | {"pending", "processing", "on-hold", "completed"
 _MAPPED = names(
     "id number status currency date_created date_created_gmt date_modified date_modified_gmt discount_total shipping_total "
     "total total_tax billing shipping payment_method payment_method_title transaction_id date_paid date_paid_gmt "
-    "date_completed_gmt customer_id customer_note line_items tax_lines shipping_lines fee_lines coupon_lines refunds"
+    "date_completed_gmt customer_id customer_note line_items"
 )
 _MAPPED_LINE = names("id name quantity subtotal total taxes sku price")
 _MAPPED_ADDRESS = names("first_name last_name company address_1 address_2 city state postcode country email phone")

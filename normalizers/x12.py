@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 
 from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, minor, price_of, rate_text, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
+from normalizers.summary import moment_text
 from normalizers.wire import MAX_ROWS, Report, fail, json_text, present, quantity
 from normalizers.x12_segments import Segment, TransactionSet, read_sets
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
@@ -357,7 +358,7 @@ def _change(one: TransactionSet, head: Segment, order_id: str, account: str, rep
     placed_at, changed_at = _date(head, 6, report), _date(head, 11, report)
     summary: dict[str, object] = {
         "source_order_id": head.at(3),
-        "placed_at": placed_at and placed_at.isoformat(),
+        "placed_at": moment_text(placed_at),
         "version": head.at(5),
     }
     if party is not None:

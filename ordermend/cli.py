@@ -57,7 +57,25 @@ def main() -> None:
         for line in getattr(error, "__notes__", ()):
             typer.echo(f"  | {line}", err=True)
         sys.exit(exit_code(error))
+    except Exception as error:
+        known = _known_fault(error)
+        if known is None:
+            raise
+        typer.echo(f"error: {known}", err=True)
+        sys.exit(SYSTEM_FAILED)
     except SystemExit as ended:
         if ended.code in _INTERRUPTED:
             typer.echo("interrupted; what this command had started is stopped again", err=True)
         raise
+
+
+def _known_fault(error: Exception) -> str | None:
+    """Return one line for a fault of the database or the broker, with what to do; None for a defect of ours."""
+    module, name = type(error).__module__.split(".")[0], type(error).__name__
+    if name in {"UndefinedTable", "InvalidSchemaName"}:
+        return "the book has no tables yet: run `ordermend migrate`"
+    if module in {"psycopg", "sqlalchemy"}:
+        return f"the database failed ({name}): check DATABASE_URL and `ordermend status`"
+    if name == "KafkaException":
+        return f"Kafka failed ({error}): check KAFKA_BOOTSTRAP_SERVERS and `ordermend status`"
+    return None

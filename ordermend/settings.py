@@ -54,7 +54,10 @@ class Settings(BaseSettings):
     fills in the addresses of a running stack.
     """
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
+    # Without the prefix the field `home` would be read from HOME.
+    model_config = SettingsConfigDict(
+        frozen=True, env_prefix="ORDERMEND_", env_ignore_empty=True, extra="ignore", validate_by_name=True, validate_by_alias=True
+    )
 
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_host_ports)] | None = Field(
         default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Brokers to use, host:port; unset: the local stack's."

@@ -107,7 +107,9 @@ class KeyRing:
         self._keys = {key.kid: key for key in keys}
         self._headers: dict[bytes, RegisteredKey] = {}
 
-    def verify(self, token: bytes | None, value: bytes, *, message_id: str, order_id: str, message: str, at: float) -> tuple[Actor, RegisteredKey]:
+    def verify(
+        self, token: bytes | None, value: bytes, *, message_id: str, order_id: str, message: str, at: float
+    ) -> tuple[Actor, RegisteredKey]:
         """Return who sent `value`; raise `AssertionInvalid` naming the rule that failed.
 
         `at` is the broker's append time in seconds. The claims must name this message, this order and these
@@ -144,7 +146,9 @@ class KeyRing:
             raise AssertionInvalid("the actor assertion is for another message or order", field=HEADER, rule="assertion_subject")
         issued, expires = claims.get("iat"), claims.get("exp")
         if not isinstance(issued, int) or not isinstance(expires, int) or not issued - SKEW_SECONDS <= at <= expires + SKEW_SECONDS:
-            raise AssertionInvalid("the actor assertion was not valid when the broker took the message", field=HEADER, rule="assertion_time")
+            raise AssertionInvalid(
+                "the actor assertion was not valid when the broker took the message", field=HEADER, rule="assertion_time"
+            )
 
     @staticmethod
     def _authorise(key: RegisteredKey, claims: dict[str, object], message: str) -> Actor:
@@ -206,7 +210,9 @@ def load_signer(folder: Path, kid: str, door: str) -> Signer:
     return Signer(kid, private, door)
 
 
-def create_key(folder: Path, kid: str, algorithm: Algorithm, *, roles: Iterable[str], messages: Iterable[str], channels: Iterable[str] = ()) -> None:
+def create_key(
+    folder: Path, kid: str, algorithm: Algorithm, *, roles: Iterable[str], messages: Iterable[str], channels: Iterable[str] = ()
+) -> None:
     """Make a key pair: private `<kid>.key` (mode 600) and its registration `<kid>.json`. Keeps an existing one."""
     target = folder / f"{kid}.key"
     if target.exists():

@@ -28,7 +28,8 @@ NAMESPACE = "ordermend.v1"
 
 def avro_of(model: type[BaseModel]) -> dict[str, Any]:
     """Return `model`'s Avro record as a JSON-ready value."""
-    return _record(model, set(), ())
+    record: dict[str, Any] = _record(model, set(), ())
+    return record
 
 
 def _record(model: type[BaseModel], named: set[str], stack: tuple[str, ...]) -> Any:

@@ -107,7 +107,9 @@ def decode(data: bytes) -> BaseModel:
         raise UndecodableMessage("the value does not start with C3 01 and a schema fingerprint", field="", rule="single_object")
     pair = _writers()[1].get(bytes(data[:HEADER_BYTES]))
     if pair is None:
-        raise UnknownSchema(f"schema fingerprint {data[2:HEADER_BYTES].hex()} is not on the committed list", field="", rule="schema_allow_list")
+        raise UnknownSchema(
+            f"schema fingerprint {data[2:HEADER_BYTES].hex()} is not on the committed list", field="", rule="schema_allow_list"
+        )
     writer, reader = pair
     buffer = io.BytesIO(data)
     buffer.seek(HEADER_BYTES)
@@ -117,7 +119,9 @@ def decode(data: bytes) -> BaseModel:
         # fastavro raises whatever its C code met (EOFError, IndexError, UnicodeDecodeError, OverflowError, ...).
         raise UndecodableMessage(f"{writer.model.__name__} cannot be read: {type(error).__name__}", field="", rule="avro_body") from error
     if buffer.tell() != len(data):
-        raise UndecodableMessage(f"{len(data) - buffer.tell()} bytes are left over after {writer.model.__name__}", field="", rule="whole_buffer")
+        raise UndecodableMessage(
+            f"{len(data) - buffer.tell()} bytes are left over after {writer.model.__name__}", field="", rule="whole_buffer"
+        )
     return _validated(writer.model, record)
 
 

@@ -76,7 +76,7 @@ def _text(value: Any) -> str:
 
 def leaves(order: Order) -> dict[str, str]:
     """Return every leaf of `order` that is not at its default."""
-    return {path: text for path, text in _leaves(Order, order, "")}
+    return dict(_leaves(Order, order, ""))
 
 
 def _leaves(model: type[Model], value: Model, path: str) -> Iterator[tuple[str, str]]:

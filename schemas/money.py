@@ -57,7 +57,7 @@ def decimal_of(value: str | int | Decimal) -> Decimal:
         except InvalidOperation:
             message = f"{text[:24]!r} is no amount"
             raise AmountError(message) from None
-    sign, digits, exponent = number.as_tuple()
+    _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int) or len(digits) > MAX_DIGITS or not -MAX_DIGITS <= exponent <= MAX_DIGITS:
         message = f"{str(value)[:24]!r} has more than {MAX_DIGITS} digits"
         raise AmountError(message)

@@ -47,7 +47,9 @@ def seen(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, s
 
 def add(cursor: Cursor, rows: Sequence[Received]) -> None:
     """Insert first receipts. A conflict is a broken lock, so it fails loudly."""
-    with cursor.copy("copy inbox (order_id, message_id, sha256, topic, part, off, message, outcome, at) from stdin (format binary)") as copy:
+    with cursor.copy(
+        "copy inbox (order_id, message_id, sha256, topic, part, off, message, outcome, at) from stdin (format binary)"
+    ) as copy:
         copy.set_types(("uuid", "text", "bytea", "text", "int4", "int8", "text", "text", "timestamptz"))
         for row in rows:
             copy.write_row(row)

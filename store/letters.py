@@ -150,7 +150,7 @@ def find_parked(cursor: Cursor, order_id: UUID, message_id: str) -> Parked | Non
 def bury(cursor: Cursor, rows: Sequence[Letter]) -> None:
     """Add dead letters; one that failed again after a replay keeps its row and first failure."""
     cursor.executemany(
-        f"""insert into dead_letter as l ({', '.join(Letter._fields)}) values ({_marks(Letter)})
+        f"""insert into dead_letter as l ({", ".join(Letter._fields)}) values ({_marks(Letter)})
             on conflict (order_id, letter_id) do update set status = 'unresolved', resolved_at = null, attempts = l.attempts + 1,
                error_class = excluded.error_class, code = excluded.code, stage = excluded.stage, field = excluded.field,
                rule = excluded.rule, detail = excluded.detail, fingerprint = excluded.fingerprint, score = excluded.score,
@@ -187,14 +187,17 @@ def record(cursor: Cursor, rows: Sequence[Audit]) -> None:
 def due_lanes(cursor: Cursor, limit: int) -> list[tuple[UUID, str]]:
     """Return lanes whose next attempt is due by the database's clock."""
     cursor.execute(
-        "select order_id, topic from lane where state in ('retrying', 'ordering') and next_attempt_at <= now() order by next_attempt_at limit %s", (limit,)
+        "select order_id, topic from lane where state in ('retrying', 'ordering') and next_attempt_at <= now() order by next_attempt_at limit %s",
+        (limit,),
     )
     return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
 def suspect(cursor: Cursor, order_id: UUID, topic: str) -> int:
     """Count a start on a lane before its head is handled: a head that kills the process is not tried for ever."""
-    cursor.execute("update lane set crash_suspect = crash_suspect + 1 where order_id = %s and topic = %s returning crash_suspect", (order_id, topic))
+    cursor.execute(
+        "update lane set crash_suspect = crash_suspect + 1 where order_id = %s and topic = %s returning crash_suspect", (order_id, topic)
+    )
     row = cursor.fetchone()
     return int(row[0]) if row else 0
 

@@ -51,7 +51,9 @@ def document(order: Order) -> str:
 
 def load(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
     """Return the orders of locked heads."""
-    cursor.execute("select order_id, doc::text, version, statement_id from orders where order_id = any(%s)", (list(order_ids),), binary=True)
+    cursor.execute(
+        "select order_id, doc::text, version, statement_id from orders where order_id = any(%s)", (list(order_ids),), binary=True
+    )
     return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3]) for row in cursor.fetchall()}
 
 

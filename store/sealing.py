@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 NONCE_BYTES = 12
 
 
-class Unsealable(Exception):  # noqa: N818 -- the fault is the name
+class Unsealable(Exception):
     """The value cannot be opened: its key was erased, or it was tampered with."""
 
 

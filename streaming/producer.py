@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from schemas.failures import OrdermendError
 from streaming.config import producer_config
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class DeliveryFailed(OrdermendError):

@@ -75,20 +75,28 @@ class Health:
             problems["join"] = f"the group member has been in {self.join_state} for {now - self._join_since:.0f} s"
         return problems
 
+    def startup(self) -> dict[str, str]:
+        """Return why the process has not finished starting; empty means it has."""
+        return {} if self.started else {"start": "still starting"}
+
     def readiness(self) -> dict[str, str]:
         """Return why no useful work can be done now; empty means ready."""
-        return dict(self._not_ready) | ({} if self.started else {"start": "still starting"}) | self.liveness()
+        return dict(self._not_ready) | self.startup() | self.liveness()
 
 
 def serve(health: Health, host: str, port: int) -> ThreadingHTTPServer:
     """Serve the endpoints in a thread of their own; port 0 chooses a free one (see `server_address`)."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 -- http.server's name
+        def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
                 return
-            checks = {"/livez": health.liveness, "/readyz": health.readiness, "/startupz": lambda: {} if health.started else {"start": "no"}}
+            checks = {
+                "/livez": health.liveness,
+                "/readyz": health.readiness,
+                "/startupz": health.startup,
+            }
             check = checks.get(self.path)
             if check is None:
                 self._answer(404, "application/json", b'{"error":"not found"}')

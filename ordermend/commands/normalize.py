@@ -77,9 +77,14 @@ def judged(results: tuple[Any, ...]) -> tuple[Any, ...]:
             error_class, code = ERROR_OF_VERDICT[verdict]
             found.append(
                 Unreadable(
-                    result.order.source.channel_order_id, verdict, code, findings,
-                    error_class=error_class, event=result.event, stated=result.stated,
-                )  # fmt: skip
+                    result.order.source.channel_order_id,
+                    verdict,
+                    code,
+                    findings,
+                    error_class=error_class,
+                    event=result.event,
+                    stated=result.stated,
+                )
             )
         else:
             found.append(replace(result, verdict=verdict, findings=findings))

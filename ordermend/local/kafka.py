@@ -122,7 +122,8 @@ class KafkaServer:
         self.jars.mkdir(parents=True, exist_ok=True)
         starting.report(f"fetching {len(wrong)} jars, about 45 MB in all, once")
         command = [sys.executable, "-m", "ordermend.local.kafka_jars", str(self.jars)]
-        starting.run(command, self.directory, python_environment(), seconds=900)
+        counter = _Counter(starting, [self.jars / path for path in wrong])
+        starting.run(command, self.directory, python_environment(), seconds=900, meanwhile=counter.report)
 
     def _configure(self, broker: int, controller: int) -> Path:
         settings = _SETTINGS | {
@@ -150,6 +151,19 @@ class KafkaServer:
         scratch = self.directory / "tmp"
         scratch.mkdir(exist_ok=True)
         return [str(java), *_JVM, f"-Djava.io.tmpdir={scratch}", "-cp", kafka_jars.classpath(self.jars), program, *arguments]
+
+
+class _Counter:
+    """Reports how many of the jars have arrived, every tenth."""
+
+    def __init__(self, starting: Starting, jars: list[Path]) -> None:
+        self._starting, self._jars, self._told = starting, jars, 0
+
+    def report(self) -> None:
+        there = sum(jar.exists() for jar in self._jars)
+        if there >= self._told + 10:
+            self._told = there
+            self._starting.report(f"fetched {there} of {len(self._jars)} jars")
 
 
 def find_java() -> Path:

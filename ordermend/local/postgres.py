@@ -178,13 +178,12 @@ def usable_programs(cache: Path, account: Account | None) -> Path:
     wheel = _wheel()
     if account is None or _runs(wheel / _PROGRAMS, account):
         return wheel / _PROGRAMS
-    version = distribution(_WHEEL).version
-    for folder in (cache, shared_folder(cache)):
-        copy = folder / f"postgres-{version}"
-        if folder.is_dir() and reaches(folder, account):
-            _copy(wheel, copy)
-            if _runs(copy / _PROGRAMS, account):
-                return copy / _PROGRAMS
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache if reaches(cache, account) else shared_folder(cache)
+    copy = folder / f"postgres-{distribution(_WHEEL).version}"
+    _copy(wheel, copy)
+    if _runs(copy / _PROGRAMS, account):
+        return copy / _PROGRAMS
     raise StackFailed(f"the user {account.name} can run PostgreSQL's programs neither in {wheel} nor in a copy: run as another user")
 
 

@@ -30,7 +30,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 """What this process started and has to reap."""
 
 
-class StartCancelled(Exception):  # noqa: N818 - it is an order, not an error
+class StartCancelled(Exception):
     """The start was interrupted from outside."""
 
 
@@ -164,8 +164,8 @@ def accepts(port: int, host: str = "127.0.0.1") -> bool:
 
 def python_environment() -> dict[str, str]:
     """Return the environment of a Python child that must find this very checkout, installed or not."""
-    here = str(Path(__file__).parents[2])
-    return dict(os.environ) | {"PYTHONPATH": here, "PYTHONUNBUFFERED": "1"}
+    path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True)
@@ -208,14 +208,22 @@ class Starting:
         return identity
 
     def run(
-        self, command: Sequence[str], directory: Path, environment: Mapping[str, str], account: Account | None = None, seconds: float = 60
+        self,
+        command: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        account: Account | None = None,
+        *,
+        seconds: float = 60,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """Run a helper program to its end; its failure is the start's failure."""
+        """Run a helper program to its end; its failure is the start's failure. `meanwhile` is called often, to report progress."""
         helper = self.spawn(command, directory, environment, account)
         child = _children[helper.pid]
         deadline = time.monotonic() + seconds
         while child.poll() is None:
             self.check()
+            meanwhile()
             if time.monotonic() > deadline:
                 raise self.failure(f"{Path(command[0]).name} did not end within {seconds:.0f} s")
             time.sleep(_POLL_SECONDS)

@@ -117,6 +117,7 @@ def down(settings: Settings) -> list[str]:
         running = [part.name for part in known.parts.values() if part.process and alive(part.process)]
         _stop_all(_servers(settings, every=True), known)
         state.write(settings.home, state.State(parts={name: part.stopped() for name, part in known.parts.items()}))
+        release_shared_folder(settings.home)
         return running
 
 
@@ -157,13 +158,16 @@ def ephemeral(settings: Settings, progress: Progress = _silent) -> Iterator[Stac
 
 
 def erase(settings: Settings) -> None:
-    """Stop the stack and remove its home folder with all data, wherever the database's lies."""
+    """Stop the stack and remove its data, keys and state; nothing else, and the home folder only if it is empty then."""
     down(settings)
     if settings.home.exists():
-        folders = [server.directory for server in _servers(settings, every=True)]
-        for folder in [*folders, settings.home]:
+        for folder in [*(server.directory for server in _servers(settings, every=True)), settings.home / "keys"]:
             shutil.rmtree(folder, ignore_errors=True)
+        for name in ("stack.json", "stack.lock"):
+            (settings.home / name).unlink(missing_ok=True)
         release_shared_folder(settings.home)
+        with contextlib.suppress(OSError):
+            settings.home.rmdir()
 
 
 def _servers(settings: Settings, *, every: bool = False) -> list[Server]:

@@ -132,7 +132,7 @@ def test_a_line_keeps_its_id_when_another_one_goes(case: tuple[str, str]) -> Non
     assert [line.line_id for order in orders(after) for line in order.lines] == before[1:]
 
 
-WRONG = [
+WRONG: list[Any] = [
     None,
     True,
     -1,
@@ -161,7 +161,7 @@ def _mutations(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str |
     items: list[tuple[str | int, Any]] = (
         list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
     )
-    return [path + (key,) for key, _ in items] + [deep for key, child in items for deep in _mutations(child, (*path, key))]
+    return [(*path, key) for key, _ in items] + [deep for key, child in items for deep in _mutations(child, (*path, key))]
 
 
 def _with(value: Any, path: tuple[str | int, ...], new: Any) -> Any:

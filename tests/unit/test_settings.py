@@ -60,3 +60,12 @@ def test_the_owner_address_falls_back_to_the_applications(monkeypatch: pytest.Mo
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_variables_of_others_are_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields:
+        monkeypatch.setenv(field.upper(), "/elsewhere")
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS")
+    monkeypatch.delenv("DATABASE_URL")
+    assert settings.load() == Settings(home=tmp_path / ".ordermend")

@@ -310,7 +310,8 @@ def upgrade() -> None:
         if statement.strip():
             op.execute(statement)
     schema = bind.exec_driver_sql("select current_schema()").scalar_one()
-    app = op.get_context().config.attributes.get("app_role")
+    config = op.get_context().config
+    app = config.attributes.get("app_role") if config else None
     if app:
         op.execute(f'grant usage on schema "{schema}" to "{app}"')
         op.execute(f'grant select, insert, update, delete on all tables in schema "{schema}" to "{app}"')
