@@ -24,14 +24,24 @@ IDLE_SECONDS = 0.2
 class Retrier:
     """Runs until told to stop."""
 
-    def __init__(self, connect: Callable[[], Connection], retry_lane: RetryLane, health: Health | None = None) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], retry_lane: RetryLane, close: Callable[[], None], health: Health | None = None
+    ) -> None:
+        """`close` gives back what `retry_lane` works with."""
         self._connect = connect
         self._retry_lane = retry_lane
+        self._close = close
         self._health = health
         self._log = logger("retrier")
 
     def run(self, stop: Event) -> None:
         """Try what is due; wait a little where nothing is; wait out an outage."""
+        try:
+            self._rounds(stop)
+        finally:
+            self._close()
+
+    def _rounds(self, stop: Event) -> None:
         while not stop.is_set():
             try:
                 with self._connect() as connection:

@@ -93,6 +93,11 @@ def _unit_price(value: str | int | Decimal) -> UnitPrice:
     return UnitPrice.parse(value)
 
 
+@lru_cache(maxsize=8192)
+def _basis(agreed: int, amount: int) -> Basis:
+    return Basis(input=agreed, amount_minor=amount)
+
+
 def price_of(row: Json, key: str, at: str) -> UnitPrice | None:
     """Read a price per unit with all its digits, or None where there is none."""
     value = row.get(key)
@@ -131,6 +136,8 @@ def rate_text(value: Any, *, percent: bool = False) -> str | None:
     """Return a tax rate as the text of an exact decimal, or None where it is no number."""
     if value is None or isinstance(value, bool):
         return None
+    if type(value) is Decimal and not percent:
+        return format(value, "f")
     if isinstance(value, str):
         value = value.strip().removesuffix("%")
     try:
@@ -257,7 +264,7 @@ class Draft:
                 unit_price=unit_price,
                 tax_included=tax_included,
                 gross_minor=now,
-                gross_basis=Basis(input=agreed, amount_minor=gross),
+                gross_basis=_basis(agreed, gross),
                 ordered=ordered,
                 cancelled=cancelled,
                 shipped=shipped,
@@ -306,7 +313,7 @@ class Draft:
         now = min(amount if left == agreed else _share(amount, left, agreed), max(self.left[line_id], 0))
         self.left[line_id] -= now
         self.stated_left[line_id] -= amount
-        return Allocation(line_id=line_id, amount_minor=now, basis=Basis(input=agreed, amount_minor=amount))
+        return Allocation(line_id=line_id, amount_minor=now, basis=_basis(agreed, amount))
 
     def charge(
         self,
@@ -365,7 +372,7 @@ class Draft:
                 included=included,
                 liable=liable,
                 amount_minor=now,
-                basis=Basis(input=base, amount_minor=amount),
+                basis=_basis(base, amount),
             )
         )
 

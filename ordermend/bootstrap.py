@@ -115,7 +115,8 @@ def relay(settings: Settings, health: Health) -> Relay:
 
 def retrier(settings: Settings, health: Health) -> Retrier:
     """Return the retry worker, with the processor's own way of handling a lane."""
-    return Retrier(connector(settings, "retrier"), processor(settings, "retrier-work").retry_lane, health)
+    worker = processor(settings, "retrier-work")
+    return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.close, health)
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:

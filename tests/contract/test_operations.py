@@ -379,6 +379,15 @@ class TestWindowHoldAndCancel:
         assert refusal(after, "cancel_order", {}) == "already_cancelled"
         assert refusal(order().model_copy(update={"lifecycle": "closed"}), "cancel_order", {}) == "order_closed"
 
+    def test_a_cancelled_order_owes_no_tax_and_no_discount_that_belonged_to_no_line(self) -> None:
+        before = order()
+        loose = TaxRow(tax_id="X9", position=9, rate="0.1", amount_minor=40, basis=Basis(input=0, amount_minor=40))
+        off = Adjustment(adjustment_id="S2", position=3, kind="discount", amount_minor=90)
+        update = {"taxes": (*before.taxes, loose), "adjustments": (*before.adjustments, off)}
+        before = recalculate(before.model_copy(update=update))
+        after = perform(before, "cancel_order", {})
+        assert (before.totals.tax_minor, after.totals.tax_minor, after.totals.grand_total_minor) == (1180, 0, 0)
+
     def test_what_cannot_be_undone_says_so_by_having_no_inverse(self) -> None:
         assert inverses(order(), "cancel_order", {}) == ()
         assert (

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from ordermend.local import stack as local_stack
+from ordermend.local.stack import Stack
 from ordermend.settings import Settings
+from tests.line import Line, running_line
 
 
 @pytest.fixture
@@ -17,3 +19,33 @@ def own_stack(tmp_path: Path, server_cache: Path) -> Iterator[Settings]:
     )
     yield settings
     local_stack.erase(settings)
+
+
+@pytest.fixture
+def line_settings(stack: Stack, topic_prefix: str, db_schema: str, tmp_path: Path) -> Settings:
+    """Settings of a line of the test's own on the session's stack: its topics, its tables, its keys."""
+    return Settings(home=stack.home).model_copy(
+        update={
+            "kafka_bootstrap_servers": stack.kafka_bootstrap_servers,
+            "database_url": stack.database_url,
+            "owner_database_url": stack.owner_database_url,
+            "topic_prefix": topic_prefix,
+            "db_schema": db_schema,
+            "keys": tmp_path / "keys",
+            "log_level": "WARNING",
+        }
+    )
+
+
+@pytest.fixture
+def line(line_settings: Settings) -> Iterator[Line]:
+    """The whole line, running."""
+    with running_line(line_settings, "intake", "processor", "relay", "retrier") as running:
+        yield running
+
+
+@pytest.fixture
+def still_line(line_settings: Settings) -> Iterator[Line]:
+    """The line with nothing running: the scenario starts what it needs."""
+    with running_line(line_settings) as running:
+        yield running
