@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from modification_processor.field_locks import FieldMode, evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
+from modification_processor.operations.rows import resolved_path
 from modification_processor.outcomes import Refused
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
@@ -96,6 +97,7 @@ def edit(
     requested: list[str] = []
     approvals: list[str] = []
     for index, call in enumerate(calls):
+        here = replace(context, op_index=index)
         if reason_code not in call.spec.reasons:
             return Refused(
                 "reason_not_allowed",
@@ -108,10 +110,10 @@ def edit(
             refusal = _guard(order, touches, roles, verbs, approvals)
             if refusal is not None:
                 return refusal
-            order = recalculate(call.spec.apply(order, call.arguments, replace(context, op_index=index)))
+            order = recalculate(call.spec.apply(order, call.arguments, here))
         except OperationRefused as error:
             return Refused(error.reason_code, error.message, error.field, error.rule)
-        requested += [touch.path for touch in touches]
+        requested += [resolved_path(touch.path, here) for touch in touches]
     return Edited(order, tuple(requested), tuple(dict.fromkeys(approvals)))
 
 

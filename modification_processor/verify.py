@@ -121,7 +121,7 @@ def _pages(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
 def _histories(connection: Connection, order_ids: list[UUID]) -> dict[UUID, list[HistoryRow]]:
     found: dict[UUID, list[HistoryRow]] = {}
     columns = ", ".join(HistoryRow._fields)
-    for row in connection.execute(f"select {columns} from history where order_id = any(%s) order by order_id, seq", (order_ids,)):
+    for row in connection.execute(f"select {columns} from history where order_id = any(%b) order by order_id, seq", (order_ids,)):
         found.setdefault(row[0], []).append(HistoryRow(*row))
     return found
 

@@ -4,6 +4,7 @@ The first loop that fails ends the process with its error: whoever runs us start
 PostgreSQL say where to go on.
 """
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -57,6 +58,17 @@ class Running:
             thread.join(timeout_seconds)
 
 
+def settle_memory() -> None:
+    """Take what start-up made out of the collector's sight, and let it look less often.
+
+    A batch makes some 50,000 short-lived objects that die by reference count. With Python's defaults the collector
+    walks all of them again and again: measured, half of the processor's time. Cycles are still found.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
+
 def serve_until_stopped(service: str, instance: str, channels: Iterable[str], host: str, port: int) -> None:
     """Run a service until a signal comes or a loop fails."""
     settings = stack.connected(settings_module.load())
@@ -72,6 +84,7 @@ def serve_until_stopped(service: str, instance: str, channels: Iterable[str], ho
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
+    settle_memory()
     running = Running(loops_of(service, settings, health, instance, channels))
     health.started = True
     log.info("started", instance=instance, health=f"http://{host}:{server.server_address[1]}")

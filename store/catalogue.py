@@ -33,13 +33,13 @@ class PromotionRow(NamedTuple):
 
 def products(cursor: Cursor, skus: Sequence[str]) -> list[ProductRow]:
     """Return the prices of these SKUs, in every currency."""
-    cursor.execute(f"select {', '.join(ProductRow._fields)} from product where sku = any(%s)", (list(skus),))
+    cursor.execute(f"select {', '.join(ProductRow._fields)} from product where sku = any(%b)", (list(skus),))
     return [ProductRow(*row) for row in cursor.fetchall()]
 
 
 def promotions(cursor: Cursor, codes: Sequence[str]) -> list[PromotionRow]:
     """Return these promotions, in every currency."""
-    cursor.execute(f"select {', '.join(PromotionRow._fields)} from promotion where code = any(%s)", (list(codes),))
+    cursor.execute(f"select {', '.join(PromotionRow._fields)} from promotion where code = any(%b)", (list(codes),))
     return [PromotionRow(*row) for row in cursor.fetchall()]
 
 

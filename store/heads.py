@@ -41,11 +41,11 @@ class Lane:
 def lock(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
     """Insert the heads that are missing and lock all, in `order_id` order: every transaction locks in that order."""
     ids = sorted(order_ids)
-    cursor.execute("insert into order_head (order_id) select unnest(%s::uuid[]) order by 1 on conflict do nothing", (ids,))
+    cursor.execute("insert into order_head (order_id) select unnest(%b::uuid[]) order by 1 on conflict do nothing", (ids,))
     cursor.execute(
         """select h.order_id, h.version, h.event_seq, h.history_seq, h.chain, h.depth,
                   (select k.wrapped from order_key k where k.order_id = h.order_id)
-             from order_head h where h.order_id = any(%s) order by h.order_id for update of h""",
+             from order_head h where h.order_id = any(%b) order by h.order_id for update of h""",
         (ids,),
         binary=True,
     )
@@ -56,7 +56,7 @@ def lanes(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[tuple[UUID, str], L
     """Return the closed lanes of orders whose heads are locked."""
     cursor.execute(
         """select order_id, topic, state, next_seq, depth, attempt, next_attempt_at, error_class, code, blocked_since
-             from lane where order_id = any(%s)""",
+             from lane where order_id = any(%b)""",
         (list(order_ids),),
         binary=True,
     )
@@ -67,7 +67,7 @@ def save(cursor: Cursor, heads: Sequence[Head]) -> None:
     """Write the counters of heads that moved."""
     cursor.execute(
         """update order_head h set version = u.version, event_seq = u.event_seq, history_seq = u.history_seq, chain = u.chain, depth = u.depth
-             from unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[], %b::bytea[], %s::int[])
+             from unnest(%b::uuid[], %b::int[], %b::bigint[], %b::bigint[], %b::bytea[], %b::int[])
                   u(order_id, version, event_seq, history_seq, chain, depth)
             where h.order_id = u.order_id""",
         (
@@ -84,7 +84,7 @@ def save(cursor: Cursor, heads: Sequence[Head]) -> None:
 def save_keys(cursor: Cursor, keys: Sequence[tuple[UUID, bytes]]) -> None:
     """Store new orders' wrapped keys."""
     cursor.execute(
-        "insert into order_key (order_id, wrapped) select * from unnest(%s::uuid[], %b::bytea[])",
+        "insert into order_key (order_id, wrapped) select * from unnest(%b::uuid[], %b::bytea[])",
         ([k[0] for k in keys], [k[1] for k in keys]),
     )
 
@@ -93,7 +93,7 @@ def save_lanes(cursor: Cursor, closed: Sequence[Lane], opened: Sequence[tuple[UU
     """Write closed lanes and remove opened ones."""
     if opened:
         cursor.execute(
-            "delete from lane where (order_id, topic) in (select * from unnest(%s::uuid[], %s::text[]))",
+            "delete from lane where (order_id, topic) in (select * from unnest(%b::uuid[], %b::text[]))",
             ([o[0] for o in opened], [o[1] for o in opened]),
         )
     if closed:

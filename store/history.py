@@ -1,15 +1,17 @@
 """The history: one row per changed leaf, append-only, chained by hash per order.
 
-A row's hash is SHA-256 over the previous row's hash and the row's own fields, each with its length before it, so
-no two rows read the same. The chain starts at the hash of the order as placed. It is over ciphertext: erasing a
+A row's hash is SHA-256 over the previous row's hash and the row's own fields, written so that no two rows read the
+same (see `chain`). The chain starts at the hash of the order as placed. It is over ciphertext: erasing a
 person's key breaks nothing.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import orjson
 
 from store.database import Cursor
 
@@ -43,19 +45,19 @@ class RecentChange(NamedTuple):
     user_id: str
 
 
-def _field(value: bytes | None) -> bytes:
-    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
+def chain(previous: bytes, row: Sequence[Any]) -> bytes:
+    """Return the hash of a row (its fields up to `at`) that follows `previous`.
 
-
-def chain(previous: bytes, row: Sequence[object]) -> bytes:
-    """Return the hash of a row (its fields up to `at`) that follows `previous`."""
+    The fields are one JSON array, in which the two values stand with their lengths (null where absent); the values'
+    bytes follow. So no two different rows give the same bytes.
+    """
     order_id, seq, version, cause_kind, cause_id, path, old, new, sealed, derived, user_id, role, behalf, reason, at = row[:15]
-    assert isinstance(order_id, UUID)
-    assert isinstance(at, datetime)
-    head = f"{order_id.hex}|{seq}|{version}|{sealed}|{derived}|{round(at.timestamp() * 1_000_000)}".encode()
-    texts = [text.encode() if isinstance(text, str) else None for text in (cause_kind, cause_id, path, user_id, role, behalf, reason)]
-    values = [bytes(value) if isinstance(value, bytes | memoryview) else None for value in (old, new)]
-    return sha256(previous + b"".join(map(_field, (head, *texts, *values)))).digest()
+    old_size, new_size = None if old is None else len(old), None if new is None else len(new)
+    fields = (
+        order_id.hex, seq, version, cause_kind, cause_id, path, old_size, new_size, sealed, derived,
+        user_id, role, behalf, reason, round(at.timestamp() * 1_000_000),
+    )  # fmt: skip
+    return sha256(b"".join((previous, orjson.dumps(fields), old or b"", new or b""))).digest()
 
 
 def insert(cursor: Cursor, rows: Iterable[HistoryRow]) -> None:
@@ -76,7 +78,7 @@ def requested_since(cursor: Cursor, bases: Sequence[tuple[UUID, int]]) -> dict[U
     """Return, per order, the requested changes after a base version. Derived totals never count as overlap."""
     cursor.execute(
         """select h.order_id, h.path, h.version, h.user_id
-             from unnest(%s::uuid[], %s::int[]) u(order_id, base) join history h using (order_id)
+             from unnest(%b::uuid[], %b::int[]) u(order_id, base) join history h using (order_id)
             where h.version > u.base and not h.derived order by h.order_id, h.seq""",
         ([b[0] for b in bases], [b[1] for b in bases]),
     )

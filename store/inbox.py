@@ -38,7 +38,7 @@ def seen(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, s
     """Return (hash, outcome) of the messages already received; their orders' heads are locked."""
     cursor.execute(
         """select i.order_id, i.message_id, i.sha256, i.outcome
-             from unnest(%s::uuid[], %s::text[]) u(order_id, message_id) join inbox i using (order_id, message_id)""",
+             from unnest(%b::uuid[], %b::text[]) u(order_id, message_id) join inbox i using (order_id, message_id)""",
         ([k[0] for k in keys], [k[1] for k in keys]),
         binary=True,
     )
@@ -58,7 +58,7 @@ def add(cursor: Cursor, rows: Sequence[Received]) -> None:
 def settle(cursor: Cursor, outcomes: Sequence[tuple[UUID, str, str]]) -> None:
     """Set the final outcome of messages that had waited: (order id, message id, outcome)."""
     cursor.execute(
-        """update inbox i set outcome = u.outcome from unnest(%s::uuid[], %s::text[], %s::text[]) u(order_id, message_id, outcome)
+        """update inbox i set outcome = u.outcome from unnest(%b::uuid[], %b::text[], %b::text[]) u(order_id, message_id, outcome)
             where i.order_id = u.order_id and i.message_id = u.message_id""",
         ([o[0] for o in outcomes], [o[1] for o in outcomes], [o[2] for o in outcomes]),
     )

@@ -117,7 +117,7 @@ def waiting(cursor: Cursor, order_id: UUID, topic: str, limit: int) -> list[Park
 def set_status(cursor: Cursor, rows: Sequence[tuple[UUID, str, int]], status: str) -> None:
     """Say what became of parked messages (order id, topic, seq)."""
     cursor.execute(
-        """update parked p set status = %s from unnest(%s::uuid[], %s::text[], %s::bigint[]) u(order_id, topic, seq)
+        """update parked p set status = %s from unnest(%b::uuid[], %b::text[], %b::bigint[]) u(order_id, topic, seq)
             where p.order_id = u.order_id and p.topic = u.topic and p.seq = u.seq""",
         (status, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]),
     )

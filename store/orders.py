@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from schemas.order import Order
 from store.database import Cursor
 
@@ -49,10 +51,14 @@ def document(order: Order) -> str:
     return order.model_dump_json(exclude_defaults=True)
 
 
+def _document_bytes(order: Order) -> bytes:
+    return document(order).encode()
+
+
 def load(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
     """Return the orders of locked heads."""
     cursor.execute(
-        "select order_id, doc::text, version, statement_id from orders where order_id = any(%s)", (list(order_ids),), binary=True
+        "select order_id, doc::text, version, statement_id from orders where order_id = any(%b)", (list(order_ids),), binary=True
     )
     return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3]) for row in cursor.fetchall()}
 
@@ -63,7 +69,10 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
         "order_id, version, channel, account, channel_order_id, order_number, lifecycle, currency, grand_total_minor,"
         " placed_at, channel_updated_at, statement_id, doc"
     )
-    with cursor.copy(f"copy orders ({columns}) from stdin") as copy:
+    with cursor.copy(f"copy orders ({columns}) from stdin (format binary)") as copy:
+        copy.set_types(
+            ("uuid", "int4", "text", "text", "text", "text", "text", "text", "int8", "timestamptz", "timestamptz", "text", "jsonb")
+        )
         for order, version, statement_id, _ in rows:
             source = order.source
             copy.write_row(
@@ -80,7 +89,7 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
                     order.placed_at,
                     source.channel_updated_at,
                     statement_id,
-                    document(order),
+                    Jsonb(order, dumps=_document_bytes),
                 )
             )
 
@@ -90,7 +99,7 @@ def update(cursor: Cursor, rows: Sequence[Written]) -> None:
     cursor.execute(
         """update orders o set version = u.version, lifecycle = u.lifecycle, grand_total_minor = u.total, channel_updated_at = u.stated,
                   statement_id = u.statement_id, edits = o.edits + u.edits, doc = u.doc::jsonb, updated_at = now()
-             from unnest(%s::uuid[], %s::int[], %s::text[], %s::bigint[], %s::timestamptz[], %s::text[], %s::int[], %s::text[])
+             from unnest(%b::uuid[], %b::int[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[], %b::int[], %b::text[])
                   u(order_id, version, lifecycle, total, stated, statement_id, edits, doc)
             where o.order_id = u.order_id""",
         (
@@ -127,7 +136,7 @@ def load_statements(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[UU
     """Return (sealed raw bytes, their hash) of the named statements."""
     cursor.execute(
         """select s.order_id, s.raw_sealed, s.raw_sha256
-             from unnest(%s::uuid[], %s::text[]) u(order_id, message_id) join statement s using (order_id, message_id)""",
+             from unnest(%b::uuid[], %b::text[]) u(order_id, message_id) join statement s using (order_id, message_id)""",
         ([k[0] for k in keys], [k[1] for k in keys]),
         binary=True,
     )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from psycopg.types.json import Jsonb
 
 from store.database import Cursor
 
@@ -39,9 +40,11 @@ class Unsent(NamedTuple):
 
 def add(cursor: Cursor, rows: Sequence[Outgoing]) -> None:
     """Append messages; wakes the relay at commit."""
-    with cursor.copy("copy outbox (order_id, event_seq, event_id, topic, key, value, headers) from stdin") as copy:
+    columns = ", ".join(Outgoing._fields)
+    with cursor.copy(f"copy outbox ({columns}) from stdin (format binary)") as copy:
+        copy.set_types(("uuid", "int8", "uuid", "text", "bytea", "bytea", "jsonb"))
         for row in rows:
-            copy.write_row((row.order_id, row.event_seq, row.event_id, row.topic, row.key, row.value, orjson.dumps(row.headers).decode()))
+            copy.write_row((*row[:6], Jsonb(row.headers, dumps=orjson.dumps)))
     cursor.execute("notify outbox")
 
 
@@ -56,7 +59,7 @@ def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
 def mark_sent(cursor: Cursor, rows: Sequence[Unsent]) -> None:
     """Flag rows whose delivery Kafka confirmed."""
     cursor.execute(
-        "update outbox o set sent_at = now() from unnest(%s::bigint[], %s::uuid[]) u(id, order_id) where o.id = u.id and o.order_id = u.order_id",
+        "update outbox o set sent_at = now() from unnest(%b::bigint[], %b::uuid[]) u(id, order_id) where o.id = u.id and o.order_id = u.order_id",
         ([r.id for r in rows], [r.order_id for r in rows]),
     )
 

@@ -36,7 +36,7 @@ def claim(cursor: Cursor, group: str, owner: str, partitions: Sequence[tuple[str
     ids = [p[2] for p in partitions]
     cursor.execute(
         """insert into partition_owner as o (grp, topic, part, topic_id, owner, epoch)
-           select %s, u.topic, u.part, u.topic_id, %s, 1 from unnest(%s::text[], %s::int[], %s::text[]) u(topic, part, topic_id)
+           select %s, u.topic, u.part, u.topic_id, %s, 1 from unnest(%b::text[], %b::int[], %b::text[]) u(topic, part, topic_id)
            order by 2, 3
            on conflict (grp, topic, part) do update
               set epoch = o.epoch + 1, owner = excluded.owner, released = false, updated_at = now(),
@@ -65,7 +65,7 @@ def fence(cursor: Cursor, group: str, advances: Sequence[Advance]) -> set[tuple[
     """
     columns = list(zip(*advances, strict=True))
     cursor.execute(
-        """with wanted as (select * from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[])
+        """with wanted as (select * from unnest(%b::text[], %b::int[], %b::bigint[], %b::bigint[], %b::bigint[])
                              u(topic, part, epoch, expected, new)),
                 held as (select o.topic, o.part, w.new from partition_owner o join wanted w using (topic, part)
                           where o.grp = %s and o.epoch = w.epoch and o.next_offset is not distinct from w.expected
@@ -82,7 +82,7 @@ def stored(cursor: Cursor, group: str, partitions: Sequence[tuple[str, int]]) ->
     """Return epoch and offset as they stand: how an unknown commit outcome is resolved."""
     cursor.execute(
         """select topic, part, epoch, next_offset from partition_owner
-            where grp = %s and (topic, part) in (select * from unnest(%s::text[], %s::int[]))""",
+            where grp = %s and (topic, part) in (select * from unnest(%b::text[], %b::int[]))""",
         (group, [p[0] for p in partitions], [p[1] for p in partitions]),
     )
     return {(topic, part): Claim(epoch, offset) for topic, part, epoch, offset in cursor.fetchall()}

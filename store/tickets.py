@@ -62,7 +62,7 @@ def decide(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
 def states(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], str]:
     """Return the state of the named tickets."""
     cursor.execute(
-        "select t.order_id, t.ticket_id, t.state from unnest(%s::uuid[], %s::uuid[]) u(order_id, ticket_id) join ticket t using (order_id, ticket_id)",
+        "select t.order_id, t.ticket_id, t.state from unnest(%b::uuid[], %b::uuid[]) u(order_id, ticket_id) join ticket t using (order_id, ticket_id)",
         ([k[0] for k in keys], [k[1] for k in keys]),
     )
     return {(row[0], row[1]): row[2] for row in cursor.fetchall()}

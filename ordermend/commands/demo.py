@@ -13,7 +13,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     *,
-    orders: Annotated[int, typer.Option(min=1, help="How many different good orders; broken, repeated and restated ones come on top.")] = 2000,
+    orders: Annotated[
+        int, typer.Option(min=1, help="How many different good orders; broken, repeated and restated ones come on top.")
+    ] = 2000,
     edits: Annotated[int, typer.Option(min=0, help="How many different edits of them.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same traffic.")] = 1,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is due within 10 s; else go on until Ctrl-C.")] = False,

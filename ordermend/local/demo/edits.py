@@ -69,9 +69,9 @@ class Edit:
         return f"ticket:{self.ticket_id}"
 
 
-def request(name: str, reason: str, **arguments: object) -> Request:
+def request(operation: str, reason: str, /, **arguments: object) -> Request:
     """Return a request for one operation."""
-    return Request(Operation(name=name, arguments=orjson.dumps(arguments).decode()), reason)
+    return Request(Operation(name=operation, arguments=orjson.dumps(arguments).decode()), reason)
 
 
 def edit(rng: random.Random, order: OrderSketch, requested: Request, agent: Agent | None = None, base_version: int | None = None) -> Edit:

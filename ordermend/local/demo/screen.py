@@ -38,7 +38,13 @@ def screen(documents: int, orders: int, edits: int) -> Screen:
 
 class _Bars:
     def __init__(self, console: Console, documents: int, orders: int, edits: int) -> None:
-        columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            TextColumn("{task.description:<16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         self._progress = Progress(*columns, console=console)
         self._documents = self._task("documents sent", documents)
         self._orders = self._task("orders in book", orders)

@@ -82,7 +82,9 @@ class Watch:
 
     def progress(self) -> Progress:
         """Return the running counts."""
-        done = {row[0]: int(row[1]) for row in self._rows("select topic, coalesce(sum(next_offset), 0) from partition_owner group by topic")}
+        done = {
+            row[0]: int(row[1]) for row in self._rows("select topic, coalesce(sum(next_offset), 0) from partition_owner group by topic")
+        }
         tickets = {row[0]: int(row[1]) for row in self._rows("select state, count(*) from ticket group by state")}
         orders, letters = self._one("select (select count(*) from orders), (select count(*) from dead_letter)")
         return Progress(orders, done.get(self._topics.canonical, 0), done.get(self._topics.fulfillment, 0), tickets, letters)
@@ -97,7 +99,9 @@ class Watch:
 
     def _intake_done(self) -> bool:
         ends = self._ends([self._settings.topic_prefix + raw_topic(channel).name for channel in discover()])
-        return all(self._committed(channel).get(place, 0) >= end for channel in discover() for place, end in ends.items() if _of(place, channel))
+        return all(
+            self._committed(channel).get(place, 0) >= end for channel in discover() for place, end in ends.items() if _of(place, channel)
+        )
 
     def _committed(self, channel: str) -> _Ends:
         group = f"{self._settings.topic_prefix}intake.{channel}"
@@ -133,7 +137,9 @@ class Watch:
             held_on_arrival=self._held_on_arrival(),
             letters=dict(self._rows("select error_class || ' ' || code, count(*) from dead_letter group by 1 order by 2 desc, 1")),
             answers=dict(
-                self._rows("select state || coalesce(' ' || code, ''), count(*) from ticket where state <> 'applied' group by 1 order by 2 desc, 1")
+                self._rows(
+                    "select state || coalesce(' ' || code, ''), count(*) from ticket where state <> 'applied' group by 1 order by 2 desc, 1"
+                )
             ),
             operations=dict(self._rows("select operations, count(*) from ticket where state = 'applied' group by 1 order by 1")),
             latencies=self._latencies(),
@@ -170,7 +176,7 @@ class Watch:
         return Latencies(tuple(at_once), tuple(waited))
 
     def _last(self, table: str, column: str, topic: str) -> datetime | None:
-        at: datetime | None = self._one(f"select max({column}) from {table} where topic = %s", topic)[0]  # noqa: S608 - fixed names
+        at: datetime | None = self._one(f"select max({column}) from {table} where topic = %s", topic)[0]
         return at
 
     def _rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
