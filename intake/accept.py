@@ -28,6 +28,10 @@ ERROR_OF_VERDICT: Mapping[Verdict, tuple[ErrorClass, str]] = {
     "reject": ("BUSINESS_REJECT", "rejected_by_rule"),
     "dead_letter": ("SEMANTIC", "refused_by_rule"),
 }
+NAMES_NO_ORDER = Unreadable(
+    None, "dead_letter", "names_no_order", (Finding(path="", rule="names_an_order", message="the document names no order"),)
+)
+"""What an answer without any order becomes: nothing that came is dropped without a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> li
     )
     message_id = _message_id(record)
     try:
-        results: Iterable[Result] = channel.normalize((Document(record.value, record.headers),))
+        results: Iterable[Result] = channel.normalize((Document(record.value, record.headers),)) or (NAMES_NO_ORDER,)
     except OrdermendError as error:
         finding = Finding(path=error.field or "", rule=error.rule or error.code, message=error.message, value=error.value)
         verdict: Verdict = "quarantine" if error.error_class == "SECURITY" else "dead_letter"

@@ -68,6 +68,8 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if isinstance(body, FetchNeeded):
         what = ", ".join(body.missing) or "the order"
         return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+    if isinstance(body, TicketCancelled):
+        return _withdraw(read, body)
     if order is None:
         return Failed.of(OrderUnknown(f"order {read.order_id} is not in the book yet", field="/order_id", rule="order_exists"), "decide")
     if isinstance(body, ChangeStated):
@@ -75,8 +77,6 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if isinstance(body, FulfillmentFact):
         recorded = record(order, body)
         return Recorded(recalculate(recorded.order), recorded.work_items)
-    if isinstance(body, TicketCancelled):
-        return _withdraw(read, body)
     if isinstance(body, ModificationTicket):
         return _ticket(order, body, read, known)
     assert_never(body)

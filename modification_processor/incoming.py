@@ -134,7 +134,7 @@ def message_id_of(body: Body) -> str:
     if isinstance(body, ModificationTicket):
         return f"ticket:{body.ticket_id}"
     if isinstance(body, TicketCancelled):
-        return f"cancel:{body.ticket_id}"
+        return f"cancel:{body.cancel_id}"
     if isinstance(body, FulfillmentFact):
         return f"fact:{body.fact_id}"
     return body.message_id

@@ -75,7 +75,7 @@ class Handled:
 Faultpoint = Callable[[str], None]
 
 
-def _no_fault(_name: str) -> None:
+def no_fault(_name: str) -> None:
     """Do nothing: failpoints are off unless a test sets them."""
 
 
@@ -83,7 +83,7 @@ class Processor:
     """The one writer of orders. `connect` opens a connection to the book; one instance, one thread."""
 
     def __init__(
-        self, connect: Callable[[], Connection], group: str, vault: KeyVault, topics: Topics, faultpoint: Faultpoint = _no_fault
+        self, connect: Callable[[], Connection], group: str, vault: KeyVault, topics: Topics, faultpoint: Faultpoint = no_fault
     ) -> None:
         self._connect = connect
         self._connection: Connection | None = None
@@ -296,6 +296,7 @@ class Processor:
 
     def _decide(self, work: OrderWork, read: Read, at: datetime, context: Context) -> Outcome:
         try:
+            self._faultpoint(f"decide {read.message_id}")
             return decide(work.order, read, self._known(work, read, at, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")

@@ -7,7 +7,7 @@ from dlq_handler.retrier import Retrier
 from intake.app import IntakeLoop, channel_transform
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.relay import Relay
-from modification_processor.service import Processor
+from modification_processor.service import Faultpoint, Processor, no_fault
 from modification_processor.settle import Topics
 from normalizers import discover
 from ordermend.settings import Settings
@@ -96,16 +96,17 @@ def connector(settings: Settings, application: str) -> Callable[[], Connection]:
     return open_connection
 
 
-def processor(settings: Settings, application: str = "processor") -> Processor:
-    """Return the one writer of orders."""
-    return Processor(connector(settings, application), settings.topic_prefix + GROUP, KeyVault.load(settings.keys_dir), topics_of(settings))
+def processor(settings: Settings, application: str = "processor", faultpoint: Faultpoint = no_fault) -> Processor:
+    """Return the one writer of orders. `faultpoint` is called at named steps, for the fault tests."""
+    group, vault = settings.topic_prefix + GROUP, KeyVault.load(settings.keys_dir)
+    return Processor(connector(settings, application), group, vault, topics_of(settings), faultpoint)
 
 
-def processor_app(settings: Settings, health: Health, instance: str = "processor-0") -> ProcessorApp:
+def processor_app(settings: Settings, health: Health, instance: str = "processor-0", faultpoint: Faultpoint = no_fault) -> ProcessorApp:
     """Return the processor as a process."""
     group = settings.topic_prefix + GROUP
     config = AppConfig(bootstrap_of(settings), group, instance, topics_of(settings))
-    return ProcessorApp(config, processor(settings), keyring(settings), connector(settings, "claims"), health)
+    return ProcessorApp(config, processor(settings, faultpoint=faultpoint), keyring(settings), connector(settings, "claims"), health)
 
 
 def relay(settings: Settings, health: Health) -> Relay:

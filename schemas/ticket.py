@@ -66,8 +66,12 @@ class ModificationTicket(Model):
 
 
 class TicketCancelled(Model):
-    """Withdraws a ticket that waits, awaits approval, or is dead; its followers go on."""
+    """Withdraws a ticket that waits, awaits approval, or is dead; its followers go on.
 
+    `cancel_id` is chosen by the sender: a refused withdrawal must not stand in the way of a rightful one.
+    """
+
+    cancel_id: UUID
     ticket_id: UUID
     order_id: UUID
     reason: str | None = None

@@ -33,15 +33,34 @@ AGENT = ("Order_Modify",)
 
 
 def shopify_order(
-    number: int, *, lines: Sequence[tuple[str, int, str]] = (("SKU-A", 2, "10.00"), ("SKU-B", 1, "5.50")), updated: str = "2026-11-01T10:00:00Z", **extra: Any
+    number: int,
+    *,
+    lines: Sequence[tuple[str, int, str]] = (("SKU-A", 2, "10.00"), ("SKU-B", 1, "5.50")),
+    updated: str = "2026-11-01T10:00:00Z",
+    **extra: Any,
 ) -> bytes:
     """Return an order document in Shopify's shape: lines of (sku, quantity, price), no tax, no shipping."""
     total = sum(round(float(price) * 100) * quantity for _, quantity, price in lines)
     items = [
-        {"id": number * 100 + index, "sku": sku, "title": f"Thing {sku}", "quantity": quantity, "price": price, "tax_lines": [], "discount_allocations": []}
+        {
+            "id": number * 100 + index,
+            "sku": sku,
+            "title": f"Thing {sku}",
+            "quantity": quantity,
+            "price": price,
+            "tax_lines": [],
+            "discount_allocations": [],
+        }
         for index, (sku, quantity, price) in enumerate(lines, start=1)
     ]
-    address = {"name": "Ida Example", "address1": "1 High Street", "city": "Leeds", "zip": "LS1 1AA", "country_code": "GB", "province_code": None}
+    address = {
+        "name": "Ida Example",
+        "address1": "1 High Street",
+        "city": "Leeds",
+        "zip": "LS1 1AA",
+        "country_code": "GB",
+        "province_code": None,
+    }
     money = f"{total // 100}.{total % 100:02d}"
     document = {
         "id": number, "name": f"#{number}", "email": "ida@example.com", "currency": "GBP", "created_at": "2026-11-01T09:00:00Z",
@@ -118,18 +137,24 @@ class Line:
 
     def cancel_ticket(self, order_id: UUID, ticket_id: UUID, roles: Sequence[str] = AGENT) -> None:
         """Withdraw a ticket."""
-        message = TicketCancelled(ticket_id=ticket_id, order_id=order_id, at=datetime(2026, 11, 23, tzinfo=UTC))
-        self.send_signed(self.topics.modifications, order_id, encode(message), f"cancel:{ticket_id}", self.door, "ana", roles)
+        message = TicketCancelled(cancel_id=uuid.uuid4(), ticket_id=ticket_id, order_id=order_id, at=datetime(2026, 11, 23, tzinfo=UTC))
+        self.send_signed(self.topics.modifications, order_id, encode(message), f"cancel:{message.cancel_id}", self.door, "ana", roles)
 
-    def fact(self, order_id: UUID, kind: Any, *lines: tuple[str, int], payment: FactPayment | None = None, fact_id: str | None = None) -> str:
+    def fact(
+        self, order_id: UUID, kind: Any, *lines: tuple[str, int], payment: FactPayment | None = None, fact_id: str | None = None
+    ) -> str:
         """Send a signed fact; return its id."""
         name = fact_id or uuid.uuid4().hex
         parts = tuple(FactLine(line_id=line_id, quantity=quantity) for line_id, quantity in lines)
-        made = FulfillmentFact(fact_id=name, order_id=order_id, kind=kind, lines=parts, payment=payment, at=datetime(2026, 11, 23, tzinfo=UTC))
+        made = FulfillmentFact(
+            fact_id=name, order_id=order_id, kind=kind, lines=parts, payment=payment, at=datetime(2026, 11, 23, tzinfo=UTC)
+        )
         self.send_signed(self.topics.fulfillment, order_id, encode(made), f"fact:{name}", self.warehouse, "wms", ())
         return name
 
-    def send_signed(self, topic: str, order_id: UUID, value: bytes, message_id: str, signer: Signer, user: str, roles: Sequence[str]) -> None:
+    def send_signed(
+        self, topic: str, order_id: UUID, value: bytes, message_id: str, signer: Signer, user: str, roles: Sequence[str]
+    ) -> None:
         """Send any bytes with an assertion over them."""
         token = signer.sign(value, message_id=message_id, order_id=str(order_id), sub=user, roles=roles)
         self.producer.send([Record(topic, str(order_id).encode(), value, [(HEADER, token)])])
@@ -186,5 +211,3 @@ def running_line(settings: Settings, *services: str) -> Iterator[Line]:
         finally:
             line.book.close()
             line.producer.close()
-
-

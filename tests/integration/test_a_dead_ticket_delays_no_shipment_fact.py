@@ -12,7 +12,9 @@ def test_a_dead_ticket_delays_no_shipment_fact(line: Line, eventually: Eventuall
     line.fact(order.order_id, "allocated")
     line.fact(order.order_id, "shipped")
     line.send_raw(shopify_order(1004, updated="2026-11-02T10:00:00Z", note="ring twice"))
-    eventually(lambda: line.one("select count(*) from inbox where message = 'FulfillmentFact' and outcome = 'recorded'") == 2, what="both facts")
+    eventually(
+        lambda: line.one("select count(*) from inbox where message = 'FulfillmentFact' and outcome = 'recorded'") == 2, what="both facts"
+    )
     eventually(lambda: line.one("select count(*) from inbox where outcome = 'restated'") == 1, what="the restatement")
 
     assert "waiting" == line.state(behind)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 from schemas.failures import StackFailed
 
@@ -45,7 +45,7 @@ class Children:
         self.restarts = 0
         self.failure: StackFailed | None = None
 
-    def __enter__(self) -> "Children":
+    def __enter__(self) -> Self:
         try:
             for name in PROCESSES:
                 self.log(name).unlink(missing_ok=True)

@@ -177,10 +177,10 @@ def build(
         waiting_statements=first.get("waiting", 0),
         superseded=first.get("superseded", 0),
         edits_sent=edits_sent,
-        **{f"edits_{name}": count for name, count in edits.items()},  # type: ignore[arg-type]
+        **{f"edits_{name}": count for name, count in edits.items()},
         facts_sent=facts_sent,
         facts=facts.pop("recorded"),
-        **{f"facts_{name}": count for name, count in facts.items()},  # type: ignore[arg-type]
+        **{f"facts_{name}": count for name, count in facts.items()},
         integrity_errors=integrity_errors,
         seconds=round(times.seconds, 2),
         first_edit_seconds=None if times.first_edit_seconds is None else round(times.first_edit_seconds, 2),

@@ -17,7 +17,7 @@ from schemas.assertion import HEADER
 from schemas.codec import encode
 from schemas.ticket import ModificationTicket
 from schemas.topics import raw_topic
-from streaming.producer import BatchProducer, Record
+from streaming.producer import BatchProducer, Headers, Record
 
 DOOR: Final = "door-console"
 WAREHOUSE: Final = "warehouse"
@@ -46,7 +46,7 @@ class Sender:
 
     def document(self, channel: str, key: bytes | None, headers: dict[str, str], body: bytes) -> None:
         """Put a document on its channel's raw topic."""
-        named = [(name, text.encode()) for name, text in headers.items()]
+        named: Headers = [(name, text.encode()) for name, text in headers.items()]
         self._producer.enqueue(Record(self._prefix + raw_topic(channel).name, key, body, named))
         self.sent.documents += 1
 

@@ -48,7 +48,7 @@ class Teller:
         order = send.sketch
         if send.label != "order" or order is None:
             return None
-        early = tuple(self._early(send) for _ in range(send.edits_before) if not self._repaid())
+        early: Step = tuple(self._early(send) for _ in range(send.edits_before) if not self._repaid())
         steps = self._after(send, order)
         if not steps and self._rng.random() < FACT_SHARE:
             early_facts, steps = self._warehouse(order)

@@ -143,7 +143,7 @@ class Watch:
             ),
             operations=dict(self._rows("select operations, count(*) from ticket where state = 'applied' group by 1 order by 1")),
             latencies=self._latencies(),
-            last_statement_at=self._last("inbox", "at", topics.canonical),
+            last_statement_at=self._one("select max(at) from inbox where topic = %s", topics.canonical)[0],
             last_edit_at=self._one("select max(decided_at) from ticket")[0],
             first_edit_at=self._one("select min(submitted_at) from ticket")[0],
         )
@@ -175,12 +175,8 @@ class Watch:
             (waited if parked else at_once).append(took)
         return Latencies(tuple(at_once), tuple(waited))
 
-    def _last(self, table: str, column: str, topic: str) -> datetime | None:
-        at: datetime | None = self._one(f"select max({column}) from {table} where topic = %s", topic)[0]
-        return at
-
     def _rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
-        return self._book.execute(query, arguments).fetchall()  # type: ignore[arg-type]
+        return self._book.execute(query, arguments).fetchall()
 
     def _one(self, query: str, *arguments: object) -> tuple[Any, ...]:
         return self._rows(query, *arguments)[0]

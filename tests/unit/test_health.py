@@ -1,0 +1,92 @@
+"""Liveness looks at this process alone; readiness at what it needs; both over HTTP as a probe sees them."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from telemetry.health import HANDLER_SECONDS, JOIN_SECONDS, TICK_SECONDS, Health, serve
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def healthy() -> tuple[Health, Clock]:
+    clock = Clock()
+    health = Health(clock=clock)
+    health.started = True
+    health.join("steady")
+    return health, clock
+
+
+def test_a_loop_that_goes_round_lives() -> None:
+    health, clock = healthy()
+    for _ in range(100):
+        clock.now += TICK_SECONDS - 1
+        health.tick()
+        assert {} == health.liveness()
+
+
+def test_a_loop_that_stands_still_is_dead() -> None:
+    health, clock = healthy()
+    clock.now += TICK_SECONDS + 1
+    assert {"loop"} == health.liveness().keys()
+
+
+def test_a_slow_batch_lives_and_a_hanging_one_is_dead() -> None:
+    health, clock = healthy()
+    health.handling(begins=True)
+    clock.now += HANDLER_SECONDS - 1
+    assert {} == health.liveness()
+    clock.now += 2
+    assert {"handler"} == health.liveness().keys()
+
+
+def test_a_frozen_join_and_a_fatal_client_are_dead() -> None:
+    health, clock = healthy()
+    health.join("wait-join")
+    clock.now += JOIN_SECONDS + 1
+    health.tick()
+    assert {"join"} == health.liveness().keys()
+    health.fatal = "fenced"
+    assert {"join", "fatal"} == health.liveness().keys()
+
+
+def test_an_outage_takes_readiness_and_never_liveness() -> None:
+    health, _ = healthy()
+    health.ready("database", "OperationalError")
+    assert {} == health.liveness()
+    assert {"database"} == health.readiness().keys()
+    health.ready("database")
+    assert {} == health.readiness()
+
+
+def get(url: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_the_probes_answer_over_http() -> None:
+    health, clock = healthy()
+    server = serve(health, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        assert [200, 200, 200] == [get(f"{base}/{probe}")[0] for probe in ("livez", "readyz", "startupz")]
+        assert b"ordermend_processor_messages_total" in get(f"{base}/metrics")[1]
+        clock.now += TICK_SECONDS + 1
+        status, body = get(f"{base}/livez")
+        assert 503 == status
+        assert "loop" in json.loads(body)["problems"]
+        assert 404 == get(f"{base}/nothing")[0]
+    finally:
+        server.shutdown()
+        server.server_close()
