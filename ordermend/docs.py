@@ -248,7 +248,8 @@ def _type(annotation: Any) -> str:
     if isinstance(annotation, type) and not get_args(annotation):
         return annotation.__name__
     text = re.sub(r"Annotated\[([^,\]]+),[^\]]*\]", r"\1", str(annotation))
-    return text.replace("typing.", "").replace("datetime.", "")
+    text = text.replace("typing.", "").replace("datetime.", "")
+    return re.sub(r"^Optional\[(.*)\]$", r"\1 | None", text)
 
 
 def field_locks_page() -> str:
