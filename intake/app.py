@@ -54,7 +54,7 @@ class IntakeLoop:
         try:
             while not stop.is_set():
                 self.step(stop)
-            self._settle(stop)
+            self.settle(stop)
         finally:
             self._consumer.close()
             self._producer.close()
@@ -65,7 +65,7 @@ class IntakeLoop:
             self._health.tick()
         messages = self._consumer.poll(BATCH, IDLE_SECONDS)
         records = [record for message in messages for record in self._transform(message)]
-        if not self._settle(stop):
+        if not self.settle(stop):
             # The batch before is read again, and this one after it: sending it now would let its offset overtake.
             return 0
         for record in records:
@@ -73,10 +73,10 @@ class IntakeLoop:
         for message in messages:
             self._pending[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
         if not messages:
-            self._settle(stop)
+            self.settle(stop)
         return len(messages)
 
-    def _settle(self, stop: Event) -> bool:
+    def settle(self, stop: Event) -> bool:
         """Wait until what was sent is confirmed, then advance the offsets; False: it failed and is read again."""
         if not self._pending:
             return True
