@@ -1,7 +1,7 @@
 """The processor as a process: gathers batches from Kafka and hands them to `Processor.handle`.
 
 Two consumers make one: tickets and facts are polled first, what channels state fills the rest of the batch, so a
-backlog of orders never delays an edit. Partitions start at the offset stored in PostgreSQL. An infrastructure
+backlog of orders never delays an edit (`reader.py`, which also reads the next batch while this one is handled). Partitions start at the offset stored in PostgreSQL. An infrastructure
 fault pauses fetching, keeps the group membership and tries the same batch again, for as long as it takes.
 """
 
@@ -16,6 +16,7 @@ import psycopg
 from confluent_kafka import KafkaException, Message
 
 from modification_processor.incoming import Incoming, Read, read
+from modification_processor.reader import IDLE_SECONDS, Batch, Reader
 from modification_processor.service import Fenced, Processor, Redo
 from modification_processor.settle import Topics
 from schemas.assertion import HEADER, KeyRing
@@ -36,12 +37,9 @@ from telemetry.metrics import (
     INFRA_FAULTS,
     PARTITIONS_HALTED,
     PROCESSOR_MESSAGES,
-    STAGE_SECONDS,
 )
 
-BATCH = 500
 BATCH_BYTES = 8 * 1024 * 1024
-IDLE_SECONDS = 0.05
 BACKOFF_SECONDS = (0.05, 30.0)
 
 
@@ -73,48 +71,40 @@ class ProcessorApp:
         self._topic_ids = topic_ids(config.bootstrap, self._logical)
         self._express = self._consumer("express", (topics.modifications, topics.fulfillment))
         self._channel = self._consumer("channel", (topics.canonical,))
+        self._reader = Reader(self._express, self._channel, self._read, lambda: self._epochs, health.tick)
 
     def _consumer(self, name: str, topics: Sequence[str]) -> BatchConsumer:
         config = consumer_config(self._config.bootstrap, f"{self._config.group}.{name}", f"{self._config.instance}.{name}")
         return BatchConsumer(config, topics, self._claim, self._forget, self._health)
 
     def run(self, stop: Event) -> None:
-        """Gather, read, handle; until told to stop. Leaves in good order."""
+        """Read ahead, handle; until told to stop. Leaves in good order."""
         self._health.started = True
+        self._reader.start()
         try:
             while not stop.is_set():
-                self._health.tick()
-                messages = self._gather()
-                if messages:
-                    self._work(messages, stop)
+                batch = self._reader.next(IDLE_SECONDS)
+                if batch is not None:
+                    self._work(batch, stop)
                 self._say_assignment()
         finally:
             self._leave()
 
-    def _gather(self) -> list[Message]:
-        """Tickets and facts first; what channels state fills the rest."""
-        messages = self._express.poll(BATCH, 0.002)
-        if len(messages) < BATCH:
-            messages += self._channel.poll(BATCH - len(messages), 0.002 if messages else IDLE_SECONDS)
-        return messages
-
-    def _work(self, messages: Sequence[Message], stop: Event) -> None:
-        started = time.perf_counter()
+    def _work(self, batch: Batch, stop: Event) -> None:
         self._health.handling(begins=True)
-        batch = [self._read(message) for message in messages if self._is_next(message)]
-        batch.sort(key=lambda r: self._rank[r.incoming.topic])
-        STAGE_SECONDS.labels("read").observe(time.perf_counter() - started)
-        for part in _by_size(batch):
-            self._handle(part, stop)
+        reads = sorted((r for r in batch.reads if self._is_next(r, batch.epochs)), key=lambda r: self._rank[r.incoming.topic])
+        for part in _by_size(reads):
+            self._handle(part, batch.epochs, stop)
         self._health.handling(begins=False)
-        BATCH_SECONDS.observe(time.perf_counter() - started)
-        BATCH_MESSAGES.observe(len(batch))
+        BATCH_SECONDS.observe(time.perf_counter() - batch.polled_at)
+        BATCH_MESSAGES.observe(len(reads))
 
-    def _is_next(self, message: Message) -> bool:
-        """Whether the partition is ours and the message was not handled before."""
-        place = (message.topic() or "", message.partition() or 0)
+    def _is_next(self, r: Read, epochs: Mapping[Place, int]) -> bool:
+        """Whether the partition is still ours, in the epoch the message was polled in, and the message not yet handled."""
+        place = (r.incoming.topic, r.incoming.part)
         expected = self._next.get(place)
-        return place in self._epochs and (expected is None or (message.offset() or 0) >= expected)
+        mine = self._epochs.get(place)
+        return mine is not None and mine == epochs.get(place) and (expected is None or r.incoming.off >= expected)
 
     def _read(self, message: Message) -> Read:
         topic, (_, stamp) = message.topic() or "", message.timestamp()
@@ -130,38 +120,37 @@ class ProcessorApp:
         )
         return read(incoming, self._logical[topic], self._keys)
 
-    def _handle(self, batch: list[Read], stop: Event) -> None:
+    def _handle(self, batch: list[Read], epochs: Mapping[Place, int], stop: Event) -> None:
         """Handle a batch, however long the database takes; a fenced partition is dropped, the rest goes on."""
         faults = 0
+        batch = [r for r in batch if self._is_next(r, epochs)]
         while batch and not stop.is_set():
-            advances = self._advances(batch)
+            advances = self._advances(batch, epochs)
             try:
                 handled = self._processor.handle(batch, advances)
             except Fenced as fenced:
                 FENCE_REJECTS.inc()
                 self._log.warning("fenced", partitions=sorted(f"{t}[{p}]" for t, p in fenced.lost))
-                self._forget(fenced.lost)
-                batch = [r for r in batch if (r.incoming.topic, r.incoming.part) in self._epochs]
+                # Taken again since then, it is ours under another epoch, and this batch is merely late.
+                self._forget({place for place in fenced.lost if self._epochs.get(place) == epochs.get(place)})
+                batch = [r for r in batch if self._is_next(r, epochs)]
             except (psycopg.Error, Redo, OSError) as error:
                 faults += 1
                 self._wait_out(error, faults, stop)
-                batch = [r for r in batch if (r.incoming.topic, r.incoming.part) in self._epochs]
+                batch = [r for r in batch if self._is_next(r, epochs)]
             else:
                 self._advance(advances)
                 self._health.ready("database")
                 for message, word in handled.words:
                     PROCESSOR_MESSAGES.labels(message, word).inc()
                 break
-        if faults:
-            self._express.resume()
-            self._channel.resume()
 
-    def _advances(self, batch: Sequence[Read]) -> list[Advance]:
+    def _advances(self, batch: Sequence[Read], epochs: Mapping[Place, int]) -> list[Advance]:
         newest: dict[Place, int] = {}
         for r in batch:
             place = (r.incoming.topic, r.incoming.part)
             newest[place] = max(newest.get(place, 0), r.incoming.off + 1)
-        return [Advance(t, p, self._epochs[t, p], self._next[t, p], offset) for (t, p), offset in sorted(newest.items())]
+        return [Advance(t, p, epochs[t, p], self._next.get((t, p)), offset) for (t, p), offset in sorted(newest.items())]
 
     def _advance(self, advances: Sequence[Advance]) -> None:
         self._next |= {(a.topic, a.partition): a.new for a in advances}
@@ -174,19 +163,15 @@ class ProcessorApp:
                 self._log.debug("kafka_commit_failed", error=str(error))
 
     def _wait_out(self, error: Exception, faults: int, stop: Event) -> None:
-        """Stay in the group, fetch nothing, and wait with full jitter before the next try."""
+        """Wait with full jitter before the next try; the reader keeps the group membership meanwhile."""
         INFRA_FAULTS.labels("postgresql").inc()
         self._health.ready("database", type(error).__name__)
         self._log.warning("infrastructure_fault", error=type(error).__name__, faults=faults)
         low, high = BACKOFF_SECONDS
         until = time.monotonic() + random.uniform(0, min(high, low * 2**faults))  # noqa: S311 -- jitter, no secret
-        self._express.pause()
-        self._channel.pause()
         while time.monotonic() < until and not stop.is_set():
-            self._health.tick()
             self._health.handling(begins=True)
-            self._express.poll(1, 0.02)
-            self._channel.poll(1, 0.02)
+            stop.wait(0.05)
 
     def _claim(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
         """Take partitions over in the database: a new epoch each, and where to go on."""
@@ -230,6 +215,7 @@ class ProcessorApp:
         self._health.ready("assignment", None if self._epochs else "no partition is assigned")
 
     def _leave(self) -> None:
+        self._reader.stop()
         try:
             with self._connect() as connection, connection.cursor() as cursor:
                 partitions.release(cursor, self._config.group, self._config.instance)

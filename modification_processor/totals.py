@@ -9,6 +9,7 @@ Order of work: line gross -> discounts in position order (each capped at what th
 discounted base -> totals. Shipping, fees and the channel's rounding do not follow quantities.
 """
 
+import operator
 from decimal import Decimal
 
 from schemas.money import Rounding, round_decimal, round_ratio
@@ -33,16 +34,11 @@ def recalculate(order: Order) -> Order:
     amounts = {row.adjustment_id: row.amount_minor for row in adjustments}
     taxes = tuple(_tax(order, row, left, amounts) for row in order.taxes)
     totals = _totals(lines, adjustments, taxes)
-    changed = {
-        name: new
-        for name, new, old in (
-            ("lines", lines, order.lines),
-            ("adjustments", adjustments, order.adjustments),
-            ("taxes", taxes, order.taxes),
-            ("totals", totals, order.totals),
-        )
-        if new != old
-    }
+    rows = (("lines", lines, order.lines), ("adjustments", adjustments, order.adjustments), ("taxes", taxes, order.taxes))
+    # A row that kept its amount is the same object, so identity tells what moved.
+    changed: dict[str, object] = {name: new for name, new, old in rows if any(map(operator.is_not, new, old))}
+    if totals != order.totals:
+        changed["totals"] = totals
     return order.model_copy(update=changed) if changed else order
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from schemas.order import Order
 from store.database import Cursor
@@ -71,7 +71,7 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
     )
     with cursor.copy(f"copy orders ({columns}) from stdin (format binary)") as copy:
         copy.set_types(
-            ("uuid", "int4", "text", "text", "text", "text", "text", "text", "int8", "timestamptz", "timestamptz", "text", "jsonb")
+            ("uuid", "int4", "text", "text", "text", "text", "text", "text", "int8", "timestamptz", "timestamptz", "text", "json")
         )
         for order, version, statement_id, _ in rows:
             source = order.source
@@ -89,7 +89,7 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
                     order.placed_at,
                     source.channel_updated_at,
                     statement_id,
-                    Jsonb(order, dumps=_document_bytes),
+                    Json(order, dumps=_document_bytes),
                 )
             )
 
@@ -98,7 +98,7 @@ def update(cursor: Cursor, rows: Sequence[Written]) -> None:
     """Replace orders whose heads are locked."""
     cursor.execute(
         """update orders o set version = u.version, lifecycle = u.lifecycle, grand_total_minor = u.total, channel_updated_at = u.stated,
-                  statement_id = u.statement_id, edits = o.edits + u.edits, doc = u.doc::jsonb, updated_at = now()
+                  statement_id = u.statement_id, edits = o.edits + u.edits, doc = u.doc::json, updated_at = now()
              from unnest(%b::uuid[], %b::int[], %b::text[], %b::bigint[], %b::timestamptz[], %b::text[], %b::int[], %b::text[])
                   u(order_id, version, lifecycle, total, stated, statement_id, edits, doc)
             where o.order_id = u.order_id""",

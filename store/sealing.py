@@ -8,6 +8,7 @@ Source: NIST SP 800-38D section 8.2.2 (random 96-bit nonces; 2^32 messages a key
 """
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -22,6 +23,30 @@ class Unsealable(Exception):
     """The value cannot be opened: its key was erased, or it was tampered with."""
 
 
+class _Nonces(threading.local):
+    """Random nonces from the system, fetched a few thousand at a time: a call each would cost more than sealing."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._place = 0
+
+    def forget(self) -> None:
+        """Drop what was fetched."""
+        self._pool, self._place = b"", 0
+
+    def take(self) -> bytes:
+        """Return the next nonce; none is ever returned twice."""
+        if self._place >= len(self._pool):
+            self._pool, self._place = os.urandom(4096 * NONCE_BYTES), 0
+        self._place += NONCE_BYTES
+        return self._pool[self._place - NONCE_BYTES : self._place]
+
+
+_nonces = _Nonces()
+# A forked child must not repeat its parent's nonces.
+os.register_at_fork(after_in_child=_nonces.forget)
+
+
 @dataclass(frozen=True)
 class OrderKey:
     """An order's key, open; `wrapped` is what the database keeps."""
@@ -32,7 +57,7 @@ class OrderKey:
 
     def seal(self, plain: bytes, place: str) -> bytes:
         """Encrypt what lies at `place` (a path, a table's name with a row's id)."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = _nonces.take()
         return nonce + self.cipher.encrypt(nonce, plain, self.order_id.bytes + place.encode())
 
     def open(self, sealed: bytes, place: str) -> bytes:

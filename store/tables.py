@@ -1,7 +1,8 @@
 """The tables of the order book. Every key carries `order_id`, so the book can be distributed by it.
 
 Ciphertext columns end in `_sealed`: AES-GCM under the order's own key (`order_key`), so that erasing a person is
-deleting a key. Migrations are written by hand in `store/migrations/`; a test holds them against this file.
+deleting a key. Rows that are updated in place leave room in their page (`fillfactor`), so that an update touches no
+index. `orders.doc` is `json`, not `jsonb`: it is read and written whole, and the text is what was written. Migrations are written by hand in `store/migrations/`; a test holds them against this file.
 """
 
 from sqlalchemy import (
@@ -18,7 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 metadata = MetaData()
 NOW = text("now()")
@@ -52,6 +53,7 @@ order_head = Table(
     Column("history_seq", BigInteger, nullable=False, server_default="0"),
     Column("chain", LargeBinary, nullable=False, server_default=text("''::bytea")),
     Column("depth", Integer, nullable=False, server_default="0"),
+    postgresql_with={"fillfactor": "70"},
 )
 
 order_key = Table(
@@ -78,11 +80,12 @@ orders = Table(
     _at("channel_updated_at"),
     Column("statement_id", Text, nullable=False),
     Column("edits", Integer, nullable=False, server_default="0"),
-    Column("doc", JSONB, nullable=False),
+    Column("doc", JSON, nullable=False),
     _at("created_at", nullable=False, default=True),
     _at("updated_at", nullable=False, default=True),
     Index("orders_by_channel_order", "channel", "account", "channel_order_id"),
     Index("orders_by_number", "order_number"),
+    postgresql_with={"fillfactor": "50"},
 )
 
 order_origin = Table(
@@ -162,7 +165,7 @@ ticket = Table(
     _at("opened_at", nullable=False),
     _at("submitted_at", nullable=False),
     _at("decided_at"),
-    Index("ticket_by_state", "state", "submitted_at"),
+    Index("ticket_open", "state", "submitted_at", postgresql_where=text("state in ('waiting', 'awaiting_approval', 'dead')")),
 )
 
 history = Table(

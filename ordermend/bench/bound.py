@@ -132,9 +132,9 @@ class Bound:
 
 
 def by_size(text: str) -> dict[int, float]:
-    """Read what the script prints.
+    r"""Read what the script prints.
 
-    >>> by_size("batch 50 edits/s 10400\\nbatch 2000 edits/s 14800\\n")
+    >>> by_size("batch 50 edits/s 10400\nbatch 2000 edits/s 14800\n")
     {50: 10400.0, 2000: 14800.0}
     """
     found = {int(size): float(rate) for size, rate in _BATCH.findall(text)}

@@ -23,7 +23,7 @@ from ordermend.bench import bare_loop
 from ordermend.bench.documents import CHANNEL
 from ordermend.bench.function import Function, given
 from ordermend.bench.profiling import profiled
-from ordermend.serving import Loop, Running, loops_of
+from ordermend.serving import Loop, Running, loops_of, settle_memory
 from ordermend.settings import Settings
 from streaming.producer import Record
 from telemetry import logs
@@ -58,6 +58,7 @@ def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     settings = settings_module.load()
     logs.configure("warning")
+    settle_memory()
     if job.kind == "processor":
         _processor(job, settings)
     else:
@@ -103,7 +104,7 @@ def _loop(job: Job, servers: str, transform: Transform) -> float:
     with profiled(job.profile_file("intake")):
         while done < job.messages:
             done += loop.step(stop)
-        loop._settle(stop)  # noqa: SLF001 -- how `run` ends, before it leaves the group, which is not measured
+        loop.settle(stop)
     seconds = time.perf_counter() - began[0]
     stop.set()
     loop.run(stop)
@@ -111,19 +112,20 @@ def _loop(job: Job, servers: str, transform: Transform) -> float:
 
 
 class _FirstWork(Health):
-    """Health as ever, and when the first batch began."""
+    """Health as ever, and when the first batch was polled: `first` is unix time, `used` the process's processor time by then."""
 
     def handling(self, *, begins: bool) -> None:
-        """Note the first batch; it was just polled."""
+        """Note the first batch; it was polled before it was read."""
         if begins and not self.began.is_set():
-            self.first = time.time()
+            self.first = time.time() - _stage_seconds().get("read", 0.0)
+            self.used = time.process_time()
             self.began.set()
         super().handling(begins=begins)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.began = threading.Event()
-        self.first = 0.0
+        self.first = self.used = 0.0
 
 
 def _processor(job: Job, settings: Settings) -> None:
@@ -140,7 +142,8 @@ def _processor(job: Job, settings: Settings) -> None:
     running.stop()
     if running.failure is not None:
         raise running.failure
-    _say({"cpu_seconds": used, "stage_seconds": _stage_seconds()})
+    whole = time.process_time() - health.used
+    _say({"cpu_seconds": {**used, "whole process": whole}, "stage_seconds": _stage_seconds()})
 
 
 def _watch_input(running: Running) -> None:

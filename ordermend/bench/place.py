@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without being named
@@ -39,6 +39,7 @@ class Place:
     settings: Settings
     environment: Mapping[str, str]
     folder: Path
+    admin: AdminClient
 
     @property
     def bootstrap(self) -> str:
@@ -53,14 +54,12 @@ class Place:
 
     def ends(self, topic: str) -> int:
         """Return how many records were ever appended to a topic: the sum of its partitions' ends."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        return _ends(admin, topic)
+        return _ends(self.admin, topic)
 
     def await_ends(self, topic: str, records: int, child: "Child", timeout_seconds: float) -> float:
         """Wait until a topic holds so many records; return the unix time at which it did."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
         deadline = time.monotonic() + timeout_seconds
-        while (found := _ends(admin, topic)) < records:
+        while (found := _ends(self.admin, topic)) < records:
             child.check()
             if time.monotonic() > deadline:
                 raise BenchInvalid(f"{topic} holds {found} of {records} records after {timeout_seconds:.0f} s")
@@ -69,7 +68,8 @@ class Place:
 
 
 def _ends(admin: AdminClient, topic: str) -> int:
-    wanted = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in range(PARTITIONS)}
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not say what it returns
+    wanted = {TopicPartition(topic, partition): latest for partition in range(PARTITIONS)}
     return sum(future.result(20).offset for future in admin.list_offsets(wanted).values())
 
 
@@ -89,7 +89,8 @@ def fresh(settings: Settings, progress: Phases) -> Iterator[Place]:
         progress("Order book", "ready")
         environment = python_environment() | stack.environment()
         environment |= {"ORDERMEND_TOPIC_PREFIX": here.topic_prefix, "ORDERMEND_DB_SCHEMA": here.db_schema}
-        yield Place(here, environment, Path(cleanup.enter_context(TemporaryDirectory(prefix="ordermend-bench-"))))
+        folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="ordermend-bench-")))
+        yield Place(here, environment, folder, AdminClient({"bootstrap.servers": bootstrap.bootstrap_of(here)}))
 
 
 def _drop(settings: Settings) -> None:
@@ -116,7 +117,7 @@ class Child:
                 env=dict(place.environment),
             )
 
-    def __enter__(self) -> "Child":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -41,7 +41,7 @@ AGENT = "bench-agent"
 
 @dataclass(frozen=True)
 class Run:
-    """One timed run: messages per second, and µs per message by stage (elapsed) and by thread (processor time)."""
+    """One timed run: messages per second, and µs per message by stage (elapsed) and by thread (processor time; the whole process includes Kafka's own)."""
 
     per_second: float
     stages: dict[str, float]
@@ -97,7 +97,7 @@ class ProcessorBench:
     def check(self) -> dict[str, int]:
         """Raise unless every edit was applied and the whole book is in order; return what was looked at."""
         with bootstrap.connector(self._place.settings, "bench")() as connection:
-            states = dict(connection.execute("select state, count(*) from ticket group by state").fetchall())
+            states: dict[str, int] = dict(connection.execute("select state, count(*) from ticket group by state").fetchall())
             verified = verify(connection, KeyVault.load(self._place.settings.keys_dir))
         if states != {"applied": self._applied}:
             raise BenchInvalid(f"of {self._applied} edits these are the outcomes: {states}")

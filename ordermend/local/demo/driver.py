@@ -8,6 +8,7 @@ Fails:     StackFailed, FeedUnusable; Interrupted where a signal came before the
 """
 
 import contextlib
+import gc
 import json
 import random
 import signal
@@ -46,6 +47,8 @@ from store.sealing import KeyVault
 CHUNK: Final = 100
 TICK_SECONDS: Final = 0.05
 SHOW_SECONDS: Final = 0.25
+KILL_SECONDS: Final = 2.0
+"""At least so long between two kills: the next one must meet a processor at work."""
 STUCK_SECONDS: Final = 90.0
 """A run that does not move for so long is cut short and reported as it is."""
 
@@ -71,21 +74,24 @@ def run(options: Options, settings: Settings) -> Report:
     began = time.monotonic()
     feed = read_feed(options.feed, discover().keys()) if options.feed else Feed()
     with _interruptible(), places.alone(settings.home / "demo"), contextlib.ExitStack() as cleanup:
-        with phases() as progress:
-            place = _set_up(settings, options, progress, cleanup)
-            children = cleanup.enter_context(Children(place.environment, place.folder))
-            progress("Services", "ready")
-        play = cleanup.enter_context(contextlib.closing(_Play(options, place, feed, children, began)))
-        return play.run()
+        try:
+            with phases() as progress:
+                place = _set_up(settings, options, progress, cleanup)
+                children = cleanup.enter_context(Children(place.environment, place.folder))
+                progress("Services", "ready")
+            play = cleanup.enter_context(contextlib.closing(_Play(options, place, feed, children, began)))
+            return play.run()
+        finally:
+            _deafen()
 
 
 def _set_up(settings: Settings, options: Options, progress: Phases, cleanup: contextlib.ExitStack) -> Place:
     """Start what does not run and make a fresh place on it; `cleanup` stops what this started."""
-    ours = not any(part.pid for part in local_stack.status(settings) if part.state == "running")
-    stack = local_stack.up(settings, progress)
-    cleanup.callback(_deafen)
+    states = {part.state for part in local_stack.status(settings)}
+    ours = "running" not in states and states != {"outside"}
     if ours and not options.keep:
         cleanup.callback(local_stack.down, settings)
+    stack = local_stack.up(settings, progress)
     place = places.fresh(stack, local_stack.connected(settings))
     progress("Order book", "making a fresh one")
     with ThreadPoolExecutor(1) as pool:
@@ -136,7 +142,7 @@ class _Play:
         self._kills = _kill_marks(options)
         self._first_edit: float | None = None
         self._counts = Progress()
-        self._shown = 0.0
+        self._shown = self._killed = 0.0
         self._late = ""
 
     def close(self) -> None:
@@ -144,6 +150,9 @@ class _Play:
         self._screen.close()
         self._sender.close()
         self._watch.close()
+        # Their Kafka clients go now, before the broker does, or each would complain of it. They hang in cycles.
+        del self._stories, self._sender, self._watch
+        gc.collect()
 
     def run(self) -> Report:
         """Send everything, wait until all is settled, report; without `once`, stay until interrupted."""
@@ -155,7 +164,7 @@ class _Play:
             seconds = time.monotonic() - began
             report = self._report(Times(began_at, seconds, self._first_edit))
             if not self._options.once:
-                self._stay()
+                self._stay(report)
         except Interrupted:
             if self._options.once:
                 raise
@@ -165,8 +174,8 @@ class _Play:
         return report
 
     def _send_all(self) -> None:
-        for name in self._feed.unread:
-            self._screen.say(f"no channel is called {name}: its files are left out")
+        if self._feed.unread:
+            self._screen.say(f"left out, no channel of ours: {', '.join(self._feed.unread)}")
         for payload in self._feed.payloads:
             self._sender.document(payload.channel, None, {}, payload.path.read_bytes())
         sends = iter(self._plan)
@@ -216,23 +225,23 @@ class _Play:
         if self._first_edit is None and self._counts.applied:
             self._first_edit = time.monotonic() - self._began
             self._screen.say(f"first edit applied {self._first_edit:.1f} s after the start of this command")
-        while self._kills and self._counts.orders >= self._kills[0]:
+        if self._kills and self._counts.orders >= self._kills[0] and self._shown - self._killed > KILL_SECONDS:
             self._screen.say(f"killing the processor, process {self._children.pid('processor')}")
             self._children.kill("processor")
             self._kills.pop(0)
+            self._killed = self._shown
 
-    def _stay(self) -> None:
-        self._screen.say(f"Everything has an outcome. The services go on; look around with {self._place.hint} before any command.")
-        self._screen.say("Ctrl-C ends it.")
+    def _stay(self, report: Report) -> None:
+        self._screen.say("; ".join(report.problems) or "Everything has an outcome, the sums close, the book has no integrity error.")
+        self._screen.say(f"The services go on. Before any command, {self._place.hint} looks at this run. Ctrl-C ends it.")
         while True:
             self._tick()
             time.sleep(SHOW_SECONDS)
 
     def _report(self, times: Times) -> Report:
-        self._screen.say("checking the whole book")
         settings = self._place.settings
         with connect(bootstrap.database_of(settings), settings.db_schema, application="verify") as connection:
-            findings = verify(connection, KeyVault.load(settings.keys_dir)).findings
+            findings = verify(connection, KeyVault.load(settings.keys_dir), self._screen.checked).findings
         for finding in findings[:20]:
             self._screen.say(f"{finding.rule}: order {finding.order_id}: {finding.detail}")
         sent = self._sender.sent

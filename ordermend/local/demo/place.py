@@ -86,7 +86,7 @@ def drop_older(settings: Settings) -> None:
     for schema in found:
         if _OURS.fullmatch(schema) and schema != settings.db_schema:
             drop_schema(url, schema)
-    admin = AdminClient({"bootstrap.servers": bootstrap.bootstrap_of(settings)})
+    admin = AdminClient({"bootstrap.servers": bootstrap.bootstrap_of(settings), "log_level": 4})
     old = [name for name in admin.list_topics(timeout=20).topics if _OURS.match(name) and not name.startswith(settings.topic_prefix)]
     for deleted in admin.delete_topics(old).values() if old else ():
         with contextlib.suppress(KafkaException):

@@ -23,6 +23,9 @@ class Screen(Protocol):
     def show(self, documents: int, counts: Counts) -> None:
         """Show the counts."""
 
+    def checked(self, orders: int, of_orders: int) -> None:
+        """Show how far the integrity check is."""
+
     def say(self, text: str) -> None:
         """Print a line that stays."""
 
@@ -49,6 +52,7 @@ class _Bars:
         self._documents = self._task("documents sent", documents)
         self._orders = self._task("orders in book", orders)
         self._edits = self._task("edits answered", edits)
+        self._check: TaskID | None = None
         self._progress.start()
 
     def _task(self, name: str, total: int) -> TaskID:
@@ -59,6 +63,12 @@ class _Bars:
         self._progress.update(self._documents, completed=documents)
         self._progress.update(self._orders, completed=counts.orders, note=f"{counts.facts} facts, {counts.letters} dead letters")
         self._progress.update(self._edits, completed=counts.edits, note=f"{counts.applied} applied")
+
+    def checked(self, orders: int, of_orders: int) -> None:
+        """Move the bar of the check; it appears with the first call."""
+        if self._check is None:
+            self._check = self._task("orders checked", of_orders)
+        self._progress.update(self._check, completed=orders, total=of_orders)
 
     def say(self, text: str) -> None:
         """Print above the bars."""
@@ -86,6 +96,12 @@ class _Lines:
             f"{documents} of {self._total} documents sent, {counts.orders} orders, {counts.edits} edits answered, "
             f"{counts.applied} applied, {counts.facts} facts, {counts.letters} dead letters"
         )
+
+    def checked(self, orders: int, of_orders: int) -> None:
+        """Print a line now and then."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_SECONDS
+            self.say(f"{orders} of {of_orders} orders checked")
 
     def say(self, text: str) -> None:
         """Print a line with the time since the start of the traffic."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ordermend import serving
 from ordermend import settings as settings_module
 from ordermend.local import stack
+from telemetry import health as health_endpoints
 from telemetry import logs
 from telemetry.health import Health
 
@@ -25,12 +26,15 @@ def main(names: Sequence[str]) -> None:
     settings = stack.connected(settings_module.load())
     logs.configure(settings.log_level, people=False)
     health = Health()
+    server = health_endpoints.serve(health, "127.0.0.1", 0)
     loops = {name: loop for service in names for name, loop in serving.loops_of(service, settings, health, "processor-0", ()).items()}
     running = serving.Running(loops)
-    logs.logger("demo").info("started", services=list(names))
+    health.started = True
+    logs.logger("demo").info("started", services=list(names), health=f"http://127.0.0.1:{server.server_address[1]}")
     while not asked.is_set() and not running.ended.wait(0.1):
         pass
     running.stop()
+    server.shutdown()
     if running.failure is not None:
         raise running.failure
 

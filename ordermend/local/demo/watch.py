@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from normalizers import discover
 from ordermend import bootstrap
@@ -115,7 +115,7 @@ class Watch:
         return all(at.get(place, 0) >= end for place, end in ends.items())
 
     def _ends(self, topics: Sequence[str]) -> _Ends:
-        asked = {TopicPartition(topic, part): OffsetSpec.latest() for topic in topics for part in range(PARTITIONS)}
+        asked = {TopicPartition(topic, part): OffsetSpec.latest() for topic in topics for part in range(PARTITIONS)}  # type: ignore[no-untyped-call]
         found = self._admin.list_offsets(asked, request_timeout=15)
         return {(place.topic, place.partition): future.result(15).offset for place, future in found.items()}
 

@@ -126,7 +126,7 @@ CREATE TABLE order_head (
     chain BYTEA DEFAULT ''::bytea NOT NULL,
     depth INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (order_id)
-);
+) WITH (fillfactor = 70);
 
 CREATE TABLE order_key (
     order_id UUID NOT NULL,
@@ -157,11 +157,11 @@ CREATE TABLE orders (
     channel_updated_at TIMESTAMP WITH TIME ZONE,
     statement_id TEXT NOT NULL,
     edits INTEGER DEFAULT '0' NOT NULL,
-    doc JSONB NOT NULL,
+    doc JSON NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     PRIMARY KEY (order_id)
-);
+) WITH (fillfactor = 50);
 
 CREATE INDEX orders_by_channel_order ON orders (channel, account, channel_order_id);
 
@@ -289,7 +289,7 @@ CREATE TABLE ticket (
     PRIMARY KEY (order_id, ticket_id)
 );
 
-CREATE INDEX ticket_by_state ON ticket (state, submitted_at);
+CREATE INDEX ticket_open ON ticket (state, submitted_at) WHERE state in ('waiting', 'awaiting_approval', 'dead');
 
 CREATE TABLE work_item (
     order_id UUID NOT NULL,

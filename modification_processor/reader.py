@@ -1,0 +1,136 @@
+"""Reads ahead: polls and reads the next batch (decode, check the signature) while the last one is being handled.
+
+Reading is computing, handling is mostly waiting for PostgreSQL, so the two overlap in one process. At most one batch
+is read ahead. A batch carries the epochs under which its messages were polled; the handler drops what belongs to an
+epoch that has passed, so a partition that was lost and taken again is never continued from a batch of its former life.
+
+While the handler is behind, fetching is paused and polling goes on: the group membership never waits for a database.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+
+from confluent_kafka import Message
+
+from modification_processor.incoming import Read
+from streaming.consumer import BatchConsumer, Place
+from telemetry.metrics import STAGE_SECONDS
+
+BATCH = 500
+IDLE_SECONDS = 0.05
+PATIENCE_SECONDS = 5.0
+FULL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages, read, with the epoch each partition had when they were polled."""
+
+    reads: Sequence[Read]
+    epochs: Mapping[Place, int]
+    polled_at: float
+
+
+class Reader:
+    """The polling thread. `express` (tickets and facts) is polled first; `channel` fills the rest of the batch."""
+
+    def __init__(
+        self,
+        express: BatchConsumer,
+        channel: BatchConsumer,
+        read: Callable[[Message], Read],
+        epochs: Callable[[], Mapping[Place, int]],
+        tick: Callable[[], None],
+    ) -> None:
+        """`tick` is called each time the polling loop goes round: what liveness watches."""
+        self._tick = tick
+        self._express = express
+        self._channel = channel
+        self._read = read
+        self._epochs = epochs
+        self._ready: Queue[Batch] = Queue(maxsize=1)
+        self._stop = Event()
+        self.failure: BaseException | None = None
+        self._thread = Thread(target=self._run, name="reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin polling."""
+        self._thread.start()
+
+    def next(self, timeout_seconds: float) -> Batch | None:
+        """Return the next batch, or None where there is none in time. Raises what ended the polling thread."""
+        try:
+            return self._ready.get(timeout=timeout_seconds)
+        except Empty:
+            if self.failure is not None:
+                raise self.failure from None
+            return None
+
+    def stop(self) -> None:
+        """Stop polling; what was read ahead and not handled is simply read again by whoever comes next."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._tick()
+                messages = self._gather()
+                if messages:
+                    self._hand_over(self._batch(messages))
+        except BaseException as error:  # noqa: BLE001 -- handed to the handler's thread, which raises it
+            self.failure = error
+
+    def _gather(self) -> list[Message]:
+        messages = self._express.poll(BATCH, 0.002)
+        if len(messages) < BATCH:
+            messages += self._channel.poll(BATCH - len(messages), 0.002 if messages else IDLE_SECONDS)
+        return messages
+
+    def _batch(self, messages: Sequence[Message]) -> Batch:
+        started = time.perf_counter()
+        # Rebalance callbacks run inside poll, in this thread: the epochs are those of these messages.
+        epochs = dict(self._epochs())
+        reads = [self._read(message) for message in messages if (message.topic() or "", message.partition() or 0) in epochs]
+        STAGE_SECONDS.labels("read").observe(time.perf_counter() - started)
+        return Batch(reads, epochs, started)
+
+    def _hand_over(self, batch: Batch) -> None:
+        """Wait for room; a long wait pauses fetching and keeps polling.
+
+        Not at once: pausing throws away what the client has fetched already, which costs a round trip to the broker.
+        """
+        try:
+            self._ready.put(batch, timeout=PATIENCE_SECONDS)
+            return
+        except Full:
+            pass
+        self._pause()
+        while not self._stop.is_set():
+            try:
+                self._ready.put(batch, timeout=FULL_SECONDS)
+                break
+            except Full:
+                self._keep_polling()
+        self._express.resume()
+        self._channel.resume()
+
+    def _pause(self) -> None:
+        self._express.pause()
+        self._channel.pause()
+
+    def _keep_polling(self) -> None:
+        """Serve the client's callbacks. A rebalance may have resumed fetching: what comes anyway is put back by a seek."""
+        self._tick()
+        for consumer in (self._express, self._channel):
+            returned: dict[Place, int] = {}
+            for message in consumer.poll(BATCH, 0.0):
+                place = (message.topic() or "", message.partition() or 0)
+                returned[place] = min(message.offset() or 0, returned.get(place, message.offset() or 0))
+            if returned:
+                consumer.pause()
+                consumer.seek(returned)

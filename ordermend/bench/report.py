@@ -1,0 +1,130 @@
+"""The bench's figures: medians, ratios, the JSON document and the table.
+
+A ratio is the median of ours over the median of the bound's, both of the same run. Rates are messages per second,
+stages µs per message.
+"""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from statistics import median
+from typing import Any
+
+import confluent_kafka
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from ordermend import bootstrap
+from ordermend.bench.bound import best
+from ordermend.bench.child import Kind
+from ordermend.bench.processor import Measured, Run
+from ordermend.settings import Settings
+
+PACKAGES = ("ordermend", "confluent-kafka", "cryptography", "fastavro", "orjson", "psycopg", "pydantic")
+Figures = dict[str, Any]
+
+
+def ratio(ours: Sequence[float], bound: Sequence[float]) -> float:
+    """Return the ratio of the medians.
+
+    >>> ratio([90.0, 50.0, 95.0], [100.0, 90.0, 200.0])
+    0.9
+    """
+    return round(median(ours) / median(bound), 3)
+
+
+def medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median by name over runs that all have the same names.
+
+    >>> medians([{"load": 1.0}, {"load": 5.0}, {"load": 2.04}])
+    {'load': 2.0}
+    """
+    return {name: round(median(row[name] for row in rows), 1) for name in (rows[0] if rows else ())}
+
+
+def intake_figures(rates: Mapping[Kind, Sequence[float]], stages: Mapping[str, float], **more: object) -> Figures:
+    """Return intake's part of the report; `rates` by kind of run."""
+    return {
+        "intake_loop_ratio": ratio(rates["loop"], rates["bare"]),
+        "intake_full_ratio": ratio(rates["full"], rates["bare"]),
+        "intake": {
+            **{f"{kind}_per_second": round(median(found)) for kind, found in rates.items()},
+            "runs": {kind: [round(rate) for rate in found] for kind, found in rates.items()},
+            "stages_us": {name: round(cost, 1) for name, cost in stages.items()},
+            **more,
+        },
+    }
+
+
+def processor_figures(measured: Measured, book: Run, alone: Mapping[str, float], **more: object) -> Figures:
+    """Return the processor's part; `book` is the run that brought the orders in, `alone` what reading costs by itself."""
+    rates = [run.per_second for run in measured.runs]
+    bounds = [best(found) for found in measured.bounds]
+    return {
+        "processor_ratio": ratio(rates, bounds),
+        "processor": {
+            "edits_per_second": round(median(rates)),
+            "bound_edits_per_second": round(median(bounds)),
+            "runs": [round(rate) for rate in rates],
+            "bound_runs": [{str(size): round(rate) for size, rate in found.items()} for found in measured.bounds],
+            "orders_accepted_per_second": round(book.per_second),
+            "stages_us": medians([run.stages for run in measured.runs]),
+            "threads_cpu_us": medians([run.threads for run in measured.runs]),
+            "read_alone_us": {name: round(cost, 1) for name, cost in alone.items()},
+            "orders_accepted_stages_us": medians([book.stages]),
+            **more,
+        },
+    }
+
+
+def machine(settings: Settings) -> Figures:
+    """Return what the figures depend on: processors, load at the start, versions."""
+    with psycopg.connect(bootstrap.database_of(settings)) as connection:
+        row = connection.execute("show server_version").fetchone()
+    return {
+        "cpus": os.cpu_count(),
+        "load_at_start": round(os.getloadavg()[0], 2),
+        "versions": {
+            "python": platform.python_version(),
+            "librdkafka": confluent_kafka.libversion()[0],
+            "postgresql": row[0] if row else None,
+            **{name: version(name) for name in PACKAGES},
+        },
+    }
+
+
+def print_table(figures: Figures, console: Console) -> None:
+    """Print what was measured, for people."""
+    if "intake" in figures:
+        console.print(_intake_table(figures))
+        console.print(_stages("Intake, one thread, no Kafka", figures["intake"]["stages_us"]))
+    if "processor" in figures:
+        console.print(_processor_table(figures))
+        both = {**figures["processor"]["stages_us"], **{f"CPU, {k}": v for k, v in figures["processor"]["threads_cpu_us"].items()}}
+        console.print(_stages("Processor, elapsed where nothing else is said", both))
+
+
+def _intake_table(figures: Figures) -> Table:
+    table = Table("loop", "messages/s", "of the bare loop", title="Intake: Kafka to Kafka")
+    part = figures["intake"]
+    table.add_row("bare confluent-kafka", f"{part['bare_per_second']:,}", "1")
+    table.add_row("ours, same function", f"{part['loop_per_second']:,}", f"{figures['intake_loop_ratio']:.2f}")
+    table.add_row("ours, whole intake", f"{part['full_per_second']:,}", f"{figures['intake_full_ratio']:.2f}")
+    return table
+
+
+def _processor_table(figures: Figures) -> Table:
+    table = Table("what", "edits/s", "of the bound", title="Processor: Kafka to Kafka, one process")
+    part = figures["processor"]
+    table.add_row("set-based bound, best batch", f"{part['bound_edits_per_second']:,}", "1")
+    table.add_row("ours", f"{part['edits_per_second']:,}", f"{figures['processor_ratio']:.2f}")
+    return table
+
+
+def _stages(title: str, costs: Mapping[str, float]) -> Table:
+    table = Table("stage", "µs a message", title=title)
+    for name, cost in costs.items():
+        table.add_row(name, f"{cost:.1f}")
+    return table

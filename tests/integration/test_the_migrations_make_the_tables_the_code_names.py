@@ -1,0 +1,36 @@
+"""The numbered steps, run on an empty schema, make exactly the tables and columns of `store/tables.py`; twice is once."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from ordermend.local.stack import Stack
+from store.database import connect, migrate, role_of
+from store.tables import APPEND_ONLY, metadata
+
+
+@pytest.fixture
+def schema(stack: Stack, db_schema: str) -> Iterator[str]:
+    assert "0001" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
+    assert "0001" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
+    yield db_schema
+
+
+def test_tables_and_columns_are_those_of_the_code(stack: Stack, schema: str) -> None:
+    with connect(stack.database_url, schema) as connection:
+        found = connection.execute(
+            "select table_name, column_name, is_nullable = 'YES' from information_schema.columns where table_schema = %s", (schema,)
+        ).fetchall()
+        indexes = connection.execute("select indexname from pg_indexes where schemaname = %s", (schema,)).fetchall()
+    wanted = {(table.name, column.name, bool(column.nullable)) for table in metadata.tables.values() for column in table.columns}
+    assert wanted == {row for row in found if row[0] != "schema_version"}
+    named = {str(index.name) for table in metadata.tables.values() for index in table.indexes}
+    assert named <= {name for (name,) in indexes}
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("act", ["update {} set order_id = order_id", "delete from {}", "truncate {}"])
+def test_the_application_cannot_rewrite_what_is_append_only(stack: Stack, schema: str, table: str, act: str) -> None:
+    with connect(stack.database_url, schema, autocommit=True) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(act.format(table))
