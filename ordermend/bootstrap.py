@@ -96,9 +96,7 @@ def connector(settings: Settings, application: str) -> Callable[[], Connection]:
     return open_connection
 
 
-def processor(
-    settings: Settings, application: str = "processor", faultpoint: Faultpoint = no_fault, group: str | None = None
-) -> Processor:
+def processor(settings: Settings, application: str = "processor", faultpoint: Faultpoint = no_fault, group: str | None = None) -> Processor:
     """Return the one writer of orders. `faultpoint` is called at named steps, for fault tests and the bench."""
     vault = KeyVault.load(settings.keys_dir)
     return Processor(connector(settings, application), group or settings.topic_prefix + GROUP, vault, topics_of(settings), faultpoint)

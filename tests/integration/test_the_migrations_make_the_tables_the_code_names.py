@@ -1,7 +1,5 @@
 """The numbered steps, run on an empty schema, make exactly the tables and columns of `store/tables.py`; twice is once."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -11,10 +9,10 @@ from store.tables import APPEND_ONLY, metadata
 
 
 @pytest.fixture
-def schema(stack: Stack, db_schema: str) -> Iterator[str]:
+def schema(stack: Stack, db_schema: str) -> str:
     assert "0001" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
     assert "0001" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
-    yield db_schema
+    return db_schema
 
 
 def test_tables_and_columns_are_those_of_the_code(stack: Stack, schema: str) -> None:

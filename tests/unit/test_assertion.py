@@ -32,7 +32,7 @@ def door(folder: Path) -> Signer:
 
 
 def signed(door: Signer, **changes: Any) -> bytes:
-    wanted = {"sub": "ana", "roles": ["Order_Modify"], "now": NOW, **WHOM} | changes
+    wanted: dict[str, Any] = {"sub": "ana", "roles": ["Order_Modify"], "now": NOW, **WHOM} | changes
     return door.sign(VALUE, **wanted)
 
 

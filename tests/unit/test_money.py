@@ -1,6 +1,7 @@
 """Money: exact from the text on, shares that sum, one currency a sum."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,16 +34,16 @@ def test_published_hard_cases() -> None:
     assert [0, -5] == allocate(-5, [0, 9])
 
 
-@pytest.mark.parametrize("text", ["1e3000000", "1_0", "1_0.5", "NaN", "Infinity", "", "1,5", "0x10", "1" * 19, "1.2.3", "−1"])
+@pytest.mark.parametrize("text", ["1e3000000", "1_0", "1_0.5", "NaN", "Infinity", "", "1,5", "0x10", "1" * 19, "1.2.3", "\u22121"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(AmountError):
         decimal_of(text)
 
 
 @pytest.mark.parametrize("value", [True, 1.5, None, b"1"])
-def test_floats_and_booleans_are_no_amounts(value: object) -> None:
+def test_floats_and_booleans_are_no_amounts(value: Any) -> None:
     with pytest.raises(AmountError):
-        decimal_of(value)  # type: ignore[arg-type] -- that is the point
+        decimal_of(value)
 
 
 def test_digits_a_currency_cannot_carry_are_refused_not_rounded() -> None:
