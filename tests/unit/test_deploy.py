@@ -171,6 +171,12 @@ def test_the_image_installs_what_the_runtime_lock_names() -> None:
     assert {} == {name: pin for name, pin in runtime.items() if whole.get(name) != pin}
 
 
+def test_no_locked_package_has_the_name_of_one_of_ours() -> None:
+    ours = {init.parent.name for init in ROOT.glob("*/__init__.py")}
+    locked = set(pins(ROOT / "requirements" / "lock.txt")) | set(pins(ROOT / "requirements" / "runtime.txt"))
+    assert set() == {name for name in locked if name.replace("-", "_") in ours - {"ordermend"}}
+
+
 def pins(path: Path) -> dict[str, str]:
     lines = (line for line in path.read_text().splitlines() if re.match(r"[a-z0-9]", line))
     return dict(shlex.split(line.split(";")[0].rstrip("\\ "))[0].split("==") for line in lines)

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from normalizers import discover
 from ordermend import bootstrap
@@ -24,7 +23,7 @@ from store.database import Connection, connect
 DUE_SECONDS: Final = 10
 """A lane that is due later than this is left as it is when the demo ends by itself."""
 
-_Ends = dict[tuple[str, int], int]
+KAFKA_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,18 @@ class Watch:
         self._settings = settings
         self._topics = bootstrap.topics_of(settings)
         self._book: Connection = connect(bootstrap.database_of(settings), settings.db_schema, autocommit=True, application="demo")
-        self._admin = AdminClient({"bootstrap.servers": bootstrap.bootstrap_of(settings)})
+        # Members of intake's groups that never join: they only ask for offsets. (Asking through the admin client ends
+        # in a crash of librdkafka 2.16.1 while a new broker still loads its group coordinator.)
+        self._intake = {channel: self._onlooker(f"{settings.topic_prefix}intake.{channel}") for channel in discover()}
+
+    def _onlooker(self, group: str) -> Consumer:
+        return Consumer({"bootstrap.servers": bootstrap.bootstrap_of(self._settings), "group.id": group, "enable.auto.commit": False})
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connections back."""
         self._book.close()
+        for consumer in self._intake.values():
+            consumer.close()
 
     def now(self) -> datetime:
         """Return the database's time."""
@@ -93,31 +99,28 @@ class Watch:
         """Whether everything sent has an outcome, every event is out, and no lane is due soon."""
         return self._intake_done() and self._processor_done() and self._nothing_due()
 
-    def read_by_intake(self) -> bool:
-        """Whether intake and processor have handled every document sent."""
-        return self._intake_done() and self._processor_done()
-
     def _intake_done(self) -> bool:
-        ends = self._ends([self._settings.topic_prefix + raw_topic(channel).name for channel in discover()])
-        return all(
-            self._committed(channel).get(place, 0) >= end for channel in discover() for place, end in ends.items() if _of(place, channel)
-        )
+        return all(self._read_to_its_end(channel, consumer) for channel, consumer in self._intake.items())
 
-    def _committed(self, channel: str) -> _Ends:
-        group = f"{self._settings.topic_prefix}intake.{channel}"
-        asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=15)
-        found = asked[group].result(15).topic_partitions or []
-        return {(each.topic, each.partition): each.offset for each in found}
+    def _read_to_its_end(self, channel: str, consumer: Consumer) -> bool:
+        ends = self._ends([self._settings.topic_prefix + raw_topic(channel).name])
+        try:
+            found = consumer.committed([TopicPartition(*place) for place in ends], timeout=KAFKA_SECONDS)
+        except KafkaException:
+            # A broker that has just started has no coordinator for the group yet.
+            return False
+        return all(each.offset >= ends[each.topic, each.partition] or ends[each.topic, each.partition] == 0 for each in found)
 
     def _processor_done(self) -> bool:
         ends = self._ends([self._topics.canonical, self._topics.modifications, self._topics.fulfillment])
         at = {(row[0], row[1]): row[2] for row in self._rows("select topic, part, coalesce(next_offset, 0) from partition_owner")}
         return all(at.get(place, 0) >= end for place, end in ends.items())
 
-    def _ends(self, topics: Sequence[str]) -> _Ends:
-        asked = {TopicPartition(topic, part): OffsetSpec.latest() for topic in topics for part in range(PARTITIONS)}  # type: ignore[no-untyped-call]
-        found = self._admin.list_offsets(asked, request_timeout=15)
-        return {(place.topic, place.partition): future.result(15).offset for place, future in found.items()}
+    def _ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """Return where each partition's log ends."""
+        consumer = next(iter(self._intake.values()))
+        places = [(topic, part) for topic in topics for part in range(PARTITIONS)]
+        return {place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=KAFKA_SECONDS)[1] for place in places}
 
     def _nothing_due(self) -> bool:
         row = self._one(
@@ -180,7 +183,3 @@ class Watch:
 
     def _one(self, query: str, *arguments: object) -> tuple[Any, ...]:
         return self._rows(query, *arguments)[0]
-
-
-def _of(place: tuple[str, int], channel: str) -> bool:
-    return place[0].endswith(raw_topic(channel).name)
