@@ -43,6 +43,8 @@ class Retrier:
 
     def _rounds(self, stop: Event) -> None:
         while not stop.is_set():
+            if self._health:
+                self._health.tick()
             try:
                 with self._connect() as connection:
                     connection.autocommit = True
@@ -71,6 +73,7 @@ class Retrier:
             LANES_CLOSED.labels(state).set(0)
         for state, count in connection.execute("select state, count(*) from lane group by state").fetchall():
             LANES_CLOSED.labels(state).set(count)
+        LETTERS_OPEN.clear()
         for error_class, count in connection.execute(
             "select error_class, count(*) from dead_letter where status = 'unresolved' group by error_class"
         ).fetchall():

@@ -35,10 +35,12 @@ from telemetry.metrics import (
     BATCH_SECONDS,
     FENCE_REJECTS,
     INFRA_FAULTS,
+    LAG_RECORDS,
     PARTITIONS_HALTED,
     PROCESSOR_MESSAGES,
 )
 
+LAG_SECONDS = 5.0
 BATCH_BYTES = 8 * 1024 * 1024
 BACKOFF_SECONDS = (0.05, 30.0)
 
@@ -65,6 +67,7 @@ class ProcessorApp:
         self._log = logger("processor")
         self._epochs: dict[Place, int] = {}
         self._next: dict[Place, int | None] = {}
+        self._measured_at = 0.0
         topics = config.topics
         self._logical = {topics.canonical: CANONICAL.name, topics.modifications: MODIFICATIONS.name, topics.fulfillment: FULFILLMENT.name}
         self._rank = {topics.canonical: 0, topics.fulfillment: 1, topics.modifications: 2}
@@ -187,6 +190,7 @@ class ProcessorApp:
     def _claim_one(self, place: Place) -> partitions.Claim | None:
         topic, part = place
         for attempt in range(60):
+            self._health.tick()
             try:
                 with self._connect() as connection, connection.cursor() as cursor:
                     return partitions.claim(cursor, self._config.group, self._config.instance, [(topic, part, self._topic_ids[topic])])[
@@ -213,6 +217,10 @@ class ProcessorApp:
         for (topic, part), why in halted.items():
             self._health.ready(f"{topic}[{part}]", why)
         self._health.ready("assignment", None if self._epochs else "no partition is assigned")
+        if time.monotonic() - self._measured_at > LAG_SECONDS:
+            self._measured_at = time.monotonic()
+            for (topic, part), lag in (self._express.lag(self._next) | self._channel.lag(self._next)).items():
+                LAG_RECORDS.labels(topic, str(part)).set(lag)
 
     def _leave(self) -> None:
         self._reader.stop()

@@ -20,6 +20,8 @@ from streaming.consumer import BatchConsumer, Place
 from telemetry.metrics import STAGE_SECONDS
 
 BATCH = 500
+CHANNEL_BATCH = 200
+"""At most so many statements a batch: an edit that arrives behind them waits for this batch and the next."""
 IDLE_SECONDS = 0.05
 PATIENCE_SECONDS = 5.0
 FULL_SECONDS = 0.02
@@ -88,7 +90,8 @@ class Reader:
     def _gather(self) -> list[Message]:
         messages = self._express.poll(BATCH, 0.002)
         if len(messages) < BATCH:
-            messages += self._channel.poll(BATCH - len(messages), 0.002 if messages else IDLE_SECONDS)
+            room = min(BATCH - len(messages), CHANNEL_BATCH)
+            messages += self._channel.poll(room, 0.002 if messages else IDLE_SECONDS)
         return messages
 
     def _batch(self, messages: Sequence[Message]) -> Batch:

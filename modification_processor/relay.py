@@ -35,6 +35,7 @@ class Relay:
     def run(self, stop: Event) -> None:
         """Send, wait for a notification, send; an outage of either side is waited out."""
         while not stop.is_set():
+            self._tick()
             try:
                 with self._connect() as connection:
                     self._session(connection, stop)
@@ -68,6 +69,7 @@ class Relay:
             if not rows:
                 return 0
             for part in rounds(rows):
+                self._tick()
                 self._producer.send(_record(row) for row in part)
                 outbox.mark_sent(cursor, part)
         RELAY_SENT.inc(len(rows))

@@ -3,7 +3,7 @@
 `Processor.handle` is the whole of it. Whatever happens inside leaves either everything of the batch in PostgreSQL
 (state, history, offsets, inbox, parked and dead letters, outgoing events) or nothing.
 
-Faults, by SQLSTATE: class 22 and 23 mean one message holds what the tables refuse, so the batch is redone one by one
+Faults, by SQLSTATE: class 22, 23 and 54 mean one message holds what the tables refuse, so the batch is redone one by one
 and the culprit parked; 40001, 40P01 and 55P03 mean somebody else was there first, so it is redone whole; anything
 else is infrastructure, and the caller pauses. A connection lost at COMMIT is resolved by reading the fence row.
 """
@@ -19,7 +19,7 @@ import psycopg
 
 from modification_processor.decide import Known, decide, is_restated
 from modification_processor.edit import needs_of
-from modification_processor.incoming import Incoming, Read, read_again
+from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context, Needs, Product, Promotion
 from modification_processor.outcomes import Failed, Outcome, Refused, Withdrawn
 from modification_processor.rows import emit
@@ -43,6 +43,8 @@ from store.sealing import KeyVault, OrderKey, Unsealable
 from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+DATA_SQLSTATES = frozenset({"22", "23", "54"})
+"""What a message's own content can cause; psycopg refuses some of it itself (a NUL in a text), without a code."""
 MAX_REDO = 5
 
 
@@ -114,7 +116,7 @@ class Processor:
                 self._rollback()
                 if state in RETRY_SQLSTATES:
                     continue
-                if state[:2] in ("22", "23"):
+                if state[:2] in DATA_SQLSTATES or isinstance(error, psycopg.DataError | psycopg.IntegrityError):
                     return self._one_by_one(batch, advances)
                 raise
             except OrdermendError:
@@ -348,9 +350,11 @@ class Processor:
             step = position[place]._replace(new=read.incoming.off + 1)
             try:
                 handled = self._once([read], [step])
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
+            except psycopg.Error as error:
+                if (error.sqlstate or "")[:2] not in DATA_SQLSTATES and not isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+                    raise
                 handled = self._park_culprit(read, step, _refused_by_tables(error))
-            except (psycopg.Error, OrdermendError):
+            except OrdermendError:
                 raise
             except Exception as error:  # noqa: BLE001 -- see `handle`
                 handled = self._park_culprit(read, step, _unexpected(error, "write"))
@@ -362,8 +366,9 @@ class Processor:
         return Handled(tuple(words), len({read.order_id for read in batch}))
 
     def _park_culprit(self, read: Read, step: Advance, failure: Failed) -> Handled:
+        """Park a message under the id of its place: its own may be what the tables refuse."""
         self._rollback()
-        return self._once([replace(read, failure=failure)], [step])
+        return self._once([replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)], [step])
 
     def retry_lane(self, order_id: UUID, topic: str, limit: int = 50) -> int:
         """Try a due lane: its head, then its followers in order. Returns how many messages left it.
@@ -426,7 +431,9 @@ _SAME_ID = Failed(
 
 def _refused_by_tables(error: psycopg.Error) -> Failed:
     state = error.sqlstate
-    return Failed("SEMANTIC", "refused_by_tables", "write", f"PostgreSQL refuses it: SQLSTATE {state}", rule=state, where="write")
+    return Failed(
+        "SEMANTIC", "refused_by_tables", "write", f"PostgreSQL refuses it: {state or type(error).__name__}", rule=state, where="write"
+    )
 
 
 def _unexpected(error: Exception, stage: str) -> Failed:

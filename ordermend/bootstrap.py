@@ -74,7 +74,7 @@ def ensure_keys(folder: Path) -> None:
     create_key(folder, "door-console", "RS256", roles=ROLES, messages=TICKETS)
     create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
     create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact",))
-    KeyVault.load(folder)
+    KeyVault.make(folder)
 
 
 def signer(settings: Settings, kid: str, door: str) -> Signer:

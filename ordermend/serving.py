@@ -15,6 +15,7 @@ from ordermend import bootstrap
 from ordermend import settings as settings_module
 from ordermend.local import stack
 from ordermend.settings import Settings
+from streaming.admin import check_topics
 from telemetry import health as health_endpoints
 from telemetry import logs
 from telemetry.health import Health
@@ -68,7 +69,7 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.001)
 
 
 def serve_until_stopped(service: str, instance: str, channels: Iterable[str], host: str, port: int) -> None:
@@ -87,6 +88,7 @@ def serve_until_stopped(service: str, instance: str, channels: Iterable[str], ho
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
     settle_memory()
+    check_topics(bootstrap.bootstrap_of(settings), bootstrap.all_topics(settings.topic_prefix))
     running = Running(loops_of(service, settings, health, instance, channels))
     health.started = True
     log.info("started", instance=instance, health=f"http://{host}:{server.server_address[1]}")

@@ -28,7 +28,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from schemas.failures import AssertionInvalid
+from schemas.failures import AssertionInvalid, KeysMissing
 
 HEADER = "actor"
 SKEW_SECONDS = 120
@@ -126,6 +126,17 @@ class KeyRing:
         self._check_claims(claims, value, message_id, order_id, at)
         return self._authorise(key, claims, message), key
 
+    def vouches(self, token: bytes | None, value: bytes, order_id: str, at: float) -> bool:
+        """Whether a registered key signed exactly these bytes for this order, whatever they say."""
+        try:
+            header, payload, signature = (token or b"").split(b".")
+            _check_signature(self._headers.get(header) or self._key_of(header), header + b"." + payload, signature)
+            claims = _claims(payload)
+            self._check_claims(claims, value, str(claims.get("mid")), order_id, at)
+        except (AssertionInvalid, ValueError):
+            return False
+        return True
+
     def _key_of(self, header: bytes) -> RegisteredKey:
         try:
             parsed = json.loads(_decode(header))
@@ -205,7 +216,11 @@ def load_keyring(folder: Path) -> KeyRing:
 
 def load_signer(folder: Path, kid: str, door: str) -> Signer:
     """Read the private key `<kid>.key` (PEM)."""
-    private = serialization.load_pem_private_key((folder / f"{kid}.key").read_bytes(), password=None)
+    try:
+        pem = (folder / f"{kid}.key").read_bytes()
+    except FileNotFoundError:
+        raise KeysMissing(f"{folder}/{kid}.key is not there: restore it, or run `ordermend keys` for a new installation") from None
+    private = serialization.load_pem_private_key(pem, password=None)
     assert isinstance(private, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey)
     return Signer(kid, private, door)
 

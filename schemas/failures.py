@@ -54,6 +54,13 @@ class SettingsInvalid(OrdermendError):
     code = "settings_invalid"
 
 
+class KeysMissing(OrdermendError):
+    """A key this process needs is not there."""
+
+    code = "keys_missing"
+    error_class = "INFRA"
+
+
 class StackFailed(OrdermendError):
     """A part of the local stack did not start."""
 

@@ -16,6 +16,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from schemas.failures import KeysMissing
+
 NONCE_BYTES = 12
 
 
@@ -76,14 +78,22 @@ class KeyVault:
 
     @classmethod
     def load(cls, folder: Path) -> "KeyVault":
-        """Read `master.key`, making it on first use (mode 600)."""
-        path = folder / "master.key"
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.write(handle, os.urandom(32))
-            os.close(handle)
-        return cls(path.read_bytes())
+        """Read `master.key`. A missing one is an error, never made anew: what it sealed would be lost in silence."""
+        try:
+            return cls((folder / "master.key").read_bytes())
+        except FileNotFoundError:
+            raise KeysMissing(f"{folder}/master.key is not there: restore it, or run `ordermend keys` for a new installation") from None
+
+    @staticmethod
+    def make(folder: Path) -> None:
+        """Make `master.key` (mode 600) for a new installation; an existing one is kept."""
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder / "master.key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return
+        os.write(handle, os.urandom(32))
+        os.close(handle)
 
     def create(self, order_id: UUID) -> OrderKey:
         """Make a key for an order."""

@@ -108,6 +108,16 @@ class BatchConsumer:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=timeout_seconds)
         return low, high
 
+    def lag(self, positions: Mapping[Place, int | None]) -> dict[Place, int]:
+        """Return how far each assigned partition's log reaches beyond a position, from what the client last heard."""
+        found = {}
+        for place in self.assigned & positions.keys():
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            position = positions[place]
+            if high >= 0:
+                found[place] = max(high - (max(low, 0) if position is None else position), 0)
+        return found
+
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()

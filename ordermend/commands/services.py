@@ -1,4 +1,4 @@
-"""`ordermend migrate`, `topics`, `run`: what a deployment calls."""
+"""`ordermend keys`, `migrate`, `topics`, `run`: what a deployment calls."""
 
 from typing import Annotated
 
@@ -9,9 +9,19 @@ SERVICES = ("intake", "processor", "relay", "retrier")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command(epilog="Example: ORDERMEND_KEYS_DIR=keys ordermend keys")(keys)
     app.command(epilog="Example: ordermend migrate")(migrate)
     app.command(epilog="Example: ordermend topics --check")(topics)
     app.command(epilog="Example: ordermend run processor --instance processor-0 --health-port 8081")(run)
+
+
+def keys() -> None:
+    """Make the signing keys and the master key of a new installation; what exists is kept."""
+    from ordermend import bootstrap, settings  # noqa: PLC0415 - keeps --help fast
+
+    folder = settings.load().keys_dir
+    bootstrap.ensure_keys(folder)
+    typer.echo(f"the keys are in {folder}; keep master.key safe: without it personal data cannot be read")
 
 
 def migrate() -> None:
