@@ -97,7 +97,7 @@ def edit(
     requested: list[str] = []
     approvals: list[str] = []
     for index, call in enumerate(calls):
-        here = replace(context, op_index=index)
+        here = context if index == context.op_index else replace(context, op_index=index)
         if reason_code not in call.spec.reasons:
             return Refused(
                 "reason_not_allowed",
@@ -110,7 +110,9 @@ def edit(
             refusal = _guard(order, touches, roles, verbs, approvals)
             if refusal is not None:
                 return refusal
-            order = recalculate(call.spec.apply(order, call.arguments, here))
+            order = call.spec.apply(order, call.arguments, here)
+            # An edit that touches no money moves no money: not even what an older rule had left.
+            order = order if call.spec.money == "none" else recalculate(order)
         except OperationRefused as error:
             return Refused(error.reason_code, error.message, error.field, error.rule)
         requested += [resolved_path(touch.path, here) for touch in touches]

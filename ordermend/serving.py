@@ -6,7 +6,6 @@ PostgreSQL say where to go on.
 
 import gc
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
@@ -69,7 +68,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    sys.setswitchinterval(0.001)
 
 
 def serve_until_stopped(service: str, instance: str, channels: Iterable[str], host: str, port: int) -> None:
