@@ -10,11 +10,12 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from schemas.failures import TopicMismatch
 from schemas.topics import Topic
+from streaming.config import CLIENT_LOG
 
 
 def create_topics(bootstrap: str, topics: Iterable[Topic], timeout_seconds: float = 30.0) -> list[str]:
     """Create those that are missing; return their names. Existing ones are left as they are (see `check_topics`)."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=CLIENT_LOG)
     wanted = {topic.name: topic for topic in topics}
     created = []
     new = [NewTopic(topic.name, topic.partitions, 1, config=topic.config) for topic in wanted.values()]
@@ -48,7 +49,7 @@ def _led(metadata: object, partitions: int) -> bool:
 
 def check_topics(bootstrap: str, topics: Iterable[Topic], timeout_seconds: float = 15.0) -> None:
     """Raise `TopicMismatch` naming topic, setting, value found and value needed."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=CLIENT_LOG)
     known = admin.list_topics(timeout=timeout_seconds).topics
     wanted = list(topics)
     for topic in wanted:
@@ -67,6 +68,6 @@ def check_topics(bootstrap: str, topics: Iterable[Topic], timeout_seconds: float
 
 def topic_ids(bootstrap: str, names: Iterable[str], timeout_seconds: float = 15.0) -> dict[str, str]:
     """Return each topic's id: a topic that was deleted and made again has another one."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=CLIENT_LOG)
     described = admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout_seconds)
     return {name: str(future.result(timeout_seconds).topic_id) for name, future in described.items()}

@@ -3,7 +3,7 @@
 Source: librdkafka CONFIGURATION.md 2.12-2.16 (defaults in brackets), read 2026-11-23.
 """
 
-from collections.abc import Callable
+import logging
 from typing import Any
 
 from schemas.topics import MAX_MESSAGE_BYTES
@@ -60,4 +60,5 @@ def producer_config(bootstrap: str) -> Config:
     }
 
 
-LogError = Callable[[str], None]
+CLIENT_LOG = logging.getLogger("ordermend.kafka_client")
+"""Where the client's own log lines go, instead of straight to standard error."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.failures import OrdermendError
-from streaming.config import Config
+from streaming.config import CLIENT_LOG, Config
 
 Place = tuple[str, int]
 Start = Callable[[Sequence[Place]], Mapping[Place, int | None]]
@@ -48,7 +48,7 @@ class BatchConsumer:
         self.assigned: set[Place] = set()
         self.halted: dict[Place, str] = {}
         callbacks = {"stats_cb": self._stats} if watcher else {"statistics.interval.ms": 0}
-        self._consumer = Consumer({**config, **callbacks})
+        self._consumer = Consumer({**config, **callbacks}, logger=CLIENT_LOG)
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def poll(self, limit: int, timeout_seconds: float) -> list[Message]:

@@ -7,7 +7,7 @@ from threading import Lock
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas.failures import OrdermendError
-from streaming.config import producer_config
+from streaming.config import CLIENT_LOG, producer_config
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -38,7 +38,7 @@ class BatchProducer:
     def __init__(self, bootstrap: str) -> None:
         # Only failures are reported one by one; that nothing is left in flight says that all others arrived.
         reports = {"delivery.report.only.error": True, "on_delivery": self._report}
-        self._producer = Producer({**producer_config(bootstrap), **reports})
+        self._producer = Producer({**producer_config(bootstrap), **reports}, logger=CLIENT_LOG)
         self._failed: KafkaError | None = None
         self._lock = Lock()
 
