@@ -22,6 +22,8 @@ from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, 
 EVENT_ID_HEADERS = ("message_id", "x-shopify-webhook-id", "x-wc-webhook-delivery-id")
 """Where a channel's or client's own event id travels; without one, the record's coordinates are the id."""
 ACTOR = "intake"
+MAX_HEADER_BYTES = 8192
+UNKEPT = frozenset({"authorization", "cookie", HEADER})
 REFUSING = frozenset({"quarantine", "reject", "dead_letter"})
 ERROR_OF_VERDICT: Mapping[Verdict, tuple[ErrorClass, str]] = {
     "quarantine": ("SEMANTIC", "quarantined_by_rule"),
@@ -70,6 +72,8 @@ def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> li
         partition=record.partition,
         offset=record.offset,
         content_type=record.headers.get("content-type"),
+        key=record.key,
+        headers=kept(record.headers),
     )
     message_id = _message_id(record)
     try:
@@ -83,6 +87,18 @@ def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> li
         results = (Unreadable(None, "dead_letter", "unexpected", (finding,), error_class="BUG"),)
     found = [_statement(result, channel, rules, record, raw, message_id) for result in results]
     return [_numbered(key, statement, index) for index, (key, statement) in enumerate(found)]
+
+
+def kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers worth keeping: no credentials, none that is ours, at most 8 KiB in all."""
+    found, size = {}, 0
+    for name, text in headers.items():
+        size += len(name) + len(text)
+        if size > MAX_HEADER_BYTES:
+            break
+        if name not in UNKEPT and not name.startswith("dlq."):
+            found[name] = text
+    return found
 
 
 def _message_id(record: RawRecord) -> str:

@@ -9,8 +9,10 @@ sent back by us at all; its sender has to send it again.
 from uuid import UUID, uuid5
 
 from modification_processor.settle import Topics
+from schemas.codec import decode
 from schemas.failures import OrdermendError
 from schemas.order import NAMESPACE
+from schemas.statement import IntakeFailed
 from store import heads, letters, outbox
 from store.database import Connection, Cursor
 from store.heads import Lane
@@ -40,6 +42,8 @@ def replay(connection: Connection, vault: KeyVault, topics: Topics, letter_id: U
         assert letter is not None
         if letter.status != "unresolved":
             raise NotReplayable(f"letter {letter_id} is {letter.status} already")
+        if letter.error_class == "AUTHZ":
+            raise NotReplayable("nobody answers for it: its sender has to send it again")
         if letter.message == "IntakeFailed":
             did = _resend(cursor, letter, vault.unwrap(letter.order_id, bytes(head.wrapped_key or b"")), topics)
             _give_up_place(cursor, letter)
@@ -69,10 +73,13 @@ def _try_now(cursor: Cursor, letter: Letter) -> str:
 
 
 def _resend(cursor: Cursor, letter: Letter, key: OrderKey, topics: Topics) -> str:
-    raw = key.open(bytes(letter.value_sealed), f"letter:{letter.letter_id}")
+    failed = decode(key.open(bytes(letter.value_sealed), f"letter:{letter.letter_id}"))
+    assert isinstance(failed, IntakeFailed)
+    # Under an event id of its own: with the old one it would count as received already.
+    headers = failed.raw.headers | {"message_id": f"resent:{letter.letter_id}:{letter.attempts}", "dlq.replay.of": str(letter.letter_id)}
     target = f"{topics.prefix}orders.raw.{letter.channel}.v1"
     event_id = uuid5(NAMESPACE, f"resend:{letter.letter_id}:{letter.attempts}")
-    outbox.add(cursor, [Outgoing(letter.order_id, None, event_id, target, None, raw, {"dlq.replay.of": str(letter.letter_id)})])
+    outbox.add(cursor, [Outgoing(letter.order_id, None, event_id, target, failed.raw.key, failed.raw.body, headers)])
     letters.set_letter(cursor, letter.order_id, letter.letter_id, "resent")
     return f"its document was put on {target} again"
 

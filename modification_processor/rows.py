@@ -123,7 +123,7 @@ def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) ->
             outcome=outcome,
             channel=channel,
             stated_at=stated_at,
-            raw_sealed=writes.key_of(work).seal(raw.body, f"statement:{read.message_id}"),
+            raw_sealed=writes.key_of(work).seal(raw.packed(), f"statement:{read.message_id}"),
             raw_sha256=raw.sha256,
             raw_topic=raw.topic,
             raw_part=raw.partition,

@@ -32,7 +32,7 @@ from schemas.assertion import Actor
 from schemas.failures import OrdermendError
 from schemas.money import UnitPrice
 from schemas.order import Order
-from schemas.statement import OrderStated
+from schemas.statement import OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled
 from store import catalogue, heads, history, inbox, letters, orders, partitions, tickets
 from store.database import Connection, Cursor
@@ -289,7 +289,7 @@ class Processor:
         word = settler.settle(work, read, outcome)
         if is_restated(outcome):
             assert isinstance(read.body, OrderStated)
-            work.previous_raw = (read.body.raw.body, read.body.raw.sha256)
+            work.previous_raw = (read.body.raw.packed(), read.body.raw.sha256)
             if lane is not None:
                 self._supersede(cursor, work, lane, settler)
         if isinstance(outcome, Withdrawn):
@@ -492,12 +492,12 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
     """Return the channel's previous statement, normalised by today's mapping, and its hash."""
     if work.previous_raw is None or work.order is None:
         return None, None
-    body, digest = work.previous_raw
+    packed, digest = work.previous_raw
     channel = channels().get(work.order.source.channel)
-    if channel is None or not body:
+    if channel is None or not packed:
         return None, digest
     try:
-        results = channel.normalize((Document(body),))
+        results = channel.normalize((Document(*unpacked(packed)),))
     except OrdermendError:
         return None, digest
     mine = (

@@ -67,7 +67,8 @@ class Settler:
 
     def park_behind(self, work: OrderWork, lane: Lane, read: Read) -> None:
         """Wait in order behind the head of a closed lane."""
-        lane.next_seq += 1
+        work.head.parked_seq += 1
+        lane.next_seq = work.head.parked_seq
         lane.depth += 1
         work.head.depth += 1
         self._park(work, lane, read, "waiting")
@@ -231,7 +232,8 @@ class Settler:
                 work.head.order_id, read.incoming.topic, "blocked", 0, 0, 0, None, failure.error_class, failure.code, self.writes.at
             )
             work.lanes[read.incoming.topic] = lane
-        lane.next_seq += 1
+        work.head.parked_seq += 1
+        lane.next_seq = work.head.parked_seq
         lane.depth += 1
         work.head.depth += 1
         self._park(work, lane, read, "waiting")
@@ -282,17 +284,16 @@ class Settler:
         letter_id = uuid5(NAMESPACE, f"{read.order_id}:{read.message_id}:{at.topic}:{at.part}:{at.off}")
         channel = _channel(work, read)
         score = impact(work, failure)
-        value = raw.body if raw else at.value
         self.writes.letters.append(
             Letter(
                 read.order_id, letter_id, at.topic, at.part, at.off, seq, read.message_id, read.message, channel,
                 failure.error_class, failure.code, failure.stage, failure.field, failure.rule, failure.detail[:500],
                 failure.fingerprint, score, attempts, "unresolved", at.key,
-                self.writes.key_of(work).seal(value, f"letter:{letter_id}"), self.writes.at, self.writes.at, None,
+                self.writes.key_of(work).seal(at.value, f"letter:{letter_id}"), self.writes.at, self.writes.at, None,
             )
         )  # fmt: skip
         source = self.topics.prefix + raw.topic.removeprefix(self.topics.prefix) if raw else at.topic
-        headers = {
+        headers = (raw.headers if raw else {}) | {
             "dlq.schema": "1", "dlq.id": str(letter_id), "dlq.source.topic": raw.topic if raw else at.topic,
             "dlq.source.partition": str(raw.partition if raw else at.part), "dlq.source.offset": str(raw.offset if raw else at.off),
             "dlq.error.class": failure.error_class, "dlq.error.code": failure.code, "dlq.error.stage": failure.stage,
@@ -300,7 +301,9 @@ class Settler:
             "dlq.error.fingerprint": failure.fingerprint, "dlq.attempts": str(attempts), "dlq.score": str(score),
             "dlq.msg.type": read.message,
         }  # fmt: skip
-        self.writes.outgoing.append(Outgoing(read.order_id, None, letter_id, f"{source}.dlt", at.key, value, headers))
+        self.writes.outgoing.append(
+            Outgoing(read.order_id, None, letter_id, f"{source}.dlt", raw.key if raw else at.key, raw.body if raw else at.value, headers)
+        )
 
     def _receive(self, read: Read, word: str) -> None:
         at = read.incoming

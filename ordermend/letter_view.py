@@ -3,6 +3,8 @@
 import json
 from uuid import UUID, uuid4
 
+from schemas.codec import decode
+from schemas.statement import IntakeFailed
 from store import letters
 from store.database import Connection
 from store.letters import Audit
@@ -42,4 +44,6 @@ def _payload(wrapped: tuple[object, ...] | None, letter: letters.Letter, vault: 
         value = vault.unwrap(letter.order_id, bytes(wrapped[0])).open(bytes(letter.value_sealed), f"letter:{letter.letter_id}")
     except Unsealable:
         return "(cannot be opened)"
-    return value.decode("utf-8", "backslashreplace")
+    body = decode(value) if letter.message == "IntakeFailed" else None
+    shown = body.raw.body if isinstance(body, IntakeFailed) else value
+    return shown.decode("utf-8", "backslashreplace")

@@ -10,6 +10,9 @@ order could be named.
 from typing import Literal
 from uuid import UUID
 
+import orjson
+from pydantic import Field
+
 from schemas.failures import ErrorClass
 from schemas.model import Instant, Model
 from schemas.order import Order
@@ -37,6 +40,21 @@ class RawDocument(Model):
     partition: int
     offset: int
     content_type: str | None = None
+    key: bytes | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    """The record's own headers, as the channel or the door gave them: account, topic and event id are among them."""
+
+    def packed(self) -> bytes:
+        """Return body and headers as one: what is kept, and read again by `unpacked`."""
+        head = orjson.dumps(self.headers)
+        return len(head).to_bytes(4, "big") + head + self.body
+
+
+def unpacked(packed: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return (body, headers) of a packed document."""
+    end = 4 + int.from_bytes(packed[:4], "big")
+    headers: dict[str, str] = orjson.loads(packed[4:end])
+    return packed[end:], headers
 
 
 class LineChange(Model):

@@ -18,6 +18,8 @@ class Head:
     history_seq: int
     chain: bytes
     depth: int
+    parked_seq: int
+    """The number of the last message ever parked: lanes come and go, their messages' numbers never come again."""
     wrapped_key: bytes | None
 
 
@@ -43,7 +45,7 @@ def lock(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
     ids = sorted(order_ids)
     cursor.execute("insert into order_head (order_id) select unnest(%b::uuid[]) order by 1 on conflict do nothing", (ids,))
     cursor.execute(
-        """select h.order_id, h.version, h.event_seq, h.history_seq, h.chain, h.depth,
+        """select h.order_id, h.version, h.event_seq, h.history_seq, h.chain, h.depth, h.parked_seq,
                   (select k.wrapped from order_key k where k.order_id = h.order_id)
              from order_head h where h.order_id = any(%b) order by h.order_id for update of h""",
         (ids,),
@@ -66,9 +68,10 @@ def lanes(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[tuple[UUID, str], L
 def save(cursor: Cursor, heads: Sequence[Head]) -> None:
     """Write the counters of heads that moved."""
     cursor.execute(
-        """update order_head h set version = u.version, event_seq = u.event_seq, history_seq = u.history_seq, chain = u.chain, depth = u.depth
-             from unnest(%b::uuid[], %b::int[], %b::bigint[], %b::bigint[], %b::bytea[], %b::int[])
-                  u(order_id, version, event_seq, history_seq, chain, depth)
+        """update order_head h set version = u.version, event_seq = u.event_seq, history_seq = u.history_seq, chain = u.chain, depth = u.depth,
+                  parked_seq = u.parked_seq
+             from unnest(%b::uuid[], %b::int[], %b::bigint[], %b::bigint[], %b::bytea[], %b::int[], %b::bigint[])
+                  u(order_id, version, event_seq, history_seq, chain, depth, parked_seq)
             where h.order_id = u.order_id""",
         (
             [h.order_id for h in heads],
@@ -77,6 +80,7 @@ def save(cursor: Cursor, heads: Sequence[Head]) -> None:
             [h.history_seq for h in heads],
             [h.chain for h in heads],
             [h.depth for h in heads],
+            [h.parked_seq for h in heads],
         ),
     )
 

@@ -53,6 +53,7 @@ order_head = Table(
     Column("history_seq", BigInteger, nullable=False, server_default="0"),
     Column("chain", LargeBinary, nullable=False, server_default=text("''::bytea")),
     Column("depth", Integer, nullable=False, server_default="0"),
+    Column("parked_seq", BigInteger, nullable=False, server_default="0"),
     postgresql_with={"fillfactor": "70"},
 )
 

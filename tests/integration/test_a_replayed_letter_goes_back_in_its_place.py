@@ -61,3 +61,19 @@ def test_an_unreadable_document_goes_back_through_the_same_door(line: Line, even
     eventually(lambda: line.one("select count(*) from dead_letter") == 2, what="the second letter")
     assert {"resent", "unresolved"} == {status for (status,) in line.rows("select status from dead_letter")}
     assert () == line.findings()
+
+
+def test_a_document_goes_back_with_its_headers_and_key(line: Line, eventually: Eventually) -> None:
+    """Account and topic travel in headers: without them a repaired mapping would file the order under another id."""
+    headers = {"account": "north", "x-shopify-topic": "orders/create", "x-shopify-webhook-id": "w1", "cookie": "secret"}
+    line.send_raw(b"{cut short", key=b"4300", headers=headers)
+    eventually(lambda: line.one("select count(*) from dead_letter") == 1, what="the letter")
+    order_id, letter = line.rows("select order_id, letter_id from dead_letter")[0]
+    with bootstrap.connector(line.settings, "operator")() as connection:
+        replay(connection, KeyVault.load(line.settings.keys_dir), line.topics, letter, "olga")
+    eventually(lambda: line.one("select count(*) from dead_letter") == 2, what="the second letter")
+    assert {order_id} == {found for (found,) in line.rows("select order_id from dead_letter")}
+    sent = line.one("select headers from outbox where topic like '%%raw.shopify.v1'")
+    assert ("north", "orders/create") == (sent["account"], sent["x-shopify-topic"])
+    assert "cookie" not in sent
+    assert () == line.findings()

@@ -31,4 +31,10 @@ def test_a_whole_restatement_supersedes_a_broken_one(line: Line, eventually: Eve
     eventually(lambda: line.one("select count(*) from lane") == 0, what="the lane open again")
 
     assert [("superseded",)] == line.rows("select status from dead_letter")
+    # The same lane once more: numbers of parked messages never come again.
+    line.send_raw(b"{cut short again", key=b"2100")
+    eventually(lambda: line.one("select count(*) from lane where state = 'blocked'") == 1, what="the lane closed again")
+    line.send_raw(shopify_order(2100, updated="2026-11-06T10:00:00Z", note="and again"), key=b"2100")
+    eventually(lambda: line.one("select count(*) from lane") == 0, what="the lane open again")
+    assert [1, 2] == [seq for (seq,) in line.rows("select seq from parked order by seq")]
     assert () == line.findings()

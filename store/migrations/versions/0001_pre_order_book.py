@@ -125,6 +125,7 @@ CREATE TABLE order_head (
     history_seq BIGINT DEFAULT '0' NOT NULL,
     chain BYTEA DEFAULT ''::bytea NOT NULL,
     depth INTEGER DEFAULT '0' NOT NULL,
+    parked_seq BIGINT DEFAULT '0' NOT NULL,
     PRIMARY KEY (order_id)
 ) WITH (fillfactor = 70);
 
