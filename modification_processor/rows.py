@@ -6,7 +6,7 @@ Every function takes the order at work, the message and the collecting `Writes`;
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
@@ -220,9 +220,3 @@ def _result(
         paths = ", ".join(conflict.path for conflict in outcome.conflicts)[:500]
         return "conflicted", None, "conflict", None, outcome.conflicts[0].path, f"changed since by somebody else: {paths}"
     return "awaiting_approval", None, "approval_needed", outcome.rule_ids[0], None, ", ".join(outcome.rule_ids)
-
-
-def ticket_id_of(read: Read) -> UUID:
-    """Return the ticket a message carries."""
-    assert isinstance(read.body, ModificationTicket)
-    return read.body.ticket_id

@@ -35,6 +35,7 @@ from store.heads import Lane
 from store.inbox import Received, Repeat
 from store.letters import Attempt, Letter, Parked
 from store.outbox import Outgoing
+from store.tickets import TicketRow
 
 RETRY_SECONDS = (5, 30, 120, 600, 1800, 7200, 21600)
 JITTER = 0.2
@@ -314,8 +315,8 @@ class Settler:
     def _ticket(self, work: OrderWork, read: Read, outcome: Refused | Conflicted | AwaitsApproval) -> None:
         self._add_ticket(read, ticket_row(work, read, outcome, self.writes))
 
-    def _add_ticket(self, read: Read, row: object) -> None:
-        (self.writes.tickets if read.seq is None else self.writes.decided).append(row)  # type: ignore[arg-type]
+    def _add_ticket(self, read: Read, row: TicketRow) -> None:
+        (self.writes.tickets if read.seq is None else self.writes.decided).append(row)
 
 
 def _ticket_id(read: Read) -> UUID:

@@ -5,8 +5,7 @@ by the `sent_at is null` flag and never by a cursor over `id`: ids of other orde
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -62,10 +61,3 @@ def mark_sent(cursor: Cursor, rows: Sequence[Unsent]) -> None:
         "update outbox o set sent_at = now() from unnest(%b::bigint[], %b::uuid[]) u(id, order_id) where o.id = u.id and o.order_id = u.order_id",
         ([r.id for r in rows], [r.order_id for r in rows]),
     )
-
-
-def oldest_unsent(cursor: Cursor) -> datetime | None:
-    """Return when the oldest unsent row was written."""
-    cursor.execute("select min(created_at) from outbox where sent_at is null")
-    row: tuple[Any, ...] | None = cursor.fetchone()
-    return row[0] if row else None
