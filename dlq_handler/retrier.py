@@ -1,4 +1,4 @@
-"""The retry worker: tries closed lanes when they are due, head first, in order.
+"""The retry worker: tries closed lanes when they are due, head first, in order, and ends tickets that waited too long.
 
 How a message is handled is the processor's business: `retry_lane` is handed over by the composition root, takes the
 same lock as the live path and writes the same rows. This loop only knows when.
@@ -10,13 +10,14 @@ from uuid import UUID
 
 import psycopg
 
-from store import letters
+from store import letters, tickets
 from store.database import Connection
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import INFRA_FAULTS, LANE_OLDEST_SECONDS, LANES_CLOSED, LETTERS_OPEN, OUTBOX_OLDEST_SECONDS, RETRIES
 
 RetryLane = Callable[[UUID, str], int]
+Expire = Callable[[UUID, UUID], bool]
 BATCH = 100
 IDLE_SECONDS = 0.2
 
@@ -25,9 +26,15 @@ class Retrier:
     """Runs until told to stop."""
 
     def __init__(
-        self, connect: Callable[[], Connection], retry_lane: RetryLane, close: Callable[[], None], health: Health | None = None
+        self,
+        connect: Callable[[], Connection],
+        retry_lane: RetryLane,
+        expire: Expire,
+        close: Callable[[], None],
+        health: Health | None = None,
     ) -> None:
-        """`close` gives back what `retry_lane` works with."""
+        """`expire` ends a ticket whose deadline has passed; `close` gives back what both work with."""
+        self._expire = expire
         self._connect = connect
         self._retry_lane = retry_lane
         self._close = close
@@ -60,12 +67,13 @@ class Retrier:
                 stop.wait(1.0)
 
     def round(self, connection: Connection) -> int:
-        """Try every lane that is due now; return how many messages left their lanes."""
+        """Try every lane that is due now, end every ticket that is; return how many messages and tickets moved on."""
         with connection.cursor() as cursor:
             due = letters.due_lanes(cursor, BATCH)
+            overdue = tickets.due(cursor, BATCH)
         left = sum(self._retry_lane(order_id, topic) for order_id, topic in due)
         RETRIES.inc(left)
-        return left
+        return left + sum(self._expire(order_id, ticket_id) for order_id, ticket_id in overdue)
 
     def measure(self, connection: Connection) -> None:
         """Set the gauges that the database knows best."""

@@ -4,10 +4,11 @@ Everything a decision depends on is in `Known`, loaded for the whole batch befor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
+from modification_processor.approvals import default_rules, needed
 from modification_processor.edit import Call, Edited, edit, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
 from modification_processor.incoming import Body, Read
@@ -22,6 +23,7 @@ from modification_processor.outcomes import (
     Recorded,
     Refused,
     Restated,
+    Reviewed,
     Stored,
     Withdrawn,
     WorkItem,
@@ -35,7 +37,7 @@ from schemas.failures import OrderUnknown
 from schemas.leaves import is_personal, leaves
 from schemas.order import Hold, Order
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
-from schemas.ticket import ModificationTicket, TicketCancelled
+from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store.history import RecentChange
 
 OUTCOME_OF_VERDICT = {"quarantine": "quarantined", "reject": "rejected"}
@@ -53,6 +55,8 @@ class Known:
     previous: Order | None = None
     """The channel's previous statement, normalised by today's mapping."""
     previous_sha256: str | None = None
+    approved: tuple[str, str] | None = None
+    """Who approved the ticket, and the hash of the effects that were approved."""
 
 
 def decide(order: Order | None, read: Read, known: Known) -> Outcome:
@@ -68,8 +72,8 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if isinstance(body, FetchNeeded):
         what = ", ".join(body.missing) or "the order"
         return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
-    if isinstance(body, TicketCancelled):
-        return _withdraw(read, body)
+    if isinstance(body, TicketCancelled | TicketReviewed):
+        return Reviewed(str(body.ticket_id), body.decision) if isinstance(body, TicketReviewed) else _withdraw(read, body)
     if order is None:
         return Failed.of(OrderUnknown(f"order {read.order_id} is not in the book yet", field="/order_id", rule="order_exists"), "decide")
     if isinstance(body, ChangeStated):
@@ -162,9 +166,13 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return Refused(
             "stale_preview", "the edit would no longer do what its preview showed; preview it again", "/preview_hash", "preview_hash"
         )
-    if edited.approvals:
-        return AwaitsApproval(edited.approvals)
-    return Applied(edited.order, edited.requested)
+    wanted = needed(order, edited.order, edited.approvals, default_rules())
+    if not wanted:
+        return Applied(edited.order, edited.requested)
+    effects = preview_hash(order, replace(edited, approvals=wanted), calls)
+    if known.approved is None or known.approved[1] != effects:
+        return AwaitsApproval(wanted, effects)
+    return Applied(edited.order, edited.requested, known.approved[0])
 
 
 def _conflicts(order: Order, calls: Sequence[Call], body: ModificationTicket, known: Known) -> tuple[Conflict, ...]:

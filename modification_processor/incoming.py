@@ -19,14 +19,14 @@ from schemas.facts import FulfillmentFact
 from schemas.failures import AssertionInvalid, KeyMismatch, LimitExceeded, OrdermendError, UndecodableMessage
 from schemas.order import raw_lane_id
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
-from schemas.ticket import ModificationTicket, TicketCancelled
+from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 
-Body = OrderStated | ChangeStated | FetchNeeded | IntakeFailed | ModificationTicket | TicketCancelled | FulfillmentFact
+Body = OrderStated | ChangeStated | FetchNeeded | IntakeFailed | ModificationTicket | TicketCancelled | TicketReviewed | FulfillmentFact
 MAX_VALUE_BYTES = 8 * 1024 * 1024
 MAX_ID_CHARACTERS = 300
 ALLOWED: Mapping[str, tuple[type[Any], ...]] = {
     "orders.canonical.v1": (OrderStated, ChangeStated, FetchNeeded, IntakeFailed),
-    "orders.modifications.v1": (ModificationTicket, TicketCancelled),
+    "orders.modifications.v1": (ModificationTicket, TicketCancelled, TicketReviewed),
     "orders.fulfillment.v1": (FulfillmentFact,),
 }
 """Which records a topic may carry."""
@@ -153,6 +153,8 @@ def message_id_of(body: Body) -> str:
         return f"ticket:{body.ticket_id}"
     if isinstance(body, TicketCancelled):
         return f"cancel:{body.cancel_id}"
+    if isinstance(body, TicketReviewed):
+        return f"review:{body.review_id}"
     if isinstance(body, FulfillmentFact):
         return f"fact:{body.fact_id}"
     return body.message_id

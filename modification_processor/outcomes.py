@@ -45,6 +45,7 @@ class Applied:
 
     order: Order
     requested: tuple[str, ...]
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ class Conflicted:
 
 @dataclass(frozen=True)
 class AwaitsApproval:
-    """The ticket is fine and needs somebody's approval."""
+    """The ticket is fine and needs somebody's approval of exactly these effects."""
 
     rule_ids: tuple[str, ...]
+    effects_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ class Withdrawn:
     """A ticket message cancels another ticket."""
 
     ticket_id: str
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """A message approves or declines another ticket."""
+
+    ticket_id: str
+    decision: str
 
 
 @dataclass(frozen=True)
@@ -117,4 +127,4 @@ def _shape(path: str) -> str:
     return "/".join("[]" if any(c.isdigit() for c in part) else part for part in path.split("/"))
 
 
-Outcome = Stored | Restated | Noted | Applied | Refused | Conflicted | AwaitsApproval | Withdrawn | Recorded | Failed
+Outcome = Stored | Restated | Noted | Applied | Refused | Conflicted | AwaitsApproval | Withdrawn | Reviewed | Recorded | Failed

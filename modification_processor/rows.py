@@ -4,10 +4,12 @@ Every function takes the order at work, the message and the collecting `Writes`;
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import uuid5
 
+from modification_processor.approvals import default_rules
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Applied, AwaitsApproval, Conflicted, Refused, WorkItem
@@ -203,7 +205,19 @@ def ticket_row(work: OrderWork, read: Read, outcome: Applied | Refused | Conflic
         opened_at=body.opened_at,
         submitted_at=read.incoming.appended_at,
         decided_at=None if waits else writes.at,
+        effects_hash=outcome.effects_hash if isinstance(outcome, AwaitsApproval) else None,
+        due_at=_due_at(outcome, writes),
+        approved_by=outcome.approved_by if isinstance(outcome, Applied) else None,
+        undoes=body.undoes,
     )
+
+
+def _due_at(outcome: Applied | Refused | Conflicted | AwaitsApproval | str, writes: Writes) -> datetime | None:
+    """Return when a ticket that waits ends by itself; a dead one is a person's work, and its letter says so."""
+    rules = default_rules()
+    if isinstance(outcome, AwaitsApproval):
+        return writes.at + rules.awaiting_approval
+    return writes.at + rules.waiting if outcome == "waiting" else None
 
 
 def _result(

@@ -17,11 +17,12 @@ from uuid import UUID
 
 import psycopg
 
+from modification_processor.approvals import may_review
 from modification_processor.decide import Known, decide, is_restated
 from modification_processor.edit import needs_of
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context, Needs, Product, Promotion
-from modification_processor.outcomes import Failed, Outcome, Refused, Withdrawn
+from modification_processor.outcomes import Failed, Outcome, Refused, Reviewed, Withdrawn
 from modification_processor.rows import emit
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
@@ -33,13 +34,14 @@ from schemas.failures import OrdermendError
 from schemas.money import UnitPrice
 from schemas.order import Order
 from schemas.statement import OrderStated, unpacked
-from schemas.ticket import ModificationTicket, TicketCancelled
+from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import catalogue, heads, history, inbox, letters, orders, partitions, tickets
 from store.database import Connection, Cursor
 from store.heads import Lane
 from store.letters import Parked
 from store.partitions import Advance
 from store.sealing import KeyVault, OrderKey, Unsealable
+from store.tickets import TicketRow
 from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
@@ -278,7 +280,11 @@ class Processor:
             return settler.settle(work, _other_content(read), _SAME_ID)
         seen[read.order_id, read.message_id] = (read.sha256, "")
         lane = work.lanes.get(read.incoming.topic)
-        if lane is not None and not isinstance(read.body, OrderStated | TicketCancelled) and (read.failure is None or read.failure.blocks):
+        if (
+            lane is not None
+            and not isinstance(read.body, OrderStated | TicketCancelled | TicketReviewed)
+            and (read.failure is None or read.failure.blocks)
+        ):
             if lane.depth < MAX_DEPTH or not isinstance(read.body, ModificationTicket):
                 settler.park_behind(work, lane, read)
                 return "waiting"
@@ -286,6 +292,8 @@ class Processor:
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
         outcome = self._decide(work, read, settler.writes.at, context)
+        if isinstance(outcome, Reviewed):
+            outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
         if is_restated(outcome):
             assert isinstance(read.body, OrderStated)
@@ -325,20 +333,87 @@ class Processor:
 
     def _withdraw(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Withdrawn, settler: Settler) -> str:
         """Cancel a ticket that waits, is dead or awaits approval; its followers go on at once."""
-        writes, order_id, ticket_id = settler.writes, work.head.order_id, UUID(outcome.ticket_id)
+        ended = self._end(cursor, work, read, UUID(outcome.ticket_id), "cancelled", settler.writes)
+        return "withdrawn" if ended else "nothing_to_cancel"
+
+    def _end(self, cursor: Cursor, work: OrderWork, read: Read, ticket_id: UUID, state: str, writes: Writes) -> bool:
+        """End a ticket that waits, is dead or awaits approval; False where it is none of these."""
+        order_id = work.head.order_id
         writes.flush_waiting(cursor)
         found = letters.find_parked(cursor, order_id, f"ticket:{ticket_id}")
-        state = tickets.states(cursor, [(order_id, ticket_id)]).get((order_id, ticket_id))
-        if found is None and state != "awaiting_approval":
-            return "nothing_to_cancel"
+        current = tickets.states(cursor, [(order_id, ticket_id)]).get((order_id, ticket_id))
+        if found is None and current != "awaiting_approval":
+            return False
         if found is not None:
             letters.set_status(cursor, [(order_id, found.topic, found.seq)], "discarded")
             letters.resolve(cursor, order_id, found.topic, found.seq, "discarded")
-            writes.settled.append((order_id, f"ticket:{ticket_id}", "cancelled"))
             _open(work, work.lanes[found.topic], 1, writes)
-        tickets.close(cursor, order_id, ticket_id, "cancelled", writes.at)
-        emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state="cancelled")
-        return "withdrawn"
+        writes.settled.append((order_id, f"ticket:{ticket_id}", state))
+        tickets.close(cursor, order_id, ticket_id, state, writes.at)
+        emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
+        return True
+
+    def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
+        """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.
+
+        The ticket is decided anew, by the same code, against the order as it is now: its locks, its merge and its
+        effects. Only the very effects that were reviewed pass; others make the ticket ask again.
+        """
+        writes, body = settler.writes, read.body
+        assert isinstance(body, TicketReviewed)
+        writes.flush_waiting(cursor)
+        ticket = tickets.find(cursor, work.head.order_id, body.ticket_id)
+        refusal = may_review(read.actor, body, ticket)
+        if refusal is not None:
+            return refusal
+        assert ticket is not None
+        assert read.actor is not None
+        if outcome.decision == "decline":
+            self._end(cursor, work, read, body.ticket_id, "declined", writes)
+            return outcome
+        again = _ticket_again(ticket, writes.key_of(work), read)
+        decided = self._decide_again(cursor, work, again, writes, (read.actor.user_id, ticket.effects_hash or ""))
+        if isinstance(decided, Failed):
+            return decided
+        settler.settle(work, again, decided)
+        return outcome
+
+    def _decide_again(self, cursor: Cursor, work: OrderWork, again: Read, writes: Writes, approved: tuple[str, str]) -> Outcome:
+        body = again.body
+        assert isinstance(body, ModificationTicket)
+        context = self._context(cursor, [again], writes.at)
+        known = self._known(work, again, writes.at, context)
+        if body.base_version is not None:
+            # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
+            stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
+            known = replace(known, recent=[*stored, *work.recent])
+        try:
+            return decide(work.order, again, replace(known, approved=approved))
+        except Exception as error:  # noqa: BLE001 -- as in `_decide`: it costs the review, not the batch
+            return _unexpected(error, "decide")
+
+    def expire(self, order_id: UUID, ticket_id: UUID) -> bool:
+        """End a ticket whose deadline has passed, in a transaction of its own; False where somebody was faster."""
+        with self.connection.cursor() as cursor:
+            try:
+                done = self._expire(cursor, order_id, ticket_id)
+            except BaseException:
+                self._rollback()
+                raise
+        self.connection.commit()
+        return done
+
+    def _expire(self, cursor: Cursor, order_id: UUID, ticket_id: UUID) -> bool:
+        head = heads.lock(cursor, [order_id])[order_id]
+        lanes = {lane.topic: lane for lane in heads.lanes(cursor, [order_id]).values()}
+        work, at = OrderWork(head, None, "", lanes), _now(cursor)
+        ticket = tickets.find(cursor, order_id, ticket_id)
+        if ticket is None or ticket.due_at is None or ticket.due_at > at:
+            return False
+        writes = Writes(self._vault, at)
+        done = self._end(cursor, work, _clock(order_id, ticket_id, at), ticket_id, "expired", writes)
+        writes.flush(cursor, {order_id: work})
+        return done
 
     def _one_by_one(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
         """Redo a batch message by message, each with its own fence step; the one the tables refuse is parked."""
@@ -458,6 +533,19 @@ def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
             read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq)
         )
     return reads
+
+
+def _ticket_again(ticket: TicketRow, key: OrderKey, review: Read) -> Read:
+    """Read a ticket that was received before; who sent it was verified then."""
+    value = key.open(bytes(ticket.request_sealed), f"ticket:{ticket.ticket_id}")
+    incoming = replace(review.incoming, value=value, actor=None, appended_at=ticket.submitted_at)
+    return read_again(incoming, ticket.order_id, Actor(ticket.user_id, frozenset(ticket.roles.split()), ticket.door), seq=0)
+
+
+def _clock(order_id: UUID, ticket_id: UUID, at: datetime) -> Read:
+    """Return what stands for the message where time itself ends a ticket."""
+    name = f"expire:{ticket_id}"
+    return Read(Incoming("clock", 0, 0, None, b"", None, at), order_id, name, "Deadline", b"")
 
 
 def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:

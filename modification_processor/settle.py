@@ -21,6 +21,7 @@ from modification_processor.outcomes import (
     Recorded,
     Refused,
     Restated,
+    Reviewed,
     Stored,
     Withdrawn,
 )
@@ -84,7 +85,7 @@ class Settler:
             self.writes.settled.append((read.order_id, read.message_id, word))
         return word
 
-    def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:  # noqa: C901 -- one case per outcome is the point
+    def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:  # noqa: C901, PLR0912 -- one case per outcome is the point
         topic = self.topics.events
         match outcome:
             case Stored():
@@ -119,12 +120,17 @@ class Settler:
                 )  # fmt: skip
                 return "conflicted"
             case AwaitsApproval():
-                self._ticket(work, read, outcome)
+                row = ticket_row(work, read, outcome, self.writes)
+                self._add_ticket(read, row)
                 emit(
                     work, read, self.writes, topic, events.ModificationAwaitsApproval,
                     ticket_id=_ticket_id(read), user_id=_user(read), rule_ids=outcome.rule_ids,
+                    preview_hash=outcome.effects_hash, due_at=row.due_at,
                 )  # fmt: skip
                 return "awaiting_approval"
+            case Reviewed():
+                audit(work, read, f"ticket_{outcome.decision}d", outcome.ticket_id, self.writes)
+                return "reviewed"
             case Withdrawn():
                 return "withdrawn"
             case Failed():
@@ -179,7 +185,7 @@ class Settler:
         emit(
             work, read, self.writes, self.topics.events, events.OrderModified,
             ticket_id=body.ticket_id, user_id=_user(read), reason_code=body.reason_code, changes=changes,
-            money_delta_minor=total - before, grand_total_minor=total,
+            money_delta_minor=total - before, grand_total_minor=total, approved_by=outcome.approved_by, undoes=body.undoes,
         )  # fmt: skip
         return "applied"
 
@@ -312,7 +318,7 @@ class Settler:
             Received(read.order_id, read.message_id, read.sha256, at.topic, at.part, at.off, read.message, word, self.writes.at)
         )
 
-    def _ticket(self, work: OrderWork, read: Read, outcome: Refused | Conflicted | AwaitsApproval) -> None:
+    def _ticket(self, work: OrderWork, read: Read, outcome: Refused | Conflicted) -> None:
         self._add_ticket(read, ticket_row(work, read, outcome, self.writes))
 
     def _add_ticket(self, read: Read, row: TicketRow) -> None:

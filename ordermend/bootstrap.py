@@ -22,7 +22,7 @@ from streaming.producer import BatchProducer
 from telemetry.health import Health
 
 STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded", "IntakeFailed")
-TICKETS = ("ModificationTicket", "TicketCancelled")
+TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
 ROLES = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Rules_Tune", "Audit_Read")
 GROUP = "modification-processor"
 
@@ -117,7 +117,7 @@ def relay(settings: Settings, health: Health) -> Relay:
 def retrier(settings: Settings, health: Health) -> Retrier:
     """Return the retry worker, with the processor's own way of handling a lane."""
     worker = processor(settings, "retrier-work")
-    return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.close, health)
+    return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.expire, worker.close, health)
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:

@@ -33,6 +33,7 @@ RECORDS: tuple[type[BaseModel], ...] = (
     statement.IntakeFailed,
     ticket.ModificationTicket,
     ticket.TicketCancelled,
+    ticket.TicketReviewed,
     facts.FulfillmentFact,
     events.OrderAccepted,
     events.OrderRestated,

@@ -79,6 +79,8 @@ class OrderModified(OrderEvent):
     changes: tuple[Change, ...]
     money_delta_minor: int
     grand_total_minor: int
+    approved_by: str | None = None
+    undoes: UUID | None = None
 
 
 class ModificationRefused(OrderEvent):
@@ -107,6 +109,10 @@ class ModificationAwaitsApproval(OrderEvent):
     ticket_id: UUID
     user_id: str
     rule_ids: tuple[str, ...]
+    preview_hash: str | None = None
+    """The effects that want approval; an approval of others does nothing."""
+    due_at: Instant | None = None
+    """When the ticket expires by itself."""
 
 
 class TicketClosed(OrderEvent):

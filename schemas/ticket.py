@@ -62,6 +62,8 @@ class ModificationTicket(Model):
     comment: str | None = None
     on_behalf_of: str | None = None
     preview_hash: str | None = None
+    undoes: UUID | None = None
+    """The applied ticket of the same order that this one takes back."""
     opened_at: Instant
 
 
@@ -78,4 +80,20 @@ class TicketCancelled(Model):
     at: Instant
 
 
-TicketMessage = ModificationTicket | TicketCancelled
+class TicketReviewed(Model):
+    """Approves or declines a ticket that awaits approval.
+
+    `preview_hash` is the hash of the effects the reviewer saw (null: those the ticket waits with). A review of
+    other effects than the ticket would have now changes nothing but asks again.
+    """
+
+    review_id: UUID
+    ticket_id: UUID
+    order_id: UUID
+    decision: Literal["approve", "decline"]
+    preview_hash: str | None = None
+    comment: str | None = None
+    at: Instant
+
+
+TicketMessage = ModificationTicket | TicketCancelled | TicketReviewed

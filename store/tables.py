@@ -166,7 +166,12 @@ ticket = Table(
     _at("opened_at", nullable=False),
     _at("submitted_at", nullable=False),
     _at("decided_at"),
+    Column("effects_hash", Text),
+    _at("due_at"),
+    Column("approved_by", Text),
+    Column("undoes", Uuid),
     Index("ticket_open", "state", "submitted_at", postgresql_where=text("state in ('waiting', 'awaiting_approval', 'dead')")),
+    Index("ticket_due", "due_at", postgresql_where=text("due_at is not null")),
 )
 
 history = Table(

@@ -31,6 +31,12 @@ class TicketRow(NamedTuple):
     opened_at: datetime
     submitted_at: datetime
     decided_at: datetime | None
+    effects_hash: str | None = None
+    """What the ticket would do, as the reviewer has to see it (`awaiting_approval`)."""
+    due_at: datetime | None = None
+    """When a ticket that waits ends by itself."""
+    approved_by: str | None = None
+    undoes: UUID | None = None
 
 
 def insert(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
@@ -40,7 +46,7 @@ def insert(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
         copy.set_types(
             (
                 "uuid", "uuid", "text", "text", "text", "text", "text", "text", "int4", "int4", "text", "bytea", "int8",
-                "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz",
+                "text", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz", "text", "timestamptz", "text", "uuid",
             )
         )  # fmt: skip
         for row in rows:
@@ -51,9 +57,23 @@ def decide(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
     """Set state and result of tickets that had waited."""
     cursor.executemany(
         """update ticket set state = %s, new_version = %s, money_delta_minor = %s, code = %s, rule_id = %s, path = %s, message = %s,
-                  decided_at = %s where order_id = %s and ticket_id = %s""",
+                  decided_at = %s, effects_hash = %s, due_at = %s, approved_by = %s where order_id = %s and ticket_id = %s""",
         [
-            (r.state, r.new_version, r.money_delta_minor, r.code, r.rule_id, r.path, r.message, r.decided_at, r.order_id, r.ticket_id)
+            (
+                r.state,
+                r.new_version,
+                r.money_delta_minor,
+                r.code,
+                r.rule_id,
+                r.path,
+                r.message,
+                r.decided_at,
+                r.effects_hash,
+                r.due_at,
+                r.approved_by,
+                r.order_id,
+                r.ticket_id,
+            )
             for r in rows
         ],
     )
@@ -70,4 +90,34 @@ def states(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID
 
 def close(cursor: Cursor, order_id: UUID, ticket_id: UUID, state: str, at: datetime) -> None:
     """End a ticket without effect."""
-    cursor.execute("update ticket set state = %s, decided_at = %s where order_id = %s and ticket_id = %s", (state, at, order_id, ticket_id))
+    cursor.execute(
+        "update ticket set state = %s, decided_at = %s, due_at = null where order_id = %s and ticket_id = %s",
+        (state, at, order_id, ticket_id),
+    )
+
+
+def find(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> TicketRow | None:
+    """Return a ticket whose order's head is locked."""
+    columns = ", ".join(TicketRow._fields)
+    cursor.execute(f"select {columns} from ticket where order_id = %s and ticket_id = %s", (order_id, ticket_id))
+    row = cursor.fetchone()
+    return TicketRow(*row) if row else None
+
+
+def due(cursor: Cursor, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return (order id, ticket id) of tickets that have waited until their deadline."""
+    cursor.execute(
+        """select order_id, ticket_id from ticket where due_at <= now() and state in ('waiting', 'awaiting_approval')
+            order by due_at limit %s""",
+        (limit,),
+    )
+    return cursor.fetchall()
+
+
+def mark_undone(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]]) -> None:
+    """Say of applied tickets that another one took them back."""
+    cursor.execute(
+        """update ticket t set state = 'undone' from unnest(%b::uuid[], %b::uuid[]) u(order_id, ticket_id)
+            where t.order_id = u.order_id and t.ticket_id = u.ticket_id and t.state = 'applied'""",
+        ([k[0] for k in keys], [k[1] for k in keys]),
+    )

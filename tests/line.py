@@ -22,7 +22,7 @@ from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.facts import FactLine, FactPayment, FulfillmentFact
 from schemas.order import Order
-from schemas.ticket import ModificationTicket, Operation, TicketCancelled
+from schemas.ticket import ModificationTicket, Operation, TicketCancelled, TicketReviewed
 from store.catalogue import ProductRow, PromotionRow, save
 from store.database import Connection
 from store.sealing import KeyVault
@@ -139,6 +139,18 @@ class Line:
         """Withdraw a ticket."""
         message = TicketCancelled(cancel_id=uuid.uuid4(), ticket_id=ticket_id, order_id=order_id, at=datetime(2026, 11, 23, tzinfo=UTC))
         self.send_signed(self.topics.modifications, order_id, encode(message), f"cancel:{message.cancel_id}", self.door, "ana", roles)
+
+    def review(
+        self, order_id: UUID, ticket_id: UUID, decision: Any = "approve", *, user: str = "carla",
+        roles: Sequence[str] = ("Order_Approve",), preview_hash: str | None = None,
+    ) -> UUID:  # fmt: skip
+        """Approve or decline a ticket; return the review's id."""
+        made = TicketReviewed(
+            review_id=uuid.uuid4(), ticket_id=ticket_id, order_id=order_id, decision=decision, preview_hash=preview_hash,
+            at=datetime(2026, 11, 23, tzinfo=UTC),
+        )  # fmt: skip
+        self.send_signed(self.topics.modifications, order_id, encode(made), f"review:{made.review_id}", self.door, user, roles)
+        return made.review_id
 
     def fact(
         self, order_id: UUID, kind: Any, *lines: tuple[str, int], payment: FactPayment | None = None, fact_id: str | None = None
