@@ -5,7 +5,6 @@ Every function takes the order at work, the message and the collecting `Writes`;
 
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import uuid5
 
@@ -22,9 +21,12 @@ from schemas.statement import ChangeStated, FetchNeeded, OrderStated
 from schemas.ticket import ModificationTicket
 from store.history import HistoryRow, RecentChange, chain
 from store.letters import Audit, Item
-from store.orders import Statement, document
+from store.orders import Statement, origin_of
 from store.outbox import Outgoing
 from store.tickets import TicketRow
+
+ERASURE = "Erasure"
+"""Stands for the message where a person is erased."""
 
 
 class Author:
@@ -45,6 +47,8 @@ class Author:
             self.cause_kind, self.role, self.user_id = "statement", "channel", f"channel:{body.order.source.channel}"
         elif isinstance(body, ChangeStated):
             self.cause_kind, self.role, self.user_id = "statement", "channel", f"channel:{body.channel}"
+        elif read.message == ERASURE:
+            self.cause_kind, self.role = "erasure", "privacy"
         else:
             self.cause_kind, self.role = "fact", "fulfilment"
 
@@ -98,11 +102,10 @@ def _value(work: OrderWork, path: str, text: str | None, writes: Writes, *, seal
 def first_version(work: OrderWork, order: Order, read: Read, writes: Writes) -> None:
     """Store version 1: the order, how it was placed, and the start of its chain."""
     head = work.head
-    sealed = writes.key_of(work).seal(document(order).encode(), "order_origin")
-    digest = sha256(sealed).digest()
-    head.version, head.chain = 1, digest
+    origin = origin_of(order, writes.key_of(work), writes.at)
+    head.version, head.chain = 1, origin.sha256
     work.order, work.stored, work.dirty, work.statement_id = order, False, True, read.message_id
-    writes.origins.append((head.order_id, sealed, digest, writes.at))
+    writes.origins.append(origin)
     writes.heads[head.order_id] = head
 
 

@@ -23,7 +23,7 @@ from modification_processor.edit import needs_of
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context, Needs, Product, Promotion
 from modification_processor.outcomes import Failed, Outcome, Refused, Reviewed, Withdrawn
-from modification_processor.rows import emit
+from modification_processor.rows import ERASURE, audit, change, emit
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
@@ -32,7 +32,7 @@ from schemas import events
 from schemas.assertion import Actor
 from schemas.failures import OrdermendError
 from schemas.money import UnitPrice
-from schemas.order import Order
+from schemas.order import Order, without_person
 from schemas.statement import OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import catalogue, heads, history, inbox, letters, orders, partitions, tickets
@@ -66,6 +66,13 @@ class Redo(OrdermendError):
 
     code = "redo"
     error_class = "CONTENTION"
+
+
+class NotErasable(OrdermendError):
+    """The order cannot be erased now."""
+
+    code = "not_erasable"
+    error_class = "BUSINESS_REJECT"
 
 
 @dataclass(frozen=True)
@@ -414,6 +421,41 @@ class Processor:
         done = self._end(cursor, work, _clock(order_id, ticket_id, at), ticket_id, "expired", writes)
         writes.flush(cursor, {order_id: work})
         return done
+
+    def erase(self, order_id: UUID, actor: str, reason: str) -> tuple[str, ...]:
+        """Erase what names a person: clear the leaves, delete the key. Returns the paths that were cleared.
+
+        History, raw documents and letters of the order become unreadable where they were sealed; chain and fold go on
+        to verify. Raises `NotErasable` for an unknown order, and while messages of it wait: they could not be read.
+        """
+        with self.connection.cursor() as cursor:
+            try:
+                paths = self._erase(cursor, order_id, actor, reason)
+            except BaseException:
+                self._rollback()
+                raise
+        self.connection.commit()
+        return paths
+
+    def _erase(self, cursor: Cursor, order_id: UUID, actor: str, reason: str) -> tuple[str, ...]:
+        head = heads.lock(cursor, [order_id])[order_id]
+        stored = orders.load(cursor, [order_id]).get(order_id)
+        if stored is None:
+            raise NotErasable(f"the book has no order {order_id}")
+        if head.depth:
+            raise NotErasable(f"{head.depth} messages of order {order_id} wait; settle or withdraw them first")
+        at = _now(cursor)
+        work, writes = OrderWork(head, stored.order, stored.statement_id, {}), Writes(self._vault, at)
+        read = replace(
+            _clock(order_id, order_id, at), message_id=f"erase:{head.version}", message=ERASURE, actor=Actor(actor, frozenset(), "cli")
+        )
+        changes = change(work, without_person(stored.order), read, writes)
+        paths = tuple(leaf.path for leaf in changes)
+        emit(work, read, writes, self._topics.events, events.PersonErased, paths=paths)
+        audit(work, read, "person_erased", reason, writes)
+        writes.flush(cursor, {order_id: work})
+        orders.forget_person(cursor, order_id, head.history_seq, at, actor, reason)
+        return paths
 
     def _one_by_one(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
         """Redo a batch message by message, each with its own fence step; the one the tables refuse is parked."""

@@ -6,7 +6,7 @@ sums, and the links between tables. A finding names order, rule and place. The p
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +15,11 @@ from schemas.leaves import Leaf, fold, leaves
 from schemas.order import Order
 from store.database import Connection
 from store.history import HistoryRow, chain
+from store.orders import Origin, first_version, origin_hash
 from store.sealing import KeyVault, OrderKey, Unsealable
 
 PAGE = 500
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,12 @@ def _count(connection: Connection, query: str) -> int:
 
 
 def _pages(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield pages of (order id, document, grand total, version, sealed origin, its hash, wrapped key, chain end)."""
+    """Yield pages of what `_order_findings` takes apart."""
     last = UUID(int=0)
     while True:
         page = connection.execute(
-            """select o.order_id, o.doc::text, o.grand_total_minor, o.version, g.doc_sealed, g.sha256, k.wrapped, h.chain, h.history_seq
+            """select o.order_id, o.doc::text, o.grand_total_minor, o.version, g.doc_sealed, g.sha256, k.wrapped, h.chain, h.history_seq,
+                      g.doc, (select max(e.history_seq) from erasure e where e.order_id = o.order_id)
                  from orders o join order_head h using (order_id) left join order_origin g using (order_id) left join order_key k using (order_id)
                 where o.order_id > %s order by o.order_id limit %s""",
             (last, PAGE),
@@ -127,7 +130,7 @@ def _histories(connection: Connection, order_ids: list[UUID]) -> dict[UUID, list
 
 
 def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyVault) -> list[IntegrityFinding]:
-    order_id, document, total, version, sealed, digest, wrapped, end, history_seq = row
+    order_id, document, total, version, sealed, digest, wrapped, end, history_seq, clear, erased = row
     findings = [
         IntegrityFinding(rule, order_id, detail) for rule, detail in _chain_findings(history, bytes(digest or b""), bytes(end), history_seq)
     ]
@@ -137,24 +140,28 @@ def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyV
         findings.append(IntegrityFinding("columns", order_id, "the order's columns differ from its document"))
     if history and history[-1].version > version:
         findings.append(IntegrityFinding("version", order_id, f"history reaches version {history[-1].version}, the order is at {version}"))
-    if wrapped is None or sealed is None:
+    if sealed is None or (wrapped is None and erased is None):
         return [*findings, IntegrityFinding("origin", order_id, "the first version or its key is gone")]
     try:
-        key = vault.unwrap(order_id, bytes(wrapped))
-        first = Order.model_validate_json(key.open(bytes(sealed), "order_origin"))
-        changes = [_leaf(change, key) for change in history]
+        key = vault.unwrap(order_id, bytes(wrapped)) if wrapped is not None else None
+        first = first_version(Origin(order_id, clear, sealed, digest, _NEVER), None if erased is not None else key)
+        # What was sealed before the erasure is unreadable by design; at the erasure nothing personal was left.
+        readable = [change for change in history if not change.sealed or erased is None or change.seq > erased]
+        changes = [_leaf(change, key) for change in readable]
     except Unsealable as error:
         return [*findings, IntegrityFinding("sealed", order_id, f"{error} cannot be opened")]
-    if sha256(bytes(sealed)).digest() != bytes(digest):
+    if origin_hash(clear, bytes(sealed)) != bytes(digest):
         findings.append(IntegrityFinding("origin", order_id, "the first version is not the one the chain starts with"))
     return findings + [IntegrityFinding("fold", order_id, detail) for detail in _fold_findings(first, order, changes)]
 
 
-def _leaf(row: HistoryRow, key: OrderKey) -> Leaf:
+def _leaf(row: HistoryRow, key: OrderKey | None) -> Leaf:
     def plain(value: bytes | None) -> str | None:
         if value is None:
             return None
-        return (key.open(bytes(value), row.path) if row.sealed else bytes(value)).decode()
+        if row.sealed and key is None:
+            raise Unsealable(row.path)
+        return (key.open(bytes(value), row.path) if row.sealed and key is not None else bytes(value)).decode()
 
     return Leaf(row.path, plain(row.old), plain(row.new))
 

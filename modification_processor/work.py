@@ -17,7 +17,7 @@ from store.heads import Head, Lane
 from store.history import HistoryRow, RecentChange
 from store.inbox import Received, Repeat
 from store.letters import Attempt, Audit, Item, Letter, Parked
-from store.orders import Statement, Written
+from store.orders import Origin, Statement, Written
 from store.outbox import Outgoing
 from store.sealing import KeyVault, OrderKey
 from store.tickets import TicketRow
@@ -50,7 +50,7 @@ class Writes:
     vault: KeyVault
     at: datetime
     keys: list[tuple[UUID, bytes]] = field(default_factory=list)
-    origins: list[tuple[UUID, bytes, bytes, datetime]] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)

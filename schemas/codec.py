@@ -43,6 +43,7 @@ RECORDS: tuple[type[BaseModel], ...] = (
     events.ModificationAwaitsApproval,
     events.TicketClosed,
     events.FactRecorded,
+    events.PersonErased,
     events.WorkItemOpened,
 )
 """Every record that crosses a topic; each has a folder in `schemas/avro/`."""

@@ -130,6 +130,12 @@ class FactRecorded(OrderEvent):
     changes: tuple[Change, ...]
 
 
+class PersonErased(OrderEvent):
+    """What named a person in the order is gone for good; whoever copied it deletes the copy."""
+
+    paths: tuple[str, ...]
+
+
 class WorkItemOpened(OrderEvent):
     """Something needs a person."""
 
@@ -146,6 +152,7 @@ Event = (
     | ModificationAwaitsApproval
     | TicketClosed
     | FactRecorded
+    | PersonErased
     | WorkItemOpened
 )
 OutcomeKind = Literal["applied", "refused", "conflicted", "awaiting_approval", "waiting", "dead", "duplicate"]

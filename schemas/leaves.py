@@ -6,7 +6,7 @@ share, so an edit costs what it changes. Folding changes over the leaves of vers
 stored order: that is the integrity check, and it needs no code but this file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -16,9 +16,9 @@ import orjson
 from pydantic_core import PydanticUndefined
 
 from schemas.model import Model
-from schemas.order import Order
+from schemas.order import PERSONAL_PARTS, Order
 
-PERSONAL = frozenset({"contact", "ship_to", "bill_to", "note", "extensions"})
+PERSONAL = frozenset(PERSONAL_PARTS)
 """Top-level fields whose leaves are stored as ciphertext under the order's key."""
 
 
@@ -103,6 +103,32 @@ def _leaves(model: type[Model], value: Model, path: str) -> Iterator[tuple[str, 
 def _token(key: str) -> str:
     """Escape a JSON pointer token (RFC 6901 section 3)."""
     return key.replace("~", "~0").replace("/", "~1") if "/" in key or "~" in key else key
+
+
+def order_of(state: Mapping[str, str]) -> Order:
+    """Return the order that has exactly these leaves; rows stand in the order in which they first appear.
+
+    Raises `pydantic.ValidationError` where the leaves are not those of an order.
+    """
+    tree: dict[str, Any] = {}
+    for path, text in state.items():
+        *parents, last = (token.replace("~1", "/").replace("~0", "~") for token in path[1:].split("/"))
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = orjson.loads(text)
+    return Order.model_validate_json(orjson.dumps(_shaped(Order, tree)))
+
+
+def _shaped(model: type[Model], tree: dict[str, Any]) -> dict[str, Any]:
+    """Turn rows that are addressed by their key into lists."""
+    shaped = dict(tree)
+    for field in _plan(model):
+        if field.name not in tree or field.inner is None:
+            continue
+        value = tree[field.name]
+        shaped[field.name] = [_shaped(field.inner, row) for row in value.values()] if field.kind == "rows" else _shaped(field.inner, value)
+    return shaped
 
 
 def changed_leaves(old: Order, new: Order) -> list[Leaf]:

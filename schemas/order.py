@@ -11,7 +11,7 @@ the amount is the basis amount, to the unit; otherwise it is the basis' share (s
 `modification_processor.totals`).
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID, uuid5
 
 from pydantic import Field
@@ -225,6 +225,15 @@ class StatedTotals(Model):
     shipping_minor: int | None = None
     tax_minor: int | None = None
     grand_total_minor: int | None = None
+
+
+PERSONAL_PARTS: dict[str, Any] = {"contact": Contact(), "ship_to": None, "bill_to": None, "note": None, "extensions": {}}
+"""The fields that may name a person, and what stands there once the person is erased."""
+
+
+def without_person(order: "Order") -> "Order":
+    """Return the order with nothing in it that names a person."""
+    return order.model_copy(update=PERSONAL_PARTS)
 
 
 class Order(Model):

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from psycopg.types.json import Json
 
+from schemas.leaves import PERSONAL
 from schemas.order import Order
 from store.database import Cursor
+from store.sealing import OrderKey, Unsealable
 
 
 class StoredOrder(NamedTuple):
@@ -115,10 +119,69 @@ def update(cursor: Cursor, rows: Sequence[Written]) -> None:
     )
 
 
-def insert_origins(cursor: Cursor, rows: Sequence[tuple[UUID, bytes, bytes, datetime]]) -> None:
-    """Store version 1 as it was placed: (order id, sealed document, its hash, when)."""
-    with cursor.copy("copy order_origin (order_id, doc_sealed, sha256, accepted_at) from stdin (format binary)") as copy:
-        copy.set_types(("uuid", "bytea", "bytea", "timestamptz"))
+class Origin(NamedTuple):
+    """Version 1 as it was placed: the personal part sealed, the rest in clear, and the hash the chain starts with.
+
+    `doc` None: a row of the first release, whose whole document is sealed.
+    """
+
+    order_id: UUID
+    doc: str | None
+    doc_sealed: bytes
+    sha256: bytes
+    accepted_at: datetime
+
+
+def origin_of(order: Order, key: OrderKey, at: datetime) -> Origin:
+    """Return the row that remembers how `order` was placed."""
+    clear = order.model_dump_json(exclude_defaults=True, exclude=set(PERSONAL))
+    sealed = key.seal(order.model_dump_json(exclude_defaults=True, include=set(PERSONAL)).encode(), "order_origin")
+    return Origin(order.order_id, clear, sealed, origin_hash(clear, sealed), at)
+
+
+def origin_hash(doc: str | None, sealed: bytes) -> bytes:
+    """Return the hash that the order's chain starts with."""
+    return sha256((doc or "").encode() + sealed).digest()
+
+
+def first_version(row: Origin, key: OrderKey | None) -> Order:
+    """Return version 1; without its personal leaves where their key was erased."""
+    document: dict[str, Any] = orjson.loads(row.doc) if row.doc is not None else {}
+    if key is not None:
+        try:
+            document |= orjson.loads(key.open(bytes(row.doc_sealed), "order_origin"))
+        except Unsealable:
+            if row.doc is None:
+                raise
+    elif row.doc is None:
+        raise Unsealable("order_origin")
+    return Order.model_validate_json(orjson.dumps(document))
+
+
+def origin(cursor: Cursor, order_id: UUID) -> tuple[Origin, bytes | None] | None:
+    """Return how an order was placed, and its wrapped key (None once erased)."""
+    cursor.execute(
+        f"""select {", ".join(f"g.{name}" for name in Origin._fields)}, k.wrapped from order_origin g left join order_key k using (order_id)
+             where g.order_id = %s""",
+        (order_id,),
+    )
+    row = cursor.fetchone()
+    return (Origin(*row[:-1]), None if row[-1] is None else bytes(row[-1])) if row else None
+
+
+def forget_person(cursor: Cursor, order_id: UUID, history_seq: int, at: datetime, actor: str, reason: str) -> None:
+    """Delete the order's key, and remember up to which history row its values are unreadable."""
+    cursor.execute("delete from order_key where order_id = %s", (order_id,))
+    cursor.execute(
+        "insert into erasure (order_id, history_seq, at, actor, reason) values (%s, %s, %s, %s, %s) on conflict do nothing",
+        (order_id, history_seq, at, actor, reason),
+    )
+
+
+def insert_origins(cursor: Cursor, rows: Sequence[Origin]) -> None:
+    """Store first versions as they were placed."""
+    with cursor.copy(f"copy order_origin ({', '.join(Origin._fields)}) from stdin (format binary)") as copy:
+        copy.set_types(("uuid", "text", "bytea", "bytea", "timestamptz"))
         for row in rows:
             copy.write_row(row)
 

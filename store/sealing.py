@@ -105,6 +105,6 @@ class KeyVault:
         """Open a stored key."""
         try:
             data_key = self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], order_id.bytes)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: no key at all, once it was erased
             raise Unsealable(f"key of {order_id}") from None
         return OrderKey(order_id, AESGCM(data_key), wrapped)

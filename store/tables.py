@@ -96,6 +96,17 @@ order_origin = Table(
     Column("doc_sealed", LargeBinary, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     _at("accepted_at", nullable=False),
+    Column("doc", Text),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("history_seq", BigInteger, primary_key=True),
+    _at("at", nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 statement = Table(
@@ -337,5 +348,5 @@ promotion = Table(
     Column("active", Boolean, nullable=False, server_default="true"),
 )
 
-APPEND_ONLY = ("history", "order_origin", "statement", "audit", "failure_attempt", "repeat")
+APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat")
 """The application's role may read and insert here, and nothing else."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.leaves import changed_leaves, fold, leaves
+from schemas.leaves import changed_leaves, fold, leaves, order_of
 from schemas.order import Order
 from tests.unit.models import instances
 from tests.unit.strategies import orders
@@ -15,6 +15,11 @@ def test_folding_a_diff_over_the_first_gives_the_second(first: Order, second: Or
     state, broken = fold(leaves(first), changes)
     assert [] == broken
     assert leaves(second) == state
+
+
+@given(orders())
+def test_an_order_is_its_leaves(order: Order) -> None:
+    assert order == order_of(leaves(order))
 
 
 @given(orders())

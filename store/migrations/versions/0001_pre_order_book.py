@@ -5,12 +5,12 @@ Set-based writers rely on the plain types here; `store/tables.py` says what each
 
 from alembic import op
 
-from store.tables import APPEND_ONLY
-
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+APPEND_ONLY = ("history", "order_origin", "statement", "audit", "failure_attempt", "repeat")
 
 TABLES = """
 CREATE TABLE audit (
