@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 
+from modification_processor import past, undo
 from modification_processor.approvals import may_review
 from modification_processor.decide import Known, decide, is_restated
 from modification_processor.edit import needs_of
@@ -298,7 +299,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._decide(work, read, settler.writes.at, context)
+        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._decide(work, read, settler.writes.at, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -359,6 +360,27 @@ class Processor:
         tickets.close(cursor, order_id, ticket_id, state, writes.at)
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
         return True
+
+    def _not_undoable(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Outcome | None:
+        """Return why a ticket that says it takes another one back may not; None for any other ticket."""
+        body = read.body
+        if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
+            return None
+        writes.flush_past(cursor)
+        ticket = tickets.find(cursor, work.head.order_id, body.undoes)
+        refusal = undo.undoable(body, ticket)
+        if refusal is not None:
+            return refusal
+        assert ticket is not None
+        try:
+            first = _ticket_again(ticket, writes.key_of(work), read)
+            if isinstance(first.calls, Refused):
+                return first.calls
+            known = self._context(cursor, [first], writes.at)
+            inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
+        except Unsealable:
+            return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
+        return inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
 
     def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
         """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.

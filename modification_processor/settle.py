@@ -181,6 +181,8 @@ class Settler:
         changes = change(work, outcome.order, read, self.writes, outcome.requested)
         self._add_ticket(read, row._replace(new_version=work.head.version))
         work.edits += 1
+        if body.undoes is not None:
+            self.writes.undone.append((work.head.order_id, body.undoes))
         total = outcome.order.totals.grand_total_minor
         emit(
             work, read, self.writes, self.topics.events, events.OrderModified,

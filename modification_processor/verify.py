@@ -44,7 +44,7 @@ _ORPHANS = {
     "ticket_without_outcome": """select t.order_id, 'ticket ' || t.ticket_id || ' is ' || t.state from ticket t
         left join inbox i on i.order_id = t.order_id and i.message_id = 'ticket:' || t.ticket_id where i.order_id is null""",
     "applied_without_history": """select t.order_id, 'ticket ' || t.ticket_id || ' is applied in version ' || t.new_version from ticket t
-        where t.state = 'applied' and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
+        where t.state in ('applied', 'undone') and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
           and h.cause_id = 'ticket:' || t.ticket_id)""",
     "ticket_applied_twice": """select order_id, cause_id || ' made ' || count(distinct version) || ' versions' from history
         where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",

@@ -65,6 +65,7 @@ class Writes:
     items: list[Item] = field(default_factory=list)
     audit: list[Audit] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
+    undone: list[tuple[UUID, UUID]] = field(default_factory=list)
     opened: list[tuple[UUID, str]] = field(default_factory=list)
     lanes: dict[tuple[UUID, str], Lane] = field(default_factory=dict)
     heads: dict[UUID, Head] = field(default_factory=dict)
@@ -87,6 +88,14 @@ class Writes:
         _write(cursor, tickets.insert, self.tickets)
         _write(cursor, tickets.decide, self.decided)
         self.parked, self.letters, self.tickets, self.decided = [], [], [], []
+
+    def flush_past(self, cursor: Cursor) -> None:
+        """Write first versions, history and tickets early, for a message of this batch that reads them."""
+        _write(cursor, heads.save_keys, self.keys)
+        _write(cursor, orders.insert_origins, self.origins)
+        _write(cursor, history.insert, self.history)
+        self.keys, self.origins, self.history = [], [], []
+        self.flush_waiting(cursor)
 
     def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
         """Write everything: one statement per table that has rows."""
@@ -111,6 +120,7 @@ class Writes:
         _write(cursor, letters.record, self.audit)
         _write(cursor, heads.save, list(self.heads.values()))
         _write(cursor, outbox.add, self.outgoing)
+        _write(cursor, tickets.mark_undone, self.undone)
         if self.done:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:

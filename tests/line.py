@@ -121,6 +121,7 @@ class Line:
     def ticket(
         self, order_id: UUID, *operations: tuple[str, dict[str, Any]], reason: str = "customer_request", base: int | None = None,
         roles: Sequence[str] = AGENT, user: str = "ana", ticket_id: UUID | None = None, preview_hash: str | None = None,
+        undoes: UUID | None = None,
     ) -> UUID:  # fmt: skip
         """Send a signed ticket; return its id."""
         made = ModificationTicket(
@@ -130,6 +131,7 @@ class Line:
             operations=tuple(Operation(name=name, arguments=json.dumps(arguments)) for name, arguments in operations),
             reason_code=reason,
             preview_hash=preview_hash,
+            undoes=undoes,
             opened_at=datetime(2026, 11, 23, tzinfo=UTC),
         )
         self.send_signed(self.topics.modifications, order_id, encode(made), f"ticket:{made.ticket_id}", self.door, user, roles)
