@@ -4,11 +4,10 @@ Everything a decision depends on is in `Known`, loaded for the whole batch befor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from modification_processor.approvals import default_rules, needed
 from modification_processor.edit import Call, Edited, edit, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
 from modification_processor.incoming import Body, Read
@@ -28,6 +27,7 @@ from modification_processor.outcomes import (
     Withdrawn,
     WorkItem,
 )
+from modification_processor.preview import preview_of
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
@@ -162,17 +162,22 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return Conflicted(conflicts)
     if isinstance(edited, Refused):
         return edited
-    if body.preview_hash is not None and body.preview_hash != preview_hash(order, edited, calls):
-        return Refused(
-            "stale_preview", "the edit would no longer do what its preview showed; preview it again", "/preview_hash", "preview_hash"
-        )
-    wanted = needed(order, edited.order, edited.approvals, default_rules())
-    if not wanted:
+    if body.preview_hash is None and not edited.approvals:
         return Applied(edited.order, edited.requested)
-    effects = preview_hash(order, replace(edited, approvals=wanted), calls)
+    effects = preview_hash(order, edited, calls)
+    if body.preview_hash is not None and body.preview_hash != effects:
+        return _stale(order, edited, calls, known)
+    if not edited.approvals:
+        return Applied(edited.order, edited.requested)
     if known.approved is None or known.approved[1] != effects:
-        return AwaitsApproval(wanted, effects)
+        return AwaitsApproval(edited.approvals, effects)
     return Applied(edited.order, edited.requested, known.approved[0])
+
+
+def _stale(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Refused:
+    """Answer with what the edit would do now, so that its author sees the difference and can ask for just that."""
+    message = "the edit would no longer do what its preview showed; here is what it would do now"
+    return Refused("stale_preview", message, "/preview_hash", "preview_hash", preview_of(order, known.version, edited, calls))
 
 
 def _conflicts(order: Order, calls: Sequence[Call], body: ModificationTicket, known: Known) -> tuple[Conflict, ...]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
+from modification_processor.approvals import default_rules, needed
 from modification_processor.field_locks import FieldMode, evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
@@ -26,6 +27,8 @@ from schemas.order import Order
 from schemas.ticket import Operation
 
 MAX_OPERATIONS = 50
+_CLOCK = "/placed_at"
+"""The moment of the edit itself (a hold's): no two previews agree on it, and nobody decides by it."""
 ROLE = "Order_Modify"
 
 
@@ -39,7 +42,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Edited:
-    """A possible edit: the order it leaves, the paths asked for, and the lock rules that want an approval."""
+    """A possible edit: the order it leaves, the paths asked for, and the rules that want an approval."""
 
     order: Order
     requested: tuple[str, ...]
@@ -94,6 +97,7 @@ def edit(
     """Carry out the operations one after another on a copy, each under its locks."""
     if ROLE not in roles:
         return Refused("role_missing", f"changing an order takes the role {ROLE}", rule_id="roles.order_modify")
+    before = order
     requested: list[str] = []
     approvals: list[str] = []
     for index, call in enumerate(calls):
@@ -116,7 +120,8 @@ def edit(
         except OperationRefused as error:
             return Refused(error.reason_code, error.message, error.field, error.rule)
         requested += [resolved_path(touch.path, here) for touch in touches]
-    return Edited(order, tuple(requested), tuple(dict.fromkeys(approvals)))
+    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), default_rules())
+    return Edited(order, tuple(requested), wanted)
 
 
 def _guard(
@@ -139,7 +144,9 @@ def _locked(mode: FieldMode) -> Refused:
 def preview_hash(before: Order, edited: Edited, calls: Sequence[Call]) -> str:
     """Return a hash of the edit's own effects: what it does, not what others did beside it."""
     deltas: list[Any] = [
-        [leaf.path, leaf.old, leaf.new] for leaf in changed_leaves(before, edited.order) if not leaf.path.startswith("/totals/")
+        [leaf.path, leaf.old, leaf.new]
+        for leaf in changed_leaves(before, edited.order)
+        if not leaf.path.startswith("/totals/") and not leaf.path.endswith(_CLOCK)
     ]
     money = edited.order.totals.grand_total_minor - before.totals.grand_total_minor
     effects = [[call.spec.name, call.spec.version, call.operation.arguments] for call in calls]

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from schemas.events import Conflict
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.order import Order
+
+if TYPE_CHECKING:
+    from modification_processor.preview import Preview
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Refused:
     message: str
     path: str | None = None
     rule_id: str | None = None
+    preview: "Preview | None" = None
+    """What the ticket would do now, where what it showed has gone stale."""
 
 
 @dataclass(frozen=True)

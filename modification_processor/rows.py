@@ -166,6 +166,21 @@ def emit(work: OrderWork, read: Read, writes: Writes, topic: str, kind: type[eve
     )
 
 
+def stale_preview(outcome: Refused) -> events.StalePreview | None:
+    """Return what the ticket would do now, with personal values left out."""
+    now = outcome.preview
+    if now is None:
+        return None
+    changes = tuple(_public(Leaf(change.path, change.old, change.new)) for change in now.changes)
+    return events.StalePreview(
+        version=now.version,
+        preview_hash=now.preview_hash,
+        changes=changes,
+        money_delta_minor=now.money_delta_minor,
+        approvals=now.approvals,
+    )
+
+
 def open_items(work: OrderWork, read: Read, items: Sequence[WorkItem], writes: Writes, topic: str) -> None:
     """Open work items, each with its event."""
     for item in items:

@@ -25,7 +25,7 @@ from modification_processor.outcomes import (
     Stored,
     Withdrawn,
 )
-from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, ticket_row
+from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, stale_preview, ticket_row
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.failures import RETRYABLE
@@ -199,7 +199,7 @@ class Settler:
         emit(
             work, read, self.writes, self.topics.events, events.ModificationRefused,
             ticket_id=read.body.ticket_id, user_id=_user(read), reason_code=read.body.reason_code[:80], code=outcome.code,
-            rule_id=outcome.rule_id, path=outcome.path, message=outcome.message,
+            rule_id=outcome.rule_id, path=outcome.path, message=outcome.message, preview=stale_preview(outcome),
         )  # fmt: skip
         return "refused"
 

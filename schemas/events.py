@@ -37,6 +37,16 @@ class Conflict(Model):
     changed_in_version: int
 
 
+class StalePreview(Model):
+    """What a ticket would do now, where its preview no longer holds; sending it with this hash asks for just that."""
+
+    version: int
+    preview_hash: str
+    changes: tuple[Change, ...]
+    money_delta_minor: int
+    approvals: tuple[str, ...] = ()
+
+
 class OrderEvent(Model):
     """What every event says."""
 
@@ -93,6 +103,7 @@ class ModificationRefused(OrderEvent):
     rule_id: str | None = None
     path: str | None = None
     message: str
+    preview: StalePreview | None = None
 
 
 class ModificationConflicted(OrderEvent):
