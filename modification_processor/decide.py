@@ -35,7 +35,7 @@ from schemas.events import Conflict
 from schemas.facts import FulfillmentFact
 from schemas.failures import OrderUnknown
 from schemas.leaves import is_personal, leaves
-from schemas.order import Hold, Order
+from schemas.order import Hold, Order, held
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store.history import RecentChange
@@ -133,7 +133,7 @@ def _change_stated(order: Order, body: ChangeStated, known: Known) -> Recorded:
     )
     detail = f"{body.channel} sent {body.event} for order {body.channel_order_id}: {lines or 'see the document'}"[:500]
     hold = Hold(hold_id=f"C{body.message_id}"[:80], kind="channel", reason=detail, placed_at=known.at)
-    return Recorded(order.model_copy(update={"holds": (*order.holds, hold)}), (WorkItem("channel_change", detail),))
+    return Recorded(held(order, hold), (WorkItem("channel_change", detail),))
 
 
 def _withdraw(read: Read, body: TicketCancelled) -> Outcome:

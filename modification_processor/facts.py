@@ -6,7 +6,7 @@ or name a line the order does not have, the order gets the hold `fulfilment_conf
 
 from modification_processor.outcomes import Recorded, WorkItem
 from schemas.facts import FactLine, FulfillmentFact
-from schemas.order import Hold, Order, OrderLine, Payment
+from schemas.order import Hold, Order, OrderLine, Payment, held
 
 CONFLICT = "fulfilment_conflict"
 _FIELD = {"allocated": "allocated", "released": "released", "packed": "packed", "shipped": "shipped", "cancelled": "cancelled"}
@@ -86,4 +86,4 @@ def _with_problems(order: Order, fact: FulfillmentFact, problems: list[str]) -> 
         return Recorded(order)
     detail = "; ".join(problems)[:500]
     hold = Hold(hold_id=f"F{fact.fact_id}", kind=CONFLICT, reason=detail, placed_at=fact.at)
-    return Recorded(order.model_copy(update={"holds": (*order.holds, hold)}), (WorkItem(CONFLICT, detail),))
+    return Recorded(held(order, hold), (WorkItem(CONFLICT, detail),))

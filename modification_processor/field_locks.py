@@ -260,10 +260,17 @@ _ORDER_FIELDS = (
     Touch("notes", "/tags"),
     Touch("quantity_up", "/lines/-"),
     Touch("promotion", "/adjustments/-"),
+    Touch("price_override", "/adjustments/-"),
     Touch("derived", "/taxes"),
     Touch("derived", "/totals"),
 )
-_LINE_FIELDS = (("quantity_up", "ordered"), ("quantity_down", "ordered"), ("quantity_down", "cancelled"), ("replace_sku", "sku"))
+_LINE_FIELDS = (
+    ("quantity_up", "ordered"),
+    ("quantity_down", "ordered"),
+    ("quantity_down", "cancelled"),
+    ("replace_sku", "sku"),
+    ("price_override", "unit_price"),
+)
 
 
 def field_modes(order: Order, roles: frozenset[str], verbs: frozenset[Verb] | None) -> tuple[FieldMode, ...]:

@@ -15,7 +15,7 @@ from modification_processor.operations.operation import Touch
 from modification_processor.outcomes import Restated, WorkItem
 from modification_processor.totals import recalculate
 from schemas.model import Instant
-from schemas.order import Hold, Order, OrderLine, StatedTotals
+from schemas.order import Hold, Order, OrderLine, StatedTotals, held
 
 PARTS: tuple[tuple[str, str], ...] = (
     ("ship_to", "ship_address_area"),
@@ -111,7 +111,7 @@ def _line_open(book: Order, ours: OrderLine, wanted: OrderLine) -> bool:
 
 
 def _take(ours: OrderLine, wanted: OrderLine) -> OrderLine:
-    names = ("sku", "name", "ordered", "cancelled", "unit_price", "gross_minor", "gross_basis", "tax_included")
+    names = ("sku", "name", "ordered", "cancelled", "unit_price", "price_source", "gross_minor", "gross_basis", "tax_included")
     return ours.model_copy(update={name: getattr(wanted, name) for name in names})
 
 
@@ -152,4 +152,4 @@ def _with_clashes(order: Order, clashes: list[str], message_id: str, at: Instant
         return Restated(order)
     detail = f"the channel changed {', '.join(dict.fromkeys(clashes))}, which the book holds otherwise or has locked"[:500]
     hold = Hold(hold_id=f"C{message_id}"[:80], kind="channel", reason=detail, placed_at=at)
-    return Restated(order.model_copy(update={"holds": (*order.holds, hold)}), (WorkItem("channel_conflict", detail),))
+    return Restated(held(order, hold), (WorkItem("channel_conflict", detail),))

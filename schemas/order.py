@@ -268,3 +268,9 @@ class Order(Model):
     def line(self, line_id: str) -> OrderLine | None:
         """Return the line of that id, or None."""
         return next((line for line in self.lines if line.line_id == line_id), None)
+
+
+def held(order: Order, hold: Hold) -> Order:
+    """Return the order with one more hold; one that was going on is held."""
+    lifecycle = "held" if order.lifecycle in ("received", "confirmed") else order.lifecycle
+    return order.model_copy(update={"holds": (*order.holds, hold), "lifecycle": lifecycle})

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -25,6 +26,9 @@ from ordermend.local.processes import start_time
 from ordermend.local.stack import Stack
 from ordermend.settings import Settings
 from schemas.failures import StackFailed
+
+# The slow ring (`make test-laws`); the suite itself keeps hypothesis' own number of examples.
+hypothesis.settings.register_profile("laws", max_examples=100_000, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 
 CHECKOUT = Path(__file__).parents[1]
 

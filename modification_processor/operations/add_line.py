@@ -6,7 +6,7 @@ Refused for a SKU the catalogue does not sell in this currency, and for a quanti
 """
 
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Product, Touch
-from modification_processor.operations.rows import NEW, inverse_of, minted_id, minted_line_id, next_position
+from modification_processor.operations.rows import NEW, check_units, inverse_of, minted_id, minted_line_id, next_position
 from normalizers.channel import Verb
 from schemas.model import Model
 from schemas.order import Order, OrderLine, TaxRow
@@ -41,6 +41,7 @@ def apply(order: Order, arguments: AddLine, context: Context) -> Order:
     if arguments.quantity <= 0:
         message = f"quantity {arguments.quantity} of {arguments.sku[:80]} is not above 0"
         raise OperationRefused("quantity_not_positive", message, field=f"/lines/{line_id}/ordered", value=str(arguments.quantity))
+    check_units(arguments.quantity, 0, f"/lines/{line_id}/ordered")
     product = context.products.get((arguments.sku, order.currency))
     if product is None:
         message = f"the catalogue has no SKU {arguments.sku[:80]} in {order.currency}"

@@ -1,4 +1,4 @@
-"""Addresses: the countries we know, the form for comparing, and what an address must have to be sent to.
+"""Addresses: what an author gives, the countries we know, the form for comparing, and what an address must have.
 
 Source: ISO 3166-1 alpha-2 as in pycountry 24.6, read 2026-11-23; XK (Kosovo, user-assigned) because channels send it.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from modification_processor.operations.operation import OperationRefused
 from modification_processor.operations.texts import optional, required
+from schemas.model import Model
 from schemas.order import Address
 
 MAX_LINES = 10
@@ -23,6 +24,30 @@ _CODES = """
 
 COUNTRIES = frozenset(_CODES.split())
 """Every alpha-2 code an address may name."""
+
+
+class WholeAddress(Model):
+    """An address as it shall be; what is not given is empty afterwards. `country` is ISO 3166-1 alpha-2."""
+
+    name: str | None = None
+    company: str | None = None
+    lines: tuple[str, ...]
+    city: str
+    region: str | None = None
+    postal_code: str | None = None
+    country: str
+    phone: str | None = None
+
+
+def former_address(old: Address | None, path: str) -> WholeAddress | None:
+    """Return what sets `old` back; None where there was none, or one that we would refuse."""
+    if old is None or old.city is None or old.country is None:
+        return None
+    try:
+        checked_address(old, path)
+    except OperationRefused:
+        return None
+    return WholeAddress(**{name: getattr(old, name) for name in WholeAddress.model_fields})
 
 
 def normalized_address(lines: Iterable[str], postal_code: str | None, country: str | None) -> str:

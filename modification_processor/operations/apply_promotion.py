@@ -8,7 +8,7 @@ would take nothing off.
 """
 
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Promotion, Touch
-from modification_processor.operations.rows import NEW, minted_id, next_position
+from modification_processor.operations.rows import NEW, inverse_of, minted_id, next_position
 from modification_processor.totals import discountable
 from schemas.model import Model
 from schemas.money import allocate, round_ratio
@@ -98,9 +98,9 @@ def _amount(order: Order, promotion: Promotion, base: int) -> int:
     return min(max(promotion.amount_minor or 0, 0), base)
 
 
-def inverse(_order: Order, _arguments: ApplyPromotion, _context: Context) -> tuple[Operation, ...]:
-    """None until there is an operation `remove_promotion`: a row of money is not taken back by another name."""
-    return ()
+def inverse(_order: Order, _arguments: ApplyPromotion, context: Context) -> tuple[Operation, ...]:
+    """Remove the row it made: it stands behind all others, so none of them was cut by it."""
+    return (inverse_of("remove_promotion", {"adjustment_id": minted_id(context)}),)
 
 
 OPERATION = OperationSpec(

@@ -7,7 +7,7 @@ Refused below what the warehouse already holds for it, and where nothing would s
 """
 
 from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
-from modification_processor.operations.rows import inverse_of, line_of, replace_line, replacements_of, taken
+from modification_processor.operations.rows import check_units, inverse_of, line_of, replace_line, replacements_of, taken
 from normalizers.channel import Verb
 from schemas.model import Model
 from schemas.order import Order, OrderLine
@@ -44,6 +44,7 @@ def apply(order: Order, arguments: ChangeQuantity, _context: Context) -> Order:
 
 def _check_quantity(line: OrderLine, quantity: int) -> None:
     path = f"/lines/{line.line_id}/ordered"
+    check_units(quantity, line.quantity_exponent, path)
     if quantity <= line.cancelled:
         rule = f"is not above {line.cancelled}" + (" already cancelled" if line.cancelled else "")
         message = f"quantity {quantity} of line {line.line_id} {rule}; remove the line instead"

@@ -16,12 +16,28 @@ NEW = "-"
 """Stands for the id of a row that is made by the operation: `/lines/-`."""
 
 
+MAX_UNITS = 1_000_000
+"""More of one line than this is a typing error, and keeps every product with a price within 64 bits."""
+
+
+def check_units(quantity: int, exponent: int, path: str) -> None:
+    """Refuse more than `MAX_UNITS` whole units; `quantity` counts units of 10^-exponent."""
+    if quantity > MAX_UNITS * 10**exponent:
+        message = f"quantity {quantity} is above {MAX_UNITS} units"
+        raise OperationRefused("quantity_too_large", message, field=path, value=str(quantity))
+
+
 def line_of(order: Order, line_id: str) -> OrderLine:
     """Return the line, or refuse naming it."""
     line = order.line(line_id)
     if line is None:
         raise OperationRefused("unknown_line", f"the order has no line {line_id}", field=f"/lines/{line_id}", value=line_id)
     return line
+
+
+def row_path(collection: str, row_id: str) -> str:
+    """Return a row's path, its id escaped as history escapes it (RFC 6901 section 3): channels put "/" into ids."""
+    return f"/{collection}/{row_id.replace('~', '~0').replace('/', '~1')}"
 
 
 def taken(line: OrderLine) -> int:
@@ -32,6 +48,26 @@ def taken(line: OrderLine) -> int:
 def replace_line(order: Order, line: OrderLine) -> Order:
     """Return the order with this line in the place of the one of the same id."""
     return order.model_copy(update={"lines": tuple(line if row.line_id == line.line_id else row for row in order.lines)})
+
+
+def adjustment_of(order: Order, adjustment_id: str) -> Adjustment:
+    """Return the adjustment, or refuse naming it."""
+    row = next((row for row in order.adjustments if row.adjustment_id == adjustment_id), None)
+    if row is None:
+        message = f"the order has no adjustment {adjustment_id[:80]}"
+        raise OperationRefused("unknown_adjustment", message, field=row_path("adjustments", adjustment_id), value=adjustment_id)
+    return row
+
+
+def remove_adjustment(order: Order, row: Adjustment) -> Order:
+    """Return the order without the row and the seller's tax on it; refuse if the channel has tax on it, which is not ours."""
+    taxes = tuple(tax for tax in order.taxes if tax.adjustment_id != row.adjustment_id)
+    if any(tax.liable == "channel" for tax in order.taxes if tax.adjustment_id == row.adjustment_id):
+        message = f"adjustment {row.adjustment_id[:80]} has tax the channel is liable for; only the channel takes it off"
+        raise OperationRefused("channel_taxed", message, field=row_path("adjustments", row.adjustment_id), value=row.adjustment_id)
+    adjustments = tuple(other for other in order.adjustments if other.adjustment_id != row.adjustment_id)
+    update: dict[str, object] = {"adjustments": adjustments}
+    return order.model_copy(update=update if len(taxes) == len(order.taxes) else update | {"taxes": taxes})
 
 
 def minted_id(context: Context) -> str:

@@ -5,28 +5,18 @@ tax area (country and region) is the tax engine's answer, so such a change has a
 Refused without a line, a city and a known country, and for text that is too long or has control characters.
 """
 
-from modification_processor.operations.addresses import checked_address
+from modification_processor.operations.addresses import WholeAddress, checked_address, former_address
 from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import inverse_of
 from normalizers.channel import Verb
-from schemas.model import Model
 from schemas.order import Address, Order
 from schemas.ticket import Operation
 
 PATH = "/ship_to"
 
 
-class SetShipAddress(Model):
-    """The address as it shall be; `country` is ISO 3166-1 alpha-2."""
-
-    name: str | None = None
-    company: str | None = None
-    lines: tuple[str, ...]
-    city: str
-    region: str | None = None
-    postal_code: str | None = None
-    country: str
-    phone: str | None = None
+class SetShipAddress(WholeAddress):
+    """Where the goods shall go."""
 
 
 def touches(order: Order, arguments: SetShipAddress) -> tuple[Touch, ...]:
@@ -51,15 +41,8 @@ def apply(order: Order, arguments: SetShipAddress, _context: Context) -> Order:
 
 def inverse(order: Order, _arguments: SetShipAddress, _context: Context) -> tuple[Operation, ...]:
     """Set the former address back; none where there was none, or one that we would refuse."""
-    old = order.ship_to
-    if old is None or old.city is None or old.country is None:
-        return ()
-    try:
-        checked_address(old, PATH)
-    except OperationRefused:
-        return ()
-    former = SetShipAddress(**{name: getattr(old, name) for name in SetShipAddress.model_fields})
-    return (inverse_of(OPERATION.name, former),)
+    former = former_address(order.ship_to, PATH)
+    return (inverse_of(OPERATION.name, former),) if former else ()
 
 
 OPERATION = OperationSpec(

@@ -6,34 +6,45 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import pycountry
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from modification_processor.field_locks import default_locks
 from modification_processor.operations import discover
 from modification_processor.operations.addresses import COUNTRIES
 from modification_processor.operations.operation import MoneyEffect, Needs, OperationRefused, OperationSpec, Promotion
+from modification_processor.operations.place_hold import SYSTEM_KINDS
+from modification_processor.operations.release_hold import ReleaseHold
 from modification_processor.operations.rows import resolved_path
-from modification_processor.totals import recalculate
+from modification_processor.totals import discountable, recalculate, totals_of
 from normalizers.building import address_of
 from normalizers.channel import Verb
 from schemas.leaves import changed_leaves
 from schemas.model import Model
 from schemas.money import UnitPrice
-from schemas.order import Address, Adjustment, Allocation, Basis, Contact, Order, OrderLine, Source, TaxRow
+from schemas.order import Address, Adjustment, Allocation, Basis, Contact, Hold, Order, OrderLine, Source, TaxRow
 from schemas.ticket import REASON_CODES
-from tests.unit.strategies import AT, context, inverses, perform, undo
+from tests.unit.strategies import AT, context, inverses, money_edits, orders, perform, possible, undo
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "operations"
+PLAIN = ("contact", "ship_to", "bill_to", "delivery_window", "ship_method", "payment_method", "note", "tags", "lifecycle")
 DERIVED = re.compile(r"/taxes/|/adjustments/[^/]+/allocations/|/lines/[^/]+/gross_|/totals/")
 
 
+PRICES: tuple[tuple[int, Literal["channel", "override"], Basis | None], ...] = (
+    (1, "channel", Basis(input=3, amount_minor=3000)),
+    (2, "override", None),
+)
+
+
 def order() -> Order:
-    """Two taxed lines under one discount, shipping, an address."""
+    """Two taxed lines (the second's price is ours) under one discount, shipping and a fee; addresses, texts, a hold."""
     lines = tuple(
         OrderLine(
             line_id=f"L{n}",
@@ -41,14 +52,16 @@ def order() -> Order:
             sku="TEA-GREEN",
             name="Green tea",
             unit_price=UnitPrice(amount=1000, exponent=2),
-            gross_basis=Basis(input=3, amount_minor=3000),
+            price_source=source,
+            gross_basis=basis,
             ordered=3,
         )
-        for n in (1, 2)
+        for n, source, basis in PRICES
     )
     shares = tuple(Allocation(line_id=f"L{n}", amount_minor=150, basis=Basis(input=3, amount_minor=150)) for n in (1, 2))
     discount = Adjustment(adjustment_id="D1", position=1, kind="discount", code="WELCOME", amount_minor=300, allocations=shares)
     shipping = Adjustment(adjustment_id="S1", position=2, kind="shipping", amount_minor=490)
+    fee = Adjustment(adjustment_id="F1", position=4, kind="fee", source="manual", label="Gift wrap", amount_minor=250)
     taxes = tuple(
         TaxRow(
             tax_id=f"X{n}",
@@ -67,16 +80,27 @@ def order() -> Order:
             order_number="1001",
             source=Source(channel="shopify", channel_order_id="1001"),
             currency="EUR",
-            lifecycle="confirmed",
+            lifecycle="held",
             contact=Contact(name="Ada Example", email="ada@example.com", phone="+33 1"),
             ship_to=Address(
                 name="Ada Example", lines=("1 Old Road",), city="Paris", postal_code="75001", country="FR", normalized="1oldroad75001fr"
             ),
+            bill_to=Address(lines=("1 Old Road",), city="Paris", postal_code="75001", country="FR", normalized="1oldroad75001fr"),
+            ship_method="standard",
+            payment_method="card",
+            note="Ring twice.",
+            tags=("gift", "wholesale"),
             lines=lines,
-            adjustments=(discount, shipping),
+            adjustments=(discount, shipping, fee),
             taxes=taxes,
+            holds=(Hold(hold_id="H1", kind="address", reason="no house number"),),
         )
     )
+
+
+def going_on() -> Order:
+    """The same order with nothing that holds it."""
+    return order().model_copy(update={"lifecycle": "confirmed", "holds": ()})
 
 
 def sample(spec: OperationSpec) -> Any:
@@ -162,7 +186,12 @@ class TestEveryOperation:
             assert before.totals == back.totals
             assert before.lines == back.lines[: len(before.lines)]
             assert all(line.open == 0 for line in back.lines[len(before.lines) :])
-            assert (before.contact, before.ship_to, before.delivery_window) == (back.contact, back.ship_to, back.delivery_window)
+            assert {name: getattr(before, name) for name in PLAIN} == {name: getattr(back, name) for name in PLAIN}
+            assert [(row.kind, row.label, row.amount_minor) for row in before.adjustments] == [
+                (row.kind, row.label, row.amount_minor) for row in back.adjustments
+            ]
+            assert before.taxes == back.taxes[: len(before.taxes)]
+            assert [(row.kind, row.reason) for row in before.holds] == [(row.kind, row.reason) for row in back.holds]
         else:
             assert (spec.inverse.__doc__ or "").startswith("None")
 
@@ -200,6 +229,10 @@ class TestQuantities:
     def test_a_quantity_below_what_is_released_is_refused(self) -> None:
         assert refusal(with_line(released=2), "change_quantity", {"line_id": "L1", "quantity": 1}) == "below_fulfilled"
         assert perform(with_line(released=2), "change_quantity", {"line_id": "L1", "quantity": 2}).lines[0].open == 2
+
+    def test_more_units_than_anybody_orders_are_refused(self) -> None:
+        assert refusal(order(), "change_quantity", {"line_id": "L1", "quantity": 1_000_001}) == "quantity_too_large"
+        assert refusal(order(), "add_line", {"sku": "TEA-GREEN", "quantity": 10**15}) == "quantity_too_large"
 
     @pytest.mark.parametrize("quantity", [0, -1])
     def test_a_quantity_that_leaves_nothing_open_is_refused(self, quantity: int) -> None:
@@ -366,10 +399,11 @@ class TestWindowHoldAndCancel:
 
     def test_a_hold_holds_what_goes_on_and_leaves_a_closed_order_closed(self) -> None:
         arguments = {"kind": "fraud", "reason": "card reported stolen"}
+        assert perform(going_on(), "place_hold", arguments).lifecycle == "held"
         assert perform(order(), "place_hold", arguments).lifecycle == "held"
         assert perform(order().model_copy(update={"lifecycle": "closed"}), "place_hold", arguments).lifecycle == "closed"
 
-    @pytest.mark.parametrize("kind", ["channel", "fulfilment_conflict", "Fraud", "", "x" * 41])
+    @pytest.mark.parametrize("kind", ["channel", "fulfilment_conflict", "intake", "Fraud", "", "x" * 41])
     def test_a_hold_of_the_systems_kinds_is_refused(self, kind: str) -> None:
         assert refusal(order(), "place_hold", {"kind": kind, "reason": "because"}) == "bad_hold_kind"
 
@@ -394,3 +428,260 @@ class TestWindowHoldAndCancel:
             inverses(order().model_copy(update={"ship_to": None}), "set_ship_address", {"lines": ("2",), "city": "Lyon", "country": "FR"})
             == ()
         )
+
+
+class TestReleasingHolds:
+    def test_releasing_the_last_hold_confirms_the_order(self) -> None:
+        after = perform(order(), "release_hold", {"hold_id": "H1"})
+        assert (after.holds, after.lifecycle) == ((), "confirmed")
+
+    def test_while_another_hold_stands_the_order_stays_held(self) -> None:
+        two = perform(order(), "place_hold", {"kind": "fraud", "reason": "card reported stolen"})
+        touches = discover()["release_hold"].touches(two, sample(discover()["release_hold"]))
+        after = perform(two, "release_hold", {"hold_id": "H1"})
+        assert [touch.path for touch in touches] == ["/holds/H1"]
+        assert ([row.hold_id for row in after.holds], after.lifecycle) == (["T7d1c2b3a-0"], "held")
+
+    @pytest.mark.parametrize("lifecycle", ["cancelled", "closed", "confirmed"])
+    def test_only_a_held_order_is_confirmed(self, lifecycle: str) -> None:
+        before = order().model_copy(update={"lifecycle": lifecycle})
+        assert perform(before, "release_hold", {"hold_id": "H1"}).lifecycle == lifecycle
+
+    @pytest.mark.parametrize("kind", sorted(SYSTEM_KINDS))
+    def test_a_hold_of_the_systems_is_released_but_not_placed_again_by_hand(self, kind: str) -> None:
+        before = order().model_copy(update={"holds": (Hold(hold_id="S/1", kind=kind, reason="the channel says so"),)})
+        touches = discover()["release_hold"].touches(before, ReleaseHold(hold_id="S/1"))
+        assert perform(before, "release_hold", {"hold_id": "S/1"}).lifecycle == "confirmed"
+        assert inverses(before, "release_hold", {"hold_id": "S/1"}) == ()
+        assert [touch.path for touch in touches] == ["/holds/S~11", "/lifecycle"]
+
+    def test_an_unknown_hold_is_refused(self) -> None:
+        assert refusal(order(), "release_hold", {"hold_id": "H9"}) == "unknown_hold"
+
+    def test_what_was_placed_is_released_and_the_order_goes_on(self) -> None:
+        arguments = {"kind": "fraud", "reason": "card reported stolen"}
+        assert undo(perform(going_on(), "place_hold", arguments), inverses(going_on(), "place_hold", arguments)) == going_on()
+
+
+def money_of(order: Order) -> list[str]:
+    return [part.model_dump_json() for part in (*order.lines, *order.adjustments, *order.taxes, order.totals)]
+
+
+class TestTakingPromotionsOff:
+    def test_what_was_applied_is_taken_off_to_the_last_byte(self) -> None:
+        applied = perform(order(), "apply_promotion", {"code": "TENOFF"})
+        assert undo(applied, inverses(order(), "apply_promotion", {"code": "TENOFF"})) == order()
+
+    @given(orders(), st.sampled_from(("TENOFF", "FIVER")))
+    def test_so_it_is_on_any_order(self, before: Order, code: str) -> None:
+        assume(possible(before, "apply_promotion", {"code": code}))
+        back = undo(perform(before, "apply_promotion", {"code": code}), inverses(before, "apply_promotion", {"code": code}))
+        assert money_of(before) == money_of(back)
+
+    def test_it_gives_back_exactly_its_amount_and_the_tax_on_it(self) -> None:
+        after = perform(order(), "remove_promotion", {"adjustment_id": "D1"})
+        assert [row.adjustment_id for row in after.adjustments] == ["S1", "F1"]
+        assert order().totals.discount_minor - after.totals.discount_minor == 300
+        assert [row.amount_minor for row in after.taxes] == [600, 600]
+        assert after.totals.grand_total_minor - order().totals.grand_total_minor == 360
+
+    def test_a_discount_it_had_cut_short_gets_back_what_is_its_own(self) -> None:
+        part = Allocation(line_id="L1", amount_minor=3000, basis=Basis(input=3, amount_minor=3000))
+        whole = Adjustment(adjustment_id="D9", position=9, kind="discount", amount_minor=3000, allocations=(part,))
+        before = recalculate(order().model_copy(update={"adjustments": (*order().adjustments, whole)}))
+        after = perform(before, "remove_promotion", {"adjustment_id": "D1"})
+        assert (before.adjustments[-1].amount_minor, after.adjustments[-1].amount_minor) == (2850, 3000)
+
+    def test_only_a_discount_of_the_order_is_taken_off(self) -> None:
+        assert refusal(order(), "remove_promotion", {"adjustment_id": "S1"}) == "not_a_discount"
+        assert refusal(order(), "remove_promotion", {"adjustment_id": "D9"}) == "unknown_adjustment"
+
+
+class TestFees:
+    def test_a_fee_is_a_manual_untaxed_row_of_its_own(self) -> None:
+        after = perform(order(), "add_fee", {"label": "Express delivery", "amount": "4.90"})
+        row = after.adjustments[-1]
+        assert (row.adjustment_id, row.position, row.kind, row.source, row.label) == ("T7d1c2b3a-0", 5, "fee", "manual", "Express delivery")
+        assert after.totals.fee_minor == 740
+        assert after.totals.grand_total_minor - order().totals.grand_total_minor == 490
+        assert after.taxes == order().taxes
+
+    @pytest.mark.parametrize(
+        ("amount", "code"),
+        [
+            ("0", "amount_not_positive"),
+            ("0.00", "amount_not_positive"),
+            ("-1", "bad_amount"),
+            ("1.234", "bad_amount"),
+            ("1e3", "bad_amount"),
+            ("NaN", "bad_amount"),
+            ("1,50", "bad_amount"),
+            ("", "bad_amount"),
+            ("1" * 10, "bad_amount"),
+        ],
+    )
+    def test_an_amount_that_is_none_is_refused(self, amount: str, code: str) -> None:
+        assert code == refusal(order(), "add_fee", {"label": "Fee", "amount": amount})
+
+    def test_a_fee_says_what_it_is_for(self) -> None:
+        assert refusal(order(), "add_fee", {"label": " ", "amount": "1"}) == "text_missing"
+
+    def test_only_a_fee_of_the_order_is_waived(self) -> None:
+        assert refusal(order(), "remove_fee", {"adjustment_id": "D1"}) == "not_a_fee"
+        assert refusal(order(), "remove_fee", {"adjustment_id": "F9"}) == "unknown_adjustment"
+
+    def test_a_waived_fee_takes_the_sellers_tax_on_it_along_but_never_the_channels(self) -> None:
+        for liable in ("seller", "channel"):
+            tax = TaxRow(tax_id="X9", position=9, adjustment_id="F1", rate="0.2", liable=liable, amount_minor=50)
+            before = recalculate(order().model_copy(update={"taxes": (*order().taxes, tax)}))
+            assert inverses(before, "remove_fee", {"adjustment_id": "F1"}) == ()
+            if liable == "channel":
+                assert refusal(before, "remove_fee", {"adjustment_id": "F1"}) == "channel_taxed"
+            else:
+                after = perform(before, "remove_fee", {"adjustment_id": "F1"})
+                assert (after.taxes, after.totals.fee_minor) == (order().taxes, 0)
+
+    def test_a_fee_of_the_channels_is_not_charged_again_by_hand(self) -> None:
+        rows = tuple(row.model_copy(update={"source": "channel"}) for row in order().adjustments)
+        assert inverses(order().model_copy(update={"adjustments": rows}), "remove_fee", {"adjustment_id": "F1"}) == ()
+
+    def test_both_need_what_a_price_needs(self) -> None:
+        for name in ("add_fee", "remove_fee", "override_price"):
+            assert {touch.field_class for touch in discover()[name].touches(order(), sample(discover()[name]))} == {"price_override"}
+
+
+class TestPrices:
+    def override(self, before: Order, price: str, line_id: str = "L1") -> Order:
+        return perform(before, "override_price", {"line_id": line_id, "unit_price": price, "note": "agreed on the phone"})
+
+    def test_the_price_is_of_every_open_unit_and_tax_follows_what_is_left(self) -> None:
+        after = self.override(order(), "7.50")
+        line = after.lines[0]
+        assert (line.price_source, line.gross_basis, line.gross_minor) == ("override", None, 2250)
+        assert after.adjustments[0] == order().adjustments[0]
+        assert [row.amount_minor for row in after.taxes] == [420, 570]
+
+    def test_price_0_is_applied_and_leaves_nothing_to_discount_or_to_tax(self) -> None:
+        after = self.override(order(), "0")
+        assert (after.lines[0].unit_price, after.lines[0].gross_minor) == (UnitPrice(amount=0, exponent=0), 0)
+        assert [part.amount_minor for part in after.adjustments[0].allocations] == [0, 150]
+        assert [row.amount_minor for row in after.taxes] == [0, 570]
+
+    def test_a_share_capped_by_a_low_price_comes_back_with_a_higher_one(self) -> None:
+        low = self.override(order(), "0.20")
+        assert (low.adjustments[0].allocations[0].amount_minor, low.taxes[0].amount_minor) == (60, 0)
+        assert self.override(low, "10").adjustments == order().adjustments
+
+    def test_the_price_stays_when_the_quantity_changes(self) -> None:
+        assert perform(self.override(order(), "7.50"), "change_quantity", {"line_id": "L1", "quantity": 5}).lines[0].gross_minor == 3750
+
+    @pytest.mark.parametrize("price", ["-1", "1e3", "NaN", "Infinity", "1_0", "", " 1", "1,5", ".5", "1.1234567", "1234567890", "\u0661"])
+    def test_a_price_that_is_none_is_refused(self, price: str) -> None:
+        assert refusal(order(), "override_price", {"line_id": "L1", "unit_price": price, "note": "x"}) == "bad_price"
+
+    def test_no_reason_no_open_unit_and_no_change_are_refused(self) -> None:
+        assert refusal(order(), "override_price", {"line_id": "L1", "unit_price": "1", "note": " "}) == "text_missing"
+        assert refusal(order(), "override_price", {"line_id": "L2", "unit_price": "10", "note": "x"}) == "no_change"
+        assert refusal(with_line(cancelled=3), "override_price", {"line_id": "L1", "unit_price": "1", "note": "x"}) == "nothing_open"
+
+    def test_the_first_override_writes_source_and_agreed_amount_too_and_is_not_undone_by_hand(self) -> None:
+        arguments = {"line_id": "L1", "unit_price": "10", "note": "x"}
+        touches = discover()["override_price"].touches(order(), discover()["override_price"].arguments.model_validate(arguments))
+        assert [touch.path for touch in touches] == ["/lines/L1/unit_price", "/lines/L1/price_source", "/lines/L1/gross_basis"]
+        assert inverses(order(), "override_price", arguments) == ()
+
+
+class TestMoneyOfManualEdits:
+    @given(st.data(), orders())
+    def test_whatever_is_edited_sums_are_exact_and_nothing_is_discounted_below_0(self, data: st.DataObject, before: Order) -> None:
+        edit = data.draw(money_edits(before))
+        assume(possible(before, *edit))
+        after = perform(before, *edit)
+        assert totals_of(after) == after.totals
+        assert recalculate(after) is after
+        assert all(left >= 0 for left in discountable(after).values())
+        assert all(row.amount_minor >= 0 for row in after.adjustments)
+        assert all(row.amount_minor >= 0 for row in after.taxes)
+
+    @given(st.data(), orders())
+    def test_what_has_an_inverse_is_undone_to_the_unit(self, data: st.DataObject, before: Order) -> None:
+        first = data.draw(money_edits(before))
+        assume(possible(before, *first))
+        between = perform(before, *first, context("11111111"))
+        second = data.draw(money_edits(between))
+        assume(possible(between, *second))
+        operations = inverses(between, *second)
+        assume(operations)
+        back = undo(perform(between, *second), operations)
+        assert (between.lines, between.taxes, between.totals) == (back.lines, back.taxes, back.totals)
+        assert sorted(_worth(between)) == sorted(_worth(back))
+
+
+def _worth(order: Order) -> list[tuple[str, str, int]]:
+    return [(row.kind, row.label, row.amount_minor) for row in order.adjustments]
+
+
+class TestTextsAndTags:
+    def test_tags_merge_sorted_and_once(self) -> None:
+        after = perform(order(), "set_tags", {"add": ("vip", "b2b", "gift"), "remove": ("wholesale", "unheard-of")})
+        assert after.tags == ("b2b", "gift", "vip")
+        assert undo(after, inverses(order(), "set_tags", {"add": ("vip", "b2b", "gift"), "remove": ("wholesale", "unheard-of")})) == order()
+
+    def test_two_agents_tags_are_both_kept_in_either_order(self) -> None:
+        edits = ({"add": ("vip",)}, {"add": ("b2b",), "remove": ("gift",)})
+        one = perform(perform(order(), "set_tags", edits[0]), "set_tags", edits[1])
+        other = perform(perform(order(), "set_tags", edits[1]), "set_tags", edits[0])
+        assert one.tags == other.tags == ("b2b", "vip", "wholesale")
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [
+            ({}, "no_change"),
+            ({"add": ("gift",)}, "no_change"),
+            ({"remove": ("unheard-of",)}, "no_change"),
+            ({"add": ("vip",), "remove": ("vip",)}, "added_and_removed"),
+            ({"add": ("",)}, "bad_tag"),
+            ({"add": (" vip",)}, "bad_tag"),
+            ({"add": ("vip, b2b",)}, "bad_tag"),
+            ({"add": ("a\nb",)}, "control_character"),
+            ({"add": ("x" * 41,)}, "text_too_long"),
+            ({"add": tuple(f"t{n}" for n in range(49))}, "too_many_tags"),
+        ],
+    )
+    def test_tags_that_cannot_be_set_are_refused(self, arguments: dict[str, Any], code: str) -> None:
+        assert code == refusal(order(), "set_tags", arguments)
+
+    def test_a_channels_odd_tag_can_be_taken_off_but_not_put_back(self) -> None:
+        before = order().model_copy(update={"tags": ("a,b", "gift")})
+        assert perform(before, "set_tags", {"remove": ("a,b",)}).tags == ("gift",)
+        assert inverses(before, "set_tags", {"remove": ("a,b",)}) == ()
+
+    @pytest.mark.parametrize("name", ["ship_method", "payment_method", "note"])
+    def test_a_text_is_cleared_by_null_or_blanks_and_set_back(self, name: str) -> None:
+        operation, argument = f"set_{name}", name.rsplit("_", 1)[-1]
+        for nothing in (None, " "):
+            after = perform(order(), operation, {argument: nothing})
+            assert getattr(after, name) is None
+            assert undo(after, inverses(order(), operation, {argument: nothing})) == order()
+        empty = order().model_copy(update={name: None})
+        assert refusal(empty, operation, {argument: None}) == "no_change"
+        assert undo(perform(empty, operation, {argument: "new"}), inverses(empty, operation, {argument: "new"})) == empty
+
+    @pytest.mark.parametrize("name", ["ship_method", "payment_method"])
+    def test_a_method_is_one_short_line(self, name: str) -> None:
+        assert refusal(order(), f"set_{name}", {"method": "a\nb"}) == "control_character"
+        assert refusal(order(), f"set_{name}", {"method": "x" * 256}) == "text_too_long"
+        odd = order().model_copy(update={name: "x" * 256})
+        assert inverses(odd, f"set_{name}", {"method": "y"}) == ()
+
+    def test_a_note_has_lines_and_an_end(self) -> None:
+        assert perform(order(), "set_note", {"note": "x\n" * 1000}).note == "x\n" * 1000
+        assert refusal(order(), "set_note", {"note": "x" * 2001}) == "text_too_long"
+        assert refusal(order(), "set_note", {"note": "a\r\nb"}) == "control_character"
+
+    def test_a_billing_address_is_held_to_what_a_shipping_address_is(self) -> None:
+        arguments = {"lines": ("2 New Street",), "city": "Lyon", "country": "FR"}
+        assert refusal(order(), "set_bill_address", arguments | {"country": "FRA"}) == "unknown_country"
+        assert inverses(order().model_copy(update={"bill_to": None}), "set_bill_address", arguments) == ()
+        same = {"lines": ("1 Old Road",), "city": "Paris", "postal_code": "75001", "country": "FR"}
+        assert refusal(order(), "set_bill_address", same) == "no_change"

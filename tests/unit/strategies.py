@@ -169,6 +169,23 @@ def line_edits(draw: st.DrawFn, order: Order, names: tuple[str, ...] = LINE_EDIT
     return name, arguments[name]
 
 
+@st.composite
+def money_edits(draw: st.DrawFn, order: Order) -> tuple[str, dict[str, Any]]:
+    """Return an edit of a price, a fee or a promotion: its operation's name and arguments; it may be refused."""
+    name = draw(st.sampled_from(("override_price", "add_fee", "remove_fee", "apply_promotion", "remove_promotion")))
+    line_id = draw(st.sampled_from([line.line_id for line in order.lines]))
+    row_id = draw(st.sampled_from([row.adjustment_id for row in order.adjustments] or ["none"]))
+    price = draw(st.sampled_from(("0", "0.01", "3.333", "12.50", "999")))
+    arguments: dict[str, dict[str, Any]] = {
+        "override_price": {"line_id": line_id, "unit_price": price, "note": "agreed on the phone"},
+        "add_fee": {"label": "Gift wrap", "amount": str(draw(st.integers(1, 5000)))},
+        "remove_fee": {"adjustment_id": row_id},
+        "apply_promotion": {"code": draw(st.sampled_from(("TENOFF", "FIVER")))},
+        "remove_promotion": {"adjustment_id": row_id},
+    }
+    return name, arguments[name]
+
+
 def possible(order: Order, name: str, arguments: dict[str, Any]) -> bool:
     """Say whether the operation is not refused."""
     try:

