@@ -75,8 +75,8 @@ def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested:
 
 def _public(leaf: Leaf) -> events.Change:
     if leaf.personal:
-        return events.Change(path=leaf.path, sealed=True)
-    return events.Change(path=leaf.path, old=leaf.old, new=leaf.new)
+        return events.Change.of(path=leaf.path, old=None, new=None, sealed=True)
+    return events.Change.of(path=leaf.path, old=leaf.old, new=leaf.new, sealed=False)
 
 
 def _history_row(work: OrderWork, leaf: Leaf, author: Author, writes: Writes, *, is_derived: bool) -> None:

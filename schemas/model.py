@@ -4,10 +4,13 @@ Frozen (a change is a new value), closed (an unknown field is an error, never ig
 (2.9 is no quantity, "1_0" is no number). Instants are aware and in UTC.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Model(BaseModel):
@@ -17,6 +20,26 @@ class Model(BaseModel):
 
     KEY: ClassVar[str | None] = None
 
+    def __eq__(self, other: object) -> bool:
+        """Compare types and values: pydantic's own walks parts that no model of ours has, and serialising asks it often."""
+        if self is other:
+            return True
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
+    # A class with an `__eq__` loses its hash; pydantic gives each frozen class below this one its own.
+    __hash__ = BaseModel.__hash__
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with `update` in place, as pydantic does, without its detour over `copy` (a third of its time)."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        return _made(type(self), {**self.__dict__, **(update or {})}, self.__pydantic_fields_set__ | (update or {}).keys())
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Return a model of values that are known to fit; every field is given. For rows made by the million."""
+        return _made(cls, values, set(values))
+
     def with_(self, **changes: Any) -> "Any":
         """Return a copy with `changes` in place; unchanged parts are shared, not copied.
 
@@ -24,6 +47,18 @@ class Model(BaseModel):
         it, the round-trip property in tests does).
         """
         return self.model_copy(update=changes)
+
+
+def _made(cls: type[M], values: dict[str, Any], fields_set: set[str]) -> M:
+    new = cls.__new__(cls)
+    for name, value in (
+        ("__dict__", values),
+        ("__pydantic_fields_set__", fields_set),
+        ("__pydantic_extra__", None),
+        ("__pydantic_private__", None),
+    ):
+        object.__setattr__(new, name, value)
+    return new
 
 
 def _utc(value: datetime) -> datetime:
