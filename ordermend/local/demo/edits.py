@@ -156,7 +156,9 @@ def _hold(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
 
 
 def _note(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
-    return request("set_note", "customer_request", note=rng.choice(("Ring twice.", "Leave it with the neighbour.", "Call before you come.")))
+    return request(
+        "set_note", "customer_request", note=rng.choice(("Ring twice.", "Leave it with the neighbour.", "Call before you come."))
+    )
 
 
 def _tags(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
