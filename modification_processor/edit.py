@@ -17,7 +17,7 @@ from modification_processor.approvals import default_rules, needed
 from modification_processor.field_locks import FieldMode, evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
-from modification_processor.operations.rows import resolved_path
+from modification_processor.operations.rows import minted_prefix, resolved_path
 from modification_processor.outcomes import Refused
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
@@ -47,6 +47,8 @@ class Edited:
     order: Order
     requested: tuple[str, ...]
     approvals: tuple[str, ...]
+    minted: str = ""
+    """How the ids of rows that this ticket makes begin."""
 
 
 def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -121,7 +123,7 @@ def edit(
             return Refused(error.reason_code, error.message, error.field, error.rule)
         requested += [resolved_path(touch.path, here) for touch in touches]
     wanted = needed(before, order, tuple(dict.fromkeys(approvals)), default_rules())
-    return Edited(order, tuple(requested), wanted)
+    return Edited(order, tuple(requested), wanted, minted_prefix(context))
 
 
 def _guard(
@@ -150,7 +152,9 @@ def preview_hash(before: Order, edited: Edited, calls: Sequence[Call]) -> str:
     ]
     money = edited.order.totals.grand_total_minor - before.totals.grand_total_minor
     effects = [[call.spec.name, call.spec.version, call.operation.arguments] for call in calls]
-    return sha256(orjson.dumps([effects, deltas, money, edited.approvals])).hexdigest()
+    text = orjson.dumps([effects, deltas, money, edited.approvals])
+    # Rows the ticket makes are named after it; another ticket that does the same has the same effects.
+    return sha256(text.replace(edited.minted.encode(), b"T-") if edited.minted else text).hexdigest()
 
 
 def derived(leaf: Leaf, requested: Sequence[str]) -> bool:

@@ -72,7 +72,12 @@ def remove_adjustment(order: Order, row: Adjustment) -> Order:
 
 def minted_id(context: Context) -> str:
     """Return the id of the row this operation makes: the same at every try, another for every operation."""
-    return f"T{context.ticket_id[:8]}-{context.op_index}"
+    return f"{minted_prefix(context)}{context.op_index}"
+
+
+def minted_prefix(context: Context) -> str:
+    """Return how the ids of all rows of this ticket begin."""
+    return f"T{context.ticket_id[:8]}-"
 
 
 def resolved_path(path: str, context: Context) -> str:

@@ -60,6 +60,13 @@ def test_a_hold_previewed_earlier_is_not_stale_for_the_clock(line: Line, eventua
     eventually(lambda: line.state(ticket) == "applied", what="the hold placed")
 
 
+def test_a_new_row_previewed_under_one_ticket_may_be_asked_for_under_another(line: Line, eventually: Eventually, order: Order) -> None:
+    asked: Asked = ("place_hold", {"kind": "manual", "reason": "call back"})
+    shown = previewed(order, uuid4(), asked)
+    ticket = line.ticket(order.order_id, asked, reason="entry_error", preview_hash=shown.preview_hash)
+    eventually(lambda: line.state(ticket) == "applied", what="the hold placed")
+
+
 def test_a_stale_preview_is_answered_with_the_new_one_which_can_be_asked_for(line: Line, eventually: Eventually, order: Order) -> None:
     first = order.lines[0].line_id
     ticket, asked = uuid4(), ("change_quantity", {"line_id": first, "quantity": 5})
