@@ -181,7 +181,7 @@ class TaxRow(Model):
 
 
 class Payment(Model):
-    """A ledger row, unique by (provider, transaction, kind)."""
+    """A ledger row, unique by (provider, transaction, kind). `parent` is the transaction it captures, gives back or releases (itself: none)."""
 
     KEY: ClassVar[str | None] = "payment_id"
 
@@ -192,6 +192,7 @@ class Payment(Model):
     amount_minor: int
     method: str | None = None
     at: Instant | None = None
+    parent: str | None = None
 
 
 class Hold(Model):
