@@ -4,12 +4,13 @@ Everything a decision depends on is in `Known`, loaded for the whole batch befor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
 from modification_processor.edit import Call, Edited, edit, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
+from modification_processor.followup import Followup, followup
 from modification_processor.incoming import Body, Read
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import (
@@ -27,12 +28,14 @@ from modification_processor.outcomes import (
     Withdrawn,
     WorkItem,
 )
+from modification_processor.payment_plan import Pending
 from modification_processor.preview import preview_of
+from modification_processor.reports import report, requests_paid
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.events import Conflict
-from schemas.facts import FulfillmentFact
+from schemas.facts import ActionReported, FulfillmentFact
 from schemas.failures import OrderUnknown
 from schemas.leaves import is_personal, leaves
 from schemas.order import Hold, Order, held
@@ -57,6 +60,10 @@ class Known:
     previous_sha256: str | None = None
     approved: tuple[str, str] | None = None
     """Who approved the ticket, and the hash of the effects that were approved."""
+    pending: Sequence[Pending] = ()
+    """Payment steps of the order whose outcome is not known yet."""
+    channel_collects: bool = False
+    """Whether the channel takes the customer's money, so that it alone can give it back."""
 
 
 def decide(order: Order | None, read: Read, known: Known) -> Outcome:
@@ -78,9 +85,8 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
         return Failed.of(OrderUnknown(f"order {read.order_id} is not in the book yet", field="/order_id", rule="order_exists"), "decide")
     if isinstance(body, ChangeStated):
         return _change_stated(order, body, known)
-    if isinstance(body, FulfillmentFact):
-        recorded = record(order, body)
-        return Recorded(recalculate(recorded.order), recorded.work_items)
+    if isinstance(body, FulfillmentFact | ActionReported):
+        return _fact(order, body, known)
     if isinstance(body, ModificationTicket):
         return _ticket(order, body, read, known)
     assert_never(body)
@@ -136,6 +142,14 @@ def _change_stated(order: Order, body: ChangeStated, known: Known) -> Recorded:
     return Recorded(held(order, hold), (WorkItem("channel_change", detail),))
 
 
+def _fact(order: Order, body: FulfillmentFact | ActionReported, known: Known) -> Recorded:
+    if isinstance(body, ActionReported):
+        return report(order, body, known.pending)
+    recorded = record(order, body)
+    recorded = replace(recorded, order=recalculate(recorded.order))
+    return requests_paid(recorded, body.payment, known.pending) if body.payment else recorded
+
+
 def _withdraw(read: Read, body: TicketCancelled) -> Outcome:
     if read.actor is None or "Order_Modify" not in read.actor.roles:
         return Refused("role_missing", "cancelling a ticket takes the role Order_Modify", rule_id="roles.order_modify")
@@ -163,21 +177,30 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     if isinstance(edited, Refused):
         return edited
     if body.preview_hash is None and not edited.approvals:
-        return Applied(edited.order, edited.requested)
+        return _applied(order, edited, calls, known)
     effects = preview_hash(order, edited, calls)
     if body.preview_hash is not None and body.preview_hash != effects:
         return _stale(order, edited, calls, known)
     if not edited.approvals:
-        return Applied(edited.order, edited.requested)
+        return _applied(order, edited, calls, known)
     if known.approved is None or known.approved[1] != effects:
         return AwaitsApproval(edited.approvals, effects)
-    return Applied(edited.order, edited.requested, known.approved[0])
+    return replace(_applied(order, edited, calls, known), approved_by=known.approved[0])
+
+
+def _applied(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Applied:
+    return Applied(edited.order, edited.requested, _followup(order, edited, calls, known))
+
+
+def _followup(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Followup:
+    return followup(order, edited.order, calls, known.pending, known.verbs, channel_collects=known.channel_collects)
 
 
 def _stale(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Refused:
     """Answer with what the edit would do now, so that its author sees the difference and can ask for just that."""
     message = "the edit would no longer do what its preview showed; here is what it would do now"
-    return Refused("stale_preview", message, "/preview_hash", "preview_hash", preview_of(order, known.version, edited, calls))
+    now = preview_of(order, known.version, edited, calls, _followup(order, edited, calls, known))
+    return Refused("stale_preview", message, "/preview_hash", "preview_hash", now)
 
 
 def _conflicts(order: Order, calls: Sequence[Call], body: ModificationTicket, known: Known) -> tuple[Conflict, ...]:

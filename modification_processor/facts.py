@@ -4,8 +4,10 @@ A fact is never refused for contradicting the book. Quantities follow the wareho
 or name a line the order does not have, the order gets the hold `fulfilment_conflict` and a work item.
 """
 
+from datetime import datetime
+
 from modification_processor.outcomes import Recorded, WorkItem
-from schemas.facts import FactLine, FulfillmentFact
+from schemas.facts import FactLine, FactPayment, FulfillmentFact
 from schemas.order import Hold, Order, OrderLine, Payment, held
 
 CONFLICT = "fulfilment_conflict"
@@ -66,9 +68,14 @@ def _payment(order: Order, fact: FulfillmentFact) -> Recorded:
         return _with_problems(order, fact, ["a payment fact without a payment"])
     if payment.currency != order.currency:
         return _with_problems(order, fact, [f"a payment in {payment.currency} for an order in {order.currency}"])
+    return Recorded(with_payment(order, payment, fact.at))
+
+
+def with_payment(order: Order, payment: FactPayment, at: datetime) -> Order:
+    """Return the order with a movement in its ledger; one that is there already is not added twice."""
     name = f"{payment.provider}:{payment.transaction}:{payment.kind}"
     if any(row.payment_id == name for row in order.payments):
-        return Recorded(order)
+        return order
     row = Payment(
         payment_id=name,
         provider=payment.provider,
@@ -76,9 +83,10 @@ def _payment(order: Order, fact: FulfillmentFact) -> Recorded:
         kind=payment.kind,
         amount_minor=payment.amount_minor,
         method=payment.method,
-        at=fact.at,
+        at=at,
+        parent=payment.parent,
     )
-    return Recorded(order.model_copy(update={"payments": (*order.payments, row)}))
+    return order.model_copy(update={"payments": (*order.payments, row)})
 
 
 def _with_problems(order: Order, fact: FulfillmentFact, problems: list[str]) -> Recorded:

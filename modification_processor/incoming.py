@@ -15,19 +15,29 @@ from modification_processor.edit import Call, calls_of
 from modification_processor.outcomes import Failed, Refused
 from schemas.assertion import HEADER, Actor, KeyRing
 from schemas.codec import decode
-from schemas.facts import FulfillmentFact
+from schemas.facts import ActionReported, FulfillmentFact
 from schemas.failures import AssertionInvalid, KeyMismatch, LimitExceeded, OrdermendError, UndecodableMessage
 from schemas.order import raw_lane_id
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 
-Body = OrderStated | ChangeStated | FetchNeeded | IntakeFailed | ModificationTicket | TicketCancelled | TicketReviewed | FulfillmentFact
+Body = (
+    OrderStated
+    | ChangeStated
+    | FetchNeeded
+    | IntakeFailed
+    | ModificationTicket
+    | TicketCancelled
+    | TicketReviewed
+    | FulfillmentFact
+    | ActionReported
+)
 MAX_VALUE_BYTES = 8 * 1024 * 1024
 MAX_ID_CHARACTERS = 300
 ALLOWED: Mapping[str, tuple[type[Any], ...]] = {
     "orders.canonical.v1": (OrderStated, ChangeStated, FetchNeeded, IntakeFailed),
     "orders.modifications.v1": (ModificationTicket, TicketCancelled, TicketReviewed),
-    "orders.fulfillment.v1": (FulfillmentFact,),
+    "orders.fulfillment.v1": (FulfillmentFact, ActionReported),
 }
 """Which records a topic may carry."""
 
@@ -157,6 +167,8 @@ def message_id_of(body: Body) -> str:
         return f"review:{body.review_id}"
     if isinstance(body, FulfillmentFact):
         return f"fact:{body.fact_id}"
+    if isinstance(body, ActionReported):
+        return f"report:{body.report_id}"
     return body.message_id
 
 

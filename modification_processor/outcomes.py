@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from schemas.events import Conflict
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.order import Order
 
 if TYPE_CHECKING:
+    from modification_processor.followup import Followup
     from modification_processor.preview import Preview
 
 
@@ -49,6 +51,7 @@ class Applied:
 
     order: Order
     requested: tuple[str, ...]
+    followup: "Followup"
     approved_by: str | None = None
 
 
@@ -95,11 +98,24 @@ class Reviewed:
 
 
 @dataclass(frozen=True)
+class StepEnded:
+    """How a payment step ended, and what that means for its ticket (None: nothing yet)."""
+
+    action_id: UUID
+    ticket_id: UUID
+    state: str
+    result: str | None
+    ticket_state: str | None = None
+
+
+@dataclass(frozen=True)
 class Recorded:
-    """A fact was taken over."""
+    """A fact was taken over. `ended` are payment steps it settles, `aimed` the steps that now know their tender."""
 
     order: Order
     work_items: tuple[WorkItem, ...] = ()
+    ended: tuple[StepEnded, ...] = ()
+    aimed: tuple[tuple[UUID, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modification_processor.edit import Call, Edited, derived, edit, preview_hash
+from modification_processor.followup import Followup, followup
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Refused
 from modification_processor.past import Move, moves
+from modification_processor.payment_plan import Pending
 from normalizers.channel import Verb
 from schemas.leaves import changed_leaves
 from schemas.order import Order
@@ -36,6 +38,8 @@ class Preview:
     money_delta_minor: int
     moves: tuple[Move, ...]
     approvals: tuple[str, ...]
+    followup: Followup
+    """What would be asked of gateways and the channel, and the notice the customer would get; not part of the hash."""
 
 
 def preview(
@@ -46,16 +50,22 @@ def preview(
     roles: frozenset[str],
     verbs: frozenset[Verb] | None,
     context: Context,
+    pending: Sequence[Pending] = (),
+    *,
+    channel_collects: bool = False,
 ) -> Preview | Refused:
     """Return what the operations would do, or why they would be refused."""
     edited = edit(order, calls, reason_code, roles, verbs, context)
-    return edited if isinstance(edited, Refused) else preview_of(order, version, edited, calls)
+    if isinstance(edited, Refused):
+        return edited
+    follows = followup(order, edited.order, calls, pending, verbs, channel_collects=channel_collects)
+    return preview_of(order, version, edited, calls, follows)
 
 
-def preview_of(order: Order, version: int, edited: Edited, calls: Sequence[Call]) -> Preview:
+def preview_of(order: Order, version: int, edited: Edited, calls: Sequence[Call], follows: Followup) -> Preview:
     """Describe an edit that was computed."""
     changes = tuple(
         PreviewedChange(leaf.path, leaf.old, leaf.new, derived(leaf, edited.requested)) for leaf in changed_leaves(order, edited.order)
     )
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
-    return Preview(version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals)
+    return Preview(version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals, follows)

@@ -245,7 +245,8 @@ def _result(
         return outcome, None, None, None, None, None
     if isinstance(outcome, Applied):
         before = work.order.totals.grand_total_minor if work.order else 0
-        return "applied", outcome.order.totals.grand_total_minor - before, None, None, None, None
+        state = "settling" if outcome.followup.plan.steps else "applied"
+        return state, outcome.order.totals.grand_total_minor - before, None, None, None, None
     if isinstance(outcome, Refused):
         return "refused", None, outcome.code, outcome.rule_id, outcome.path, outcome.message
     if isinstance(outcome, Conflicted):

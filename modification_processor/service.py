@@ -18,9 +18,11 @@ from uuid import UUID
 import psycopg
 
 from modification_processor import past, undo
+from modification_processor.actions import pending_of
 from modification_processor.approvals import may_review
 from modification_processor.decide import Known, decide, is_restated
 from modification_processor.edit import needs_of
+from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context, Needs, Product, Promotion
 from modification_processor.outcomes import Failed, Outcome, Refused, Reviewed, Withdrawn
@@ -31,12 +33,13 @@ from normalizers import discover as channels
 from normalizers.channel import Document, StatedOrder, Verb
 from schemas import events
 from schemas.assertion import Actor
+from schemas.facts import ActionReported, FulfillmentFact
 from schemas.failures import OrdermendError
 from schemas.money import UnitPrice
 from schemas.order import Order, without_person
 from schemas.statement import OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import catalogue, heads, history, inbox, letters, orders, partitions, tickets
+from store import actions, catalogue, heads, history, inbox, letters, orders, partitions, tickets
 from store.database import Connection, Cursor
 from store.heads import Lane
 from store.letters import Parked
@@ -219,6 +222,7 @@ class Processor:
             for (order_id, topic), lane in heads.lanes(cursor, closed).items():
                 works[order_id].lanes[topic] = lane
         self._load_recent(cursor, batch, works)
+        self._load_pending(cursor, batch, works)
         self._load_previous(cursor, batch, works)
         fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
         return works, inbox.seen(cursor, fresh) if fresh else {}
@@ -237,6 +241,15 @@ class Processor:
         if bases:
             for order_id, recent in history.requested_since(cursor, list(bases.items())).items():
                 works[order_id].recent = recent
+
+    @staticmethod
+    def _load_pending(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load payment steps that are on their way, for orders whose money may move."""
+        moving = ModificationTicket | ActionReported | FulfillmentFact | TicketReviewed
+        wanted = {read.order_id for read in batch if isinstance(read.body, moving)}
+        if wanted:
+            for order_id, rows in actions.pending_payments(cursor, list(wanted)).items():
+                works[order_id].pending = [pending_of(row) for row in rows]
 
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
@@ -325,12 +338,15 @@ class Processor:
     def _known(self, work: OrderWork, read: Read, at: datetime, context: Context) -> Known:
         body = read.body
         if isinstance(body, ModificationTicket):
-            verbs = _verbs(work.order.source.channel) if work.order else None
-            return Known(work.head.version, at, replace(context, ticket_id=str(body.ticket_id)), verbs, work.recent)
+            channel = work.order.source.channel if work.order else ""
+            return Known(
+                work.head.version, at, replace(context, ticket_id=str(body.ticket_id)), _verbs(channel), work.recent,
+                pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            )  # fmt: skip
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context)
+        return Known(work.head.version, at, context, pending=work.pending)
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
         """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import assert_never
 from uuid import UUID, uuid5
 
+from modification_processor.actions import end_steps, plan_actions
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
@@ -28,6 +29,7 @@ from modification_processor.outcomes import (
 from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, stale_preview, ticket_row
 from modification_processor.work import OrderWork, Writes
 from schemas import events
+from schemas.facts import ActionReported
 from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
 from schemas.statement import ChangeStated, IntakeFailed, OrderStated
@@ -162,6 +164,14 @@ class Settler:
         if isinstance(body, ChangeStated):
             keep_statement(work, read, "accepted", self.writes)
             word = "accepted"
+        elif isinstance(body, ActionReported):
+            # Money that moved is said by the ticket's own event; the ledger's rows travel as changes.
+            word = "recorded"
+            if changes:
+                emit(
+                    work, read, self.writes, self.topics.events, events.FactRecorded,
+                    fact_id=body.report_id, kind="payment", changes=changes,
+                )  # fmt: skip
         else:
             assert body is not None
             word = "recorded"
@@ -169,6 +179,7 @@ class Settler:
                 work, read, self.writes, self.topics.events, events.FactRecorded,
                 fact_id=getattr(body, "fact_id", read.message_id), kind=getattr(body, "kind", ""), changes=changes,
             )  # fmt: skip
+        end_steps(work, read, outcome.ended, outcome.aimed, self.writes, self.topics.events)
         open_items(work, read, outcome.work_items, self.writes, self.topics.events)
         return word
 
@@ -176,7 +187,7 @@ class Settler:
         assert work.order is not None
         body = read.body
         assert isinstance(body, ModificationTicket)
-        before = work.order.totals.grand_total_minor
+        before, follows = work.order.totals.grand_total_minor, outcome.followup
         row = ticket_row(work, read, outcome, self.writes)
         changes = change(work, outcome.order, read, self.writes, outcome.requested)
         self._add_ticket(read, row._replace(new_version=work.head.version))
@@ -188,7 +199,12 @@ class Settler:
             work, read, self.writes, self.topics.events, events.OrderModified,
             ticket_id=body.ticket_id, user_id=_user(read), reason_code=body.reason_code, changes=changes,
             money_delta_minor=total - before, grand_total_minor=total, approved_by=outcome.approved_by, undoes=body.undoes,
+            payments=tuple(
+                events.PlannedPayment(kind=step.kind, provider=step.provider, amount_minor=step.amount_minor) for step in follows.plan.steps
+            ),
+            notice=follows.notice,
         )  # fmt: skip
+        plan_actions(work, read, body.ticket_id, follows, self.writes, self.topics.events)
         return "applied"
 
     def _refused(self, work: OrderWork, read: Read, outcome: Refused) -> str:

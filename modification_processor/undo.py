@@ -15,7 +15,7 @@ from modification_processor.past import Past, as_of
 from modification_processor.totals import recalculate
 from schemas.failures import OrdermendError
 from schemas.order import Order
-from schemas.ticket import ModificationTicket, Operation
+from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store.tickets import TicketRow
 
 
@@ -26,7 +26,7 @@ def undoable(body: ModificationTicket, ticket: TicketRow | None) -> Refused | No
         return Refused("base_version_missing", "an undo names the version its author looked at", "/base_version", "undo_has_base_version")
     if ticket is None:
         return Refused("unknown_ticket", "the order has no ticket of that id", "/undoes", "ticket_exists")
-    if ticket.state != "applied":
+    if ticket.state not in APPLIED_STATES:
         return Refused(
             "not_applied", f"ticket {ticket.ticket_id} is {ticket.state}; only an applied one can be undone", "/undoes", "ticket_applied"
         )

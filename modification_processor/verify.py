@@ -44,8 +44,20 @@ _ORPHANS = {
     "ticket_without_outcome": """select t.order_id, 'ticket ' || t.ticket_id || ' is ' || t.state from ticket t
         left join inbox i on i.order_id = t.order_id and i.message_id = 'ticket:' || t.ticket_id where i.order_id is null""",
     "applied_without_history": """select t.order_id, 'ticket ' || t.ticket_id || ' is applied in version ' || t.new_version from ticket t
-        where t.state in ('applied', 'undone') and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
+        where t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone') and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
           and h.cause_id = 'ticket:' || t.ticket_id)""",
+    "settling_without_step": """select t.order_id, 'ticket ' || t.ticket_id || ' is settling and nothing of it is on its way' from ticket t
+        where t.state = 'settling' and not exists (select 1 from action a where a.order_id = t.order_id and a.ticket_id = t.ticket_id
+          and a.port = 'payment' and a.state in ('planned', 'sent'))""",
+    "settled_with_step": """select t.order_id, 'ticket ' || t.ticket_id || ' is settled and ' || a.kind || ' is still on its way' from ticket t
+        join action a on a.order_id = t.order_id and a.ticket_id = t.ticket_id and a.port = 'payment' and a.state in ('planned', 'sent')
+        where t.state in ('settled', 'applied')""",
+    "moved_without_ledger": """select a.order_id, a.kind || ' made ' || a.result || ', which the ledger does not have' from action a join orders o using (order_id)
+        where a.port = 'payment' and a.state = 'done' and a.kind <> 'request_payment' and not exists
+          (select 1 from json_array_elements(o.doc->'payments') p where p->>'transaction' = a.result)""",
+    "action_without_ticket": """select a.order_id, a.port || ' ' || a.kind || ' belongs to no applied ticket' from action a left join ticket t
+        on t.order_id = a.order_id and t.ticket_id = a.ticket_id and t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone')
+        where t.ticket_id is null""",
     "ticket_applied_twice": """select order_id, cause_id || ' made ' || count(distinct version) || ' versions' from history
         where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",
     "waiting_without_lane": """select p.order_id, p.topic || ' seq ' || p.seq from parked p

@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from modification_processor.payment_plan import Pending
 from schemas.order import Order
-from store import heads, history, inbox, letters, orders, outbox, tickets
+from store import actions, heads, history, inbox, letters, orders, outbox, tickets
+from store.actions import ActionRow, Aimed, Ended
 from store.database import Cursor
 from store.heads import Head, Lane
 from store.history import HistoryRow, RecentChange
@@ -37,6 +39,8 @@ class OrderWork:
     recent: list[RecentChange] = field(default_factory=list)
     previous_raw: tuple[bytes, str] | None = None
     """The channel's previous statement: raw bytes and their hash."""
+    pending: list[Pending] = field(default_factory=list)
+    """Payment steps whose outcome is not known yet, in the order in which they were planned."""
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False
@@ -65,6 +69,10 @@ class Writes:
     items: list[Item] = field(default_factory=list)
     audit: list[Audit] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
+    actions: list[ActionRow] = field(default_factory=list)
+    actions_ended: list[Ended] = field(default_factory=list)
+    actions_aimed: list[Aimed] = field(default_factory=list)
+    settled_tickets: list[tuple[UUID, UUID, str]] = field(default_factory=list)
     undone: list[tuple[UUID, UUID]] = field(default_factory=list)
     opened: list[tuple[UUID, str]] = field(default_factory=list)
     lanes: dict[tuple[UUID, str], Lane] = field(default_factory=dict)
@@ -121,6 +129,10 @@ class Writes:
         _write(cursor, heads.save, list(self.heads.values()))
         _write(cursor, outbox.add, self.outgoing)
         _write(cursor, tickets.mark_undone, self.undone)
+        _write(cursor, actions.insert, self.actions)
+        _write(cursor, actions.end, self.actions_ended)
+        _write(cursor, actions.aim, self.actions_aimed)
+        _write(cursor, tickets.settle, self.settled_tickets)
         if self.done:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:

@@ -1,6 +1,8 @@
 """The composition root: the only place that chooses the parts and puts them together."""
 
+import importlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from dlq_handler.retrier import Retrier
@@ -9,7 +11,9 @@ from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.relay import Relay
 from modification_processor.service import Faultpoint, Processor, no_fault
 from modification_processor.settle import Topics
+from modification_processor.settlement import Ports, Settlement
 from normalizers import discover
+from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
@@ -25,6 +29,8 @@ STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded", "IntakeFailed")
 TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
 ROLES = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Rules_Tune", "Audit_Read")
 GROUP = "modification-processor"
+REPORT_LIFETIME_SECONDS = 7 * 86_400
+DEMO_BEHAVIOUR = Behaviour(latency_seconds=0.02, declined=0.02, lost=0.05)
 
 
 def prepare(settings: Settings) -> None:
@@ -74,6 +80,7 @@ def ensure_keys(folder: Path) -> None:
     create_key(folder, "door-console", "RS256", roles=ROLES, messages=TICKETS)
     create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
     create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact",))
+    create_key(folder, "settlement", "EdDSA", roles=(), messages=("ActionReported",))
     KeyVault.make(folder)
 
 
@@ -118,6 +125,29 @@ def retrier(settings: Settings, health: Health) -> Retrier:
     """Return the retry worker, with the processor's own way of handling a lane."""
     worker = processor(settings, "retrier-work")
     return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.expire, worker.close, health)
+
+
+def ports(settings: Settings) -> Ports:
+    """Return whom the settlement worker asks: what the settings name; simulated ones keep a file of their own."""
+    if settings.ports is None:
+        raise SettingsInvalid("ORDERMEND_PORTS is not set: name the module:function that returns your gateway, channel and notifier")
+    if settings.ports == "simulated":
+        return SimulatedWorld(settings.home / f"simulated-{settings.db_schema}.sqlite", DEMO_BEHAVIOUR).ports()
+    module, _, name = settings.ports.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise SettingsInvalid(f"ORDERMEND_PORTS={settings.ports!r}: {error}") from error
+    if not isinstance(made, Ports):
+        raise SettingsInvalid(f"ORDERMEND_PORTS={settings.ports!r}: it returned {type(made).__name__}, not Ports")
+    return made
+
+
+def settlement(settings: Settings, health: Health, asked: Ports | None = None) -> Settlement:
+    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports."""
+    # A report may lie in the outbox for as long as Kafka is away.
+    own = replace(signer(settings, "settlement", "settlement"), lifetime_seconds=REPORT_LIFETIME_SECONDS)
+    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health)
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:

@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         validation_alias="ORDERMEND_DB_SCHEMA",
         description="Database schema of the order book.",
     )
+    ports: str | None = Field(
+        default=None,
+        pattern=r"^(simulated|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        validation_alias="ORDERMEND_PORTS",
+        description="module:function that returns the gateway, channel and notifier to ask after edits, or `simulated`; unset: simulated on a local stack.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="ORDERMEND_LOG_LEVEL", description="Least level that is logged."
     )

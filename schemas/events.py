@@ -80,8 +80,16 @@ class OrderRestated(OrderEvent):
     grand_total_minor: int
 
 
+class PlannedPayment(Model):
+    """A movement of money that settles an edit, carried out after it."""
+
+    kind: str
+    provider: str
+    amount_minor: int
+
+
 class OrderModified(OrderEvent):
-    """A ticket was applied."""
+    """A ticket was applied. `payments` are asked for after the commit; `notice` is what the customer is told, if anything."""
 
     ticket_id: UUID
     user_id: str
@@ -91,6 +99,8 @@ class OrderModified(OrderEvent):
     grand_total_minor: int
     approved_by: str | None = None
     undoes: UUID | None = None
+    payments: tuple[PlannedPayment, ...] = ()
+    notice: str | None = None
 
 
 class ModificationRefused(OrderEvent):
@@ -133,6 +143,13 @@ class TicketClosed(OrderEvent):
     state: str
 
 
+class TicketSettled(OrderEvent):
+    """The money of an applied ticket has moved (`settled`), or could not (`settlement_failed`)."""
+
+    ticket_id: UUID
+    state: str
+
+
 class FactRecorded(OrderEvent):
     """The book took over a fact."""
 
@@ -162,6 +179,7 @@ Event = (
     | ModificationConflicted
     | ModificationAwaitsApproval
     | TicketClosed
+    | TicketSettled
     | FactRecorded
     | PersonErased
     | WorkItemOpened

@@ -1,4 +1,4 @@
-"""Facts from the warehouse and the payment side, on `orders.fulfillment.v1`.
+"""Facts from the warehouse, the payment side and our own settlement worker, on `orders.fulfillment.v1`.
 
 A fact has happened: it is never refused for contradicting the book. Quantities are what moved in this
 fact (not running totals), in the line's own units. Line ids are ours, as `OrderAccepted` published them.
@@ -29,6 +29,8 @@ class FactPayment(Model):
     amount_minor: int
     currency: str
     method: str | None = None
+    parent: str | None = None
+    """The transaction it captures, gives back or releases, where that is another."""
 
 
 class FulfillmentFact(Model):
@@ -40,4 +42,21 @@ class FulfillmentFact(Model):
     lines: tuple[FactLine, ...] = ()
     payment: FactPayment | None = None
     warehouse: str | None = None
+    at: Instant
+
+
+class ActionReported(Model):
+    """What became of something we asked of a gateway, a channel or a notifier after an edit.
+
+    `done` carries the ledger movement where money moved. `declined` and `failed` are final answers, `expired` means that
+    no answer came before the deadline; whoever was asked may still have done it, so a person has to look.
+    """
+
+    report_id: str
+    order_id: UUID
+    action_id: UUID
+    outcome: Literal["done", "declined", "failed", "expired"]
+    code: str | None = None
+    detail: str | None = None
+    payment: FactPayment | None = None
     at: Instant

@@ -28,6 +28,9 @@ TicketState = Literal[
     "undone",
 ]
 
+APPLIED_STATES: tuple[TicketState, ...] = ("applied", "settling", "settled", "settlement_failed")
+"""The states of a ticket whose edit is in the order; where money has to move, it is being settled or was."""
+
 REASON_CODES: tuple[str, ...] = (
     "customer_request",
     "address_correction",

@@ -324,6 +324,33 @@ audit = Table(
     Column("detail", Text, nullable=False),
 )
 
+action = Table(
+    "action",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("action_id", Uuid, primary_key=True),
+    Column("ticket_id", Uuid, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("port", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("transaction", Text, nullable=False),
+    Column("method", Text),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("after_id", Uuid),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _at("next_attempt_at"),
+    _at("due_at", nullable=False),
+    Column("result", Text),
+    _at("created_at", nullable=False),
+    _at("ended_at"),
+    Index("action_pending", "order_id", postgresql_where=text("state in ('planned', 'sent')")),
+    Index("action_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'sent')")),
+    postgresql_with={"fillfactor": "70"},
+)
+
 product = Table(
     "product",
     metadata,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from schemas.ticket import APPLIED_STATES
 from store.database import Cursor
 
 
@@ -118,6 +119,16 @@ def mark_undone(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]]) -> None:
     """Say of applied tickets that another one took them back."""
     cursor.execute(
         """update ticket t set state = 'undone' from unnest(%b::uuid[], %b::uuid[]) u(order_id, ticket_id)
-            where t.order_id = u.order_id and t.ticket_id = u.ticket_id and t.state = 'applied'""",
-        ([k[0] for k in keys], [k[1] for k in keys]),
+            where t.order_id = u.order_id and t.ticket_id = u.ticket_id and t.state = any(%b::text[])""",
+        ([k[0] for k in keys], [k[1] for k in keys], list(APPLIED_STATES)),
+    )
+
+
+def settle(cursor: Cursor, rows: Sequence[tuple[UUID, UUID, str]]) -> None:
+    """Say of tickets (order id, ticket id, state) that their money moved, or did not; the first word of a ticket counts."""
+    first = {row[:2]: row for row in reversed(rows)}
+    cursor.execute(
+        """update ticket t set state = u.state from unnest(%b::uuid[], %b::uuid[], %b::text[]) u(order_id, ticket_id, state)
+            where t.order_id = u.order_id and t.ticket_id = u.ticket_id and t.state = 'settling'""",
+        tuple([row[index] for row in first.values()] for index in range(3)),
     )

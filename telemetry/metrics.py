@@ -28,6 +28,11 @@ LETTERS_OPEN = Gauge("ordermend_dead_letters_open", "Unresolved dead letters, by
 RETRIES = Counter("ordermend_retries_total", "Messages that left a lane through the retry worker.")
 RELAY_SENT = Counter("ordermend_relay_sent_total", "Outbox rows whose delivery Kafka confirmed.")
 OUTBOX_OLDEST_SECONDS = Gauge("ordermend_outbox_oldest_seconds", "Age of the oldest unsent outbox row.")
+ACTIONS = Counter(
+    "ordermend_actions_total",
+    "Requests to gateways, channels and notifiers after an edit, by port, kind and outcome.",
+    ("port", "kind", "outcome"),
+)
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
 LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the last integrity check; anything but 0 pages.")

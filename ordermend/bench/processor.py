@@ -29,7 +29,7 @@ from ordermend.progress import Report as Phases
 from schemas.assertion import HEADER, Signer
 from schemas.codec import decode, encode
 from schemas.statement import OrderStated
-from schemas.ticket import ModificationTicket
+from schemas.ticket import APPLIED_STATES, ModificationTicket
 from store.sealing import KeyVault
 from streaming.producer import BatchProducer, Record
 
@@ -99,7 +99,7 @@ class ProcessorBench:
         with bootstrap.connector(self._place.settings, "bench")() as connection:
             states: dict[str, int] = dict(connection.execute("select state, count(*) from ticket group by state").fetchall())
             verified = verify(connection, KeyVault.load(self._place.settings.keys_dir))
-        if states != {"applied": self._applied}:
+        if sum(states.get(state, 0) for state in APPLIED_STATES) != self._applied or states.keys() - set(APPLIED_STATES):
             raise BenchInvalid(f"of {self._applied} edits these are the outcomes: {states}")
         if verified.findings:
             first = verified.findings[0]

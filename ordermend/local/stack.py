@@ -145,6 +145,9 @@ def connected(settings: Settings) -> Settings:
     environment = _stack(settings).environment()
     fields = ("kafka_bootstrap_servers", "database_url", "owner_database_url", "issuer_url")
     found = {name: environment.get(str(Settings.model_fields[name].validation_alias)) for name in fields}
+    if settings.database_url is None and settings.ports is None:
+        # Only our own stack is known to be a place where nobody waits for real money.
+        found["ports"] = "simulated"
     return settings.model_copy(update=found)
 
 

@@ -17,7 +17,9 @@ from typing import Final, Self
 
 from schemas.failures import StackFailed
 
-PROCESSES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({"processor": ("processor",), "intake": ("intake", "relay", "retrier")})
+PROCESSES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {"processor": ("processor",), "intake": ("intake", "relay", "retrier", "settlement")}
+)
 """Process -> the services in it. The one writer has a process to itself."""
 
 _WATCH_SECONDS: Final = 0.1

@@ -56,6 +56,7 @@ def fresh(stack: Stack, connected: Settings) -> Place:
     environment = {
         **python_environment(),
         **stack.environment(),
+        "ORDERMEND_PORTS": settings.ports or "simulated",
         "ORDERMEND_TOPIC_PREFIX": settings.topic_prefix,
         "ORDERMEND_DB_SCHEMA": settings.db_schema,
     }

@@ -17,6 +17,7 @@ from ordermend.local.demo.report import Latencies, Outcomes, Tally
 from ordermend.settings import Settings
 from schemas import events
 from schemas.codec import decode
+from schemas.ticket import APPLIED_STATES
 from schemas.topics import PARTITIONS, raw_topic
 from store.database import Connection, connect
 
@@ -24,6 +25,7 @@ DUE_SECONDS: Final = 10
 """A lane that is due later than this is left as it is when the demo ends by itself."""
 
 KAFKA_SECONDS: Final = 15.0
+_APPLIED: Final = list(APPLIED_STATES)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Progress:
     @property
     def applied(self) -> int:
         """Edits applied."""
-        return self.tickets.get("applied", 0)
+        return sum(self.tickets.get(state, 0) for state in _APPLIED)
 
     @property
     def edits(self) -> int:
@@ -135,25 +137,28 @@ class Watch:
         return Tally(
             statements=self._outcomes(topics.canonical),
             edits=self._outcomes(topics.modifications),
-            facts=self._outcomes(topics.fulfillment),
+            facts=self._outcomes(topics.fulfillment, "FulfillmentFact"),
             extra_statements=self._extra_statements(),
             held_on_arrival=self._held_on_arrival(),
             letters=dict(self._rows("select error_class || ' ' || code, count(*) from dead_letter group by 1 order by 2 desc, 1")),
             answers=dict(
                 self._rows(
-                    "select state || coalesce(' ' || code, ''), count(*) from ticket where state <> 'applied' group by 1 order by 2 desc, 1"
+                    "select state || coalesce(' ' || code, ''), count(*) from ticket where state <> all(%s) group by 1 order by 2 desc, 1",
+                    _APPLIED,
                 )
             ),
-            operations=dict(self._rows("select operations, count(*) from ticket where state = 'applied' group by 1 order by 1")),
+            operations=dict(self._rows("select operations, count(*) from ticket where state = any(%s) group by 1 order by 1", _APPLIED)),
             latencies=self._latencies(),
             last_statement_at=self._one("select max(at) from inbox where topic = %s", topics.canonical)[0],
             last_edit_at=self._one("select max(decided_at) from ticket")[0],
             first_edit_at=self._one("select min(submitted_at) from ticket")[0],
         )
 
-    def _outcomes(self, topic: str) -> Outcomes:
-        first = {row[0]: int(row[1]) for row in self._rows("select outcome, count(*) from inbox where topic = %s group by 1", topic)}
-        return Outcomes(first, int(self._one("select count(*) from repeat where topic = %s", topic)[0]))
+    def _outcomes(self, topic: str, message: str = "%") -> Outcomes:
+        query = "select outcome, count(*) from inbox where topic = %s and message like %s group by 1"
+        first = {row[0]: int(row[1]) for row in self._rows(query, topic, message)}
+        repeats = self._one("select count(*) from repeat where topic = %s and message like %s", topic, message)
+        return Outcomes(first, int(repeats[0]))
 
     def _extra_statements(self) -> int:
         """Count the orders beyond the first of documents that name several: intake numbers them behind `#`."""
@@ -173,7 +178,8 @@ class Watch:
         for took, parked in self._rows(
             """select (extract(epoch from t.decided_at - t.submitted_at) * 1000)::float8,
                       exists (select 1 from parked p where p.order_id = t.order_id and p.message_id = 'ticket:' || t.ticket_id)
-                 from ticket t where t.state = 'applied'"""
+                 from ticket t where t.state = any(%s)""",
+            _APPLIED,
         ):
             (waited if parked else at_once).append(took)
         return Latencies(tuple(at_once), tuple(waited))

@@ -1,0 +1,115 @@
+"""What follows an edit, as rows: each request to a gateway, a channel or a notifier, with its deadline; and how it ended.
+
+Written in the edit's own transaction. Ids follow from ticket and step, so a decision that is made again makes the same
+request, and whoever is asked can tell a repeat by it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from modification_processor.followup import Followup
+from modification_processor.incoming import Read
+from modification_processor.outcomes import StepEnded, WorkItem
+from modification_processor.payment_plan import Pending, Plan
+from modification_processor.reports import ended
+from modification_processor.rows import emit, open_items
+from modification_processor.work import OrderWork, Writes
+from normalizers.channel import Verb
+from schemas import events
+from schemas.order import NAMESPACE
+from store.actions import ActionRow, Aimed, Ended
+
+PAYMENT, CHANNEL, NOTICE = "payment", "channel", "notice"
+ADJUST = "adjust_total"
+"""Tell a channel that collects the money by how much the order's total changed."""
+DEADLINES = {
+    PAYMENT: timedelta(hours=24),
+    CHANNEL: timedelta(hours=1),
+    NOTICE: timedelta(hours=24),
+    "request_payment": timedelta(hours=72),
+}
+"""How long an answer may take, by kind or else by port, before a person has to look."""
+
+
+def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup, writes: Writes, topic: str) -> None:
+    """Queue what follows an applied edit, and cancel what earlier edits had planned and it makes needless."""
+    plan = follows.plan
+    if plan.cancels:
+        _cancel(work, plan.cancels, read, writes, topic)
+    for step in plan.steps:
+        row = _row(work, ticket_id, PAYMENT, step.kind, step.amount_minor, writes)
+        row = row._replace(provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id)
+        writes.actions.append(row)
+        work.pending.append(pending_of(row))
+    if plan.channel_minor:
+        writes.actions.append(_row(work, ticket_id, CHANNEL, ADJUST, plan.channel_minor, writes))
+    for verb in follows.verbs:
+        writes.actions.append(_row(work, ticket_id, CHANNEL, verb, 0, writes))
+    if follows.notice is not None:
+        writes.actions.append(_row(work, ticket_id, NOTICE, follows.notice, 0, writes))
+    if plan.open_minor < 0:
+        open_items(work, read, (_open_item(work, plan),), writes, topic)
+
+
+def end_steps(
+    work: OrderWork, read: Read, over: Sequence[StepEnded], aimed: Sequence[tuple[UUID, str]], writes: Writes, topic: str
+) -> None:
+    """Take over how payment steps ended, and which tender those that follow them go to."""
+    order_id = work.head.order_id
+    transactions = dict(aimed)
+    gone = {step.action_id for step in over}
+    work.pending = [
+        step._replace(transaction=transactions[step.action_id], after_id=None) if step.action_id in transactions else step
+        for step in work.pending
+        if step.action_id not in gone
+    ]
+    writes.actions_aimed += [Aimed(order_id, action_id, transaction) for action_id, transaction in aimed]
+    for step in over:
+        writes.actions_ended.append(Ended(order_id, step.action_id, step.state, step.result))
+        if step.ticket_state is not None:
+            writes.settled_tickets.append((order_id, step.ticket_id, step.ticket_state))
+            emit(work, read, writes, topic, events.TicketSettled, ticket_id=step.ticket_id, state=step.ticket_state)
+
+
+def pending_of(row: ActionRow) -> Pending:
+    """Return what the payment plan has to know of a request."""
+    kind, state = row.kind, row.state
+    return Pending(
+        row.action_id, row.ticket_id, kind, row.provider, row.transaction, row.method, row.amount_minor, state, row.after_id  # type: ignore[arg-type]  # what was written as a step is read as one
+    )  # fmt: skip
+
+
+def _cancel(work: OrderWork, cancels: Sequence[Pending], read: Read, writes: Writes, topic: str) -> None:
+    gone = {step.action_id for step in cancels}
+    rest = [step for step in work.pending if step.action_id not in gone]
+    end_steps(work, read, [ended(step, "cancelled", "not needed any more", rest, "settled") for step in cancels], (), writes, topic)
+
+
+def _row(work: OrderWork, ticket_id: UUID, port: str, kind: str | Verb, amount_minor: int, writes: Writes) -> ActionRow:
+    assert work.order is not None
+    order_id, step = work.head.order_id, sum(row.ticket_id == ticket_id for row in writes.actions) + 1
+    return ActionRow(
+        order_id=order_id,
+        action_id=uuid5(NAMESPACE, f"{order_id}:{ticket_id}:{step}"),
+        ticket_id=ticket_id,
+        step=step,
+        port=port,
+        kind=str(kind),
+        provider="",
+        transaction="",
+        method=None,
+        amount_minor=amount_minor,
+        currency=work.order.currency,
+        after_id=None,
+        state="planned",
+        attempts=0,
+        next_attempt_at=writes.at,
+        due_at=writes.at + DEADLINES.get(str(kind), DEADLINES[port]),
+        created_at=writes.at,
+    )
+
+
+def _open_item(work: OrderWork, plan: Plan) -> WorkItem:
+    assert work.order is not None
+    return WorkItem("credit_owed", f"{-plan.open_minor} {work.order.currency} (minor units) are owed and no payment can take them back")

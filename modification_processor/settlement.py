@@ -1,0 +1,242 @@
+"""After the commit: asks gateways, channels and notifiers for what applied edits need, and reports what came of it.
+
+    claim what is due (heads locked, one short transaction) -> ask, outside of any transaction -> put reports in the outbox
+
+The id of a request is its idempotency key: a worker that dies between asking and reporting is replaced by one that
+asks again, and whoever is asked answers as the first time. An answer that does not come is asked for again until the
+deadline; then the request is reported as `expired`, and a person looks. The processor alone writes orders and tickets.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Protocol
+from uuid import UUID, uuid5
+
+import psycopg
+
+from modification_processor.actions import CHANNEL, NOTICE, PAYMENT
+from schemas.assertion import HEADER, Signer
+from schemas.codec import encode
+from schemas.facts import ActionReported, FactPayment
+from schemas.order import NAMESPACE, Order
+from store import actions, heads, orders, outbox
+from store.actions import ActionRow, Ended
+from store.database import Connection
+from store.outbox import Outgoing
+from telemetry.health import Health
+from telemetry.logs import logger
+from telemetry.metrics import ACTIONS, INFRA_FAULTS
+
+BATCH = 100
+ASKING = 8
+"""How many requests are under way at once."""
+IDLE_SECONDS = 0.2
+ASK_AGAIN = timedelta(seconds=5)
+USER = "settlement"
+
+
+class NoAnswer(Exception):
+    """Nobody knows whether the request had an effect: it is made again, under the same key, until the deadline."""
+
+
+class Declined(Exception):
+    """A final no; the text is the reason code."""
+
+
+@dataclass(frozen=True)
+class PaymentRequest:
+    """One movement of money. `key` is the idempotency key; `transaction` the tender it captures, gives back or changes."""
+
+    key: UUID
+    order_id: UUID
+    kind: str
+    provider: str
+    transaction: str
+    method: str | None
+    amount_minor: int
+    currency: str
+
+
+class PaymentGateway(Protocol):
+    """Moves money. Asked twice with one key, it moves it once and answers the same."""
+
+    def execute(self, request: PaymentRequest) -> str | None:
+        """Return the new transaction's id; None where the customer has to act first (a payment request was delivered).
+
+        Raises `Declined` or `NoAnswer`.
+        """
+
+
+class ChannelPort(Protocol):
+    """Tells a sales channel what changed. Told twice with one key, it changes once."""
+
+    def tell(self, key: UUID, verb: str, order: Order, amount_minor: int) -> None:
+        """Tell the channel; raises `Declined` or `NoAnswer`."""
+
+
+class Notifier(Protocol):
+    """Writes to the customer. Asked twice with one key, it writes once."""
+
+    def notify(self, key: UUID, template: str, order: Order) -> None:
+        """Send the notice; raises `Declined` or `NoAnswer`."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Whom the worker asks."""
+
+    gateway: PaymentGateway
+    channel: ChannelPort
+    notifier: Notifier
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request. `waits`: delivered, and somebody else's act answers it."""
+
+    row: ActionRow
+    outcome: str
+    code: str | None = None
+    transaction: str | None = None
+    waits: bool = False
+
+
+PAYMENT_KIND = {"charge": "capture", "raise_authorization": "authorization", "lower_authorization": "void", "refund": "refund"}
+"""The ledger row that a step leaves."""
+
+
+class Settlement:
+    """Carries out what follows edits, until told to stop."""
+
+    def __init__(self, connect: Callable[[], Connection], ports: Ports, signer: Signer, topic: str, health: Health | None = None) -> None:
+        """`topic` is where reports go; `signer` vouches for them."""
+        self._connect = connect
+        self._ports = ports
+        self._signer = signer
+        self._topic = topic
+        self._health = health
+        self._log = logger("settlement")
+
+    def run(self, stop: Event) -> None:
+        """Ask for what is due; wait a little where nothing is; wait out an outage."""
+        with ThreadPoolExecutor(ASKING, thread_name_prefix="asking") as pool:
+            while not stop.is_set():
+                self._tick()
+                try:
+                    with self._connect() as connection:
+                        while not stop.is_set():
+                            self._tick()
+                            if self.round(connection, pool) == 0:
+                                stop.wait(IDLE_SECONDS)
+                except psycopg.Error as error:
+                    INFRA_FAULTS.labels("postgresql").inc()
+                    self._log.warning("settlement_waits", error=type(error).__name__)
+                    stop.wait(1.0)
+
+    def round(self, connection: Connection, pool: ThreadPoolExecutor) -> int:
+        """Claim what is due, ask for it, report; return how many requests were made."""
+        claimed, found = self._claim(connection)
+        answers = list(pool.map(lambda row: self._ask(row, found.get(row.order_id)), claimed))
+        if answers:
+            self._report(connection, answers)
+        return len(claimed)
+
+    def _claim(self, connection: Connection) -> tuple[list[ActionRow], dict[UUID, Order]]:
+        """Take due requests; what they are about is read afresh, so that nothing personal is kept with them."""
+        with connection.transaction(), connection.cursor() as cursor:
+            keys = actions.due(cursor, BATCH)
+            if not keys:
+                return [], {}
+            ids = list({order_id for order_id, _ in keys})
+            heads.lock(cursor, ids)
+            claimed = actions.claim(cursor, keys, ASK_AGAIN)
+            books = orders.load(cursor, [row.order_id for row in claimed if row.port != PAYMENT])
+        return claimed, {order_id: stored.order for order_id, stored in books.items()}
+
+    def _ask(self, row: ActionRow, order: Order | None) -> Answer:
+        try:
+            if row.due_at <= datetime.now(UTC):
+                return Answer(row, "expired", "no_answer_in_time")
+            if row.port == PAYMENT:
+                transaction = self._ports.gateway.execute(_request(row))
+                return Answer(row, "done", None, transaction, waits=transaction is None)
+            if order is None:
+                return Answer(row, "failed", "order_unknown")
+            if row.port == CHANNEL:
+                self._ports.channel.tell(row.action_id, row.kind, order, row.amount_minor)
+            elif order.contact.email or order.contact.phone:
+                self._ports.notifier.notify(row.action_id, row.kind, order)
+            else:
+                return Answer(row, "done", "nobody_to_write_to")
+        except Declined as declined:
+            return Answer(row, "declined", str(declined))
+        except NoAnswer:
+            return Answer(row, "no_answer")
+        except Exception as error:  # noqa: BLE001 -- a port of somebody else's: what it did is unknown, so it is asked again
+            self._log.warning("port_failed", port=row.port, kind=row.kind, error=type(error).__name__)
+            return Answer(row, "no_answer")
+        return Answer(row, "done")
+
+    def _report(self, connection: Connection, answers: Sequence[Answer]) -> None:
+        """Tell the processor; a notice or a channel's yes concerns no order, and ends here."""
+        for answer in answers:
+            ACTIONS.labels(answer.row.port, answer.row.kind, answer.outcome).inc()
+        final = [answer for answer in answers if answer.outcome != "no_answer" and not answer.waits]
+        quiet = [answer for answer in final if answer.outcome == "done" and answer.row.port in (CHANNEL, NOTICE)]
+        loud = [answer for answer in final if answer not in quiet]
+        waiting = [(answer.row.order_id, answer.row.action_id) for answer in answers if answer.waits]
+        with connection.transaction(), connection.cursor() as cursor:
+            heads.lock(cursor, list({answer.row.order_id for answer in answers}))
+            if quiet:
+                actions.end(cursor, [Ended(a.row.order_id, a.row.action_id, "done", a.code) for a in quiet])
+            if waiting:
+                actions.wait_until_due(cursor, waiting)
+            if loud:
+                outbox.add(cursor, [self._outgoing(answer) for answer in loud])
+                actions.answered(cursor, [(answer.row.order_id, answer.row.action_id) for answer in loud])
+            failed = [a for a in loud if a.row.port in (CHANNEL, NOTICE)]
+            if failed:
+                actions.end(cursor, [Ended(a.row.order_id, a.row.action_id, "failed", a.code or a.outcome) for a in failed])
+
+    def _outgoing(self, answer: Answer) -> Outgoing:
+        row = answer.row
+        body = ActionReported(
+            report_id=str(row.action_id),
+            order_id=row.order_id,
+            action_id=row.action_id,
+            outcome=answer.outcome,  # type: ignore[arg-type]  # `no_answer` is never reported
+            code=answer.code,
+            detail=f"{row.port} {row.kind}",
+            payment=_payment(answer) if answer.outcome == "done" and answer.transaction else None,
+            at=datetime.now(UTC),
+        )
+        value, order_id = encode(body), str(row.order_id)
+        token = self._signer.sign(value, message_id=f"report:{body.report_id}", order_id=order_id, sub=USER, roles=())
+        return Outgoing(
+            row.order_id, None, uuid5(NAMESPACE, f"report:{row.action_id}"), self._topic, order_id.encode(), value, {HEADER: token.decode()}
+        )
+
+    def _tick(self) -> None:
+        if self._health:
+            self._health.tick()
+
+
+def _request(row: ActionRow) -> PaymentRequest:
+    return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, row.transaction, row.method, row.amount_minor, row.currency)
+
+
+def _payment(answer: Answer) -> FactPayment:
+    row = answer.row
+    assert answer.transaction is not None
+    return FactPayment(
+        provider=row.provider,
+        transaction=answer.transaction,
+        kind=PAYMENT_KIND[row.kind],  # type: ignore[arg-type]  # a payment request is answered by the customer's payment
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        method=row.method,
+        parent=answer.transaction if row.kind == "charge" else row.transaction,
+    )

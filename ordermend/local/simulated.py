@@ -1,0 +1,127 @@
+"""A payment gateway, a channel and a notifier of our own, for the demo and the tests: slow, refusing, and losing answers.
+
+What they did is kept in a file of their own, as the world outside would: asked again with the same key, they do nothing
+more and answer as the first time, also after the asker or they themselves were killed. Which requests are declined or
+lose their first answer follows from the key, so a run can be told again.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+from modification_processor.settlement import Declined, NoAnswer, PaymentRequest, Ports
+from schemas.order import Order
+
+_TABLES = """
+create table if not exists movement (key text primary key, order_id text not null, kind text not null, provider text not null,
+    tender text not null, amount_minor integer not null, currency text not null, answer text not null, asked integer not null default 1);
+create table if not exists told (key text primary key, order_id text not null, port text not null, what text not null,
+    amount_minor integer not null, asked integer not null default 1);
+"""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How the outside world treats us: seconds an answer takes, shares (0 to 1) that are declined or not answered at first."""
+
+    latency_seconds: float = 0.0
+    declined: float = 0.0
+    lost: float = 0.0
+
+
+class SimulatedWorld:
+    """All three ports over one file. Threads may share it."""
+
+    def __init__(self, path: Path, behaviour: Behaviour = Behaviour()) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._behaviour = behaviour
+        self._lock = threading.Lock()
+        with self._open() as book:
+            book.executescript(_TABLES)
+
+    def ports(self) -> Ports:
+        """Return what the settlement worker asks."""
+        return Ports(self, self, self)
+
+    def execute(self, request: PaymentRequest) -> str | None:
+        """Move money in the file; see `PaymentGateway`."""
+        time.sleep(self._behaviour.latency_seconds)
+        first, answer = self._move(request)
+        if first and _share(request.key, "lost") < self._behaviour.lost:
+            raise NoAnswer
+        if answer == "declined":
+            raise Declined("card_declined")
+        return None if answer == "delivered" else answer
+
+    def tell(self, key: UUID, verb: str, order: Order, amount_minor: int) -> None:
+        """Remember what the channel was told; see `ChannelPort`."""
+        self._tell(key, order, "channel", verb, amount_minor)
+
+    def notify(self, key: UUID, template: str, order: Order) -> None:
+        """Remember which notice was sent; see `Notifier`. Whom it went to is nobody's business here."""
+        self._tell(key, order, "notice", template, 0)
+
+    def movements(self) -> list[tuple[str, str, str, int, str]]:
+        """Return every movement made: order id, kind, tender, amount in minor units, answer."""
+        with self._open() as book:
+            return book.execute("select order_id, kind, tender, amount_minor, answer from movement order by rowid").fetchall()
+
+    def told(self, port: str) -> list[tuple[str, str, int]]:
+        """Return what was told on a port: order id, what, amount."""
+        with self._open() as book:
+            return book.execute("select order_id, what, amount_minor from told where port = ? order by rowid", (port,)).fetchall()
+
+    def _move(self, request: PaymentRequest) -> tuple[bool, str]:
+        key = str(request.key)
+        with self._lock, self._open() as book:
+            known = book.execute("select answer from movement where key = ?", (key,)).fetchone()
+            if known:
+                book.execute("update movement set asked = asked + 1 where key = ?", (key,))
+                return False, str(known[0])
+            answer = self._answer(request)
+            book.execute(
+                "insert into movement (key, order_id, kind, provider, tender, amount_minor, currency, answer) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    key, str(request.order_id), request.kind, request.provider, request.transaction, request.amount_minor,
+                    request.currency, answer,
+                ),
+            )  # fmt: skip
+            return True, answer
+
+    def _answer(self, request: PaymentRequest) -> str:
+        if _share(request.key, "declined") < self._behaviour.declined:
+            return "declined"
+        return "delivered" if request.kind == "request_payment" else f"sim-{request.key.hex[:16]}"
+
+    def _tell(self, key: UUID, order: Order, port: str, what: str, amount_minor: int) -> None:
+        time.sleep(self._behaviour.latency_seconds)
+        with self._lock, self._open() as book:
+            seen = book.execute("update told set asked = asked + 1 where key = ?", (str(key),)).rowcount
+            if not seen:
+                book.execute(
+                    "insert into told (key, order_id, port, what, amount_minor) values (?, ?, ?, ?, ?)",
+                    (str(key), str(order.order_id), port, what, amount_minor),
+                )
+        if not seen and _share(key, "lost") < self._behaviour.lost:
+            raise NoAnswer
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        book = sqlite3.connect(self._path, timeout=30.0)
+        try:
+            with book:
+                yield book
+        finally:
+            book.close()
+
+
+def _share(key: UUID, what: str) -> float:
+    """Return a number from 0 to 1 that follows from the key."""
+    return int.from_bytes(sha256(f"{what}:{key}".encode()).digest()[:4]) / 2**32

@@ -1,0 +1,145 @@
+"""What has to be asked of the world after an edit: payment steps, channel actions, notices; in sets.
+
+A row is written in the transaction that applied its edit. The settlement worker claims due rows under their orders'
+heads, asks outside of any transaction, and puts what came of it into the outbox. `planned` was never sent and can be
+cancelled; `sent` may have had an effect. A claimed row is due again after a while, so a worker that died is replaced.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from store.database import Cursor
+
+
+class ActionRow(NamedTuple):
+    """One request. `transaction` names the tender of a payment step; it is empty until the step `after_id` has made it."""
+
+    order_id: UUID
+    action_id: UUID
+    ticket_id: UUID
+    step: int
+    port: str
+    kind: str
+    provider: str
+    transaction: str
+    method: str | None
+    amount_minor: int
+    currency: str
+    after_id: UUID | None
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    due_at: datetime
+    created_at: datetime
+
+
+class Ended(NamedTuple):
+    """How a request ended: `done`, `failed` or `cancelled`, and in which words."""
+
+    order_id: UUID
+    action_id: UUID
+    state: str
+    result: str | None
+
+
+class Aimed(NamedTuple):
+    """The tender that a waiting step goes to, now that it exists."""
+
+    order_id: UUID
+    action_id: UUID
+    transaction: str
+
+
+COLUMNS = ", ".join(ActionRow._fields)
+
+
+def insert(cursor: Cursor, rows: Sequence[ActionRow]) -> None:
+    """Add requests."""
+    with cursor.copy(f"copy action ({COLUMNS}) from stdin (format binary)") as copy:
+        copy.set_types(
+            (
+                "uuid", "uuid", "uuid", "int4", "text", "text", "text", "text", "text", "int8", "text", "uuid", "text", "int4",
+                "timestamptz", "timestamptz", "timestamptz",
+            )
+        )  # fmt: skip
+        for row in rows:
+            copy.write_row(row)
+
+
+def pending_payments(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, list[ActionRow]]:
+    """Return payment steps whose outcome is not known, in the order in which they were planned."""
+    cursor.execute(
+        f"""select {COLUMNS} from action where order_id = any(%b) and state in ('planned', 'sent') and port = 'payment'
+             order by order_id, created_at, step""",
+        (list(order_ids),),
+        binary=True,
+    )
+    found: dict[UUID, list[ActionRow]] = {}
+    for row in cursor.fetchall():
+        found.setdefault(row[0], []).append(ActionRow(*row))
+    return found
+
+
+def end(cursor: Cursor, rows: Sequence[Ended]) -> None:
+    """Say how requests ended."""
+    cursor.execute(
+        """update action a set state = u.state, result = u.result, next_attempt_at = null, ended_at = now()
+             from unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[]) u(order_id, action_id, state, result)
+            where a.order_id = u.order_id and a.action_id = u.action_id and a.state in ('planned', 'sent')""",
+        tuple([row[index] for row in rows] for index in range(4)),
+    )
+
+
+def aim(cursor: Cursor, rows: Sequence[Aimed]) -> None:
+    """Name the tender of steps that waited for it."""
+    cursor.execute(
+        """update action a set transaction = u.transaction from unnest(%b::uuid[], %b::uuid[], %b::text[]) u(order_id, action_id, transaction)
+            where a.order_id = u.order_id and a.action_id = u.action_id""",
+        tuple([row[index] for row in rows] for index in range(3)),
+    )
+
+
+def due(cursor: Cursor, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return (order id, action id) of requests that are to be sent now; a step waits for the one it follows."""
+    cursor.execute(
+        """select a.order_id, a.action_id from action a
+            where a.state in ('planned', 'sent') and a.next_attempt_at <= now()
+              and not exists (select 1 from action b where b.order_id = a.order_id and b.action_id = a.after_id and b.state in ('planned', 'sent'))
+            order by a.next_attempt_at limit %s""",
+        (limit,),
+    )
+    return cursor.fetchall()
+
+
+def claim(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]], again_after: timedelta) -> list[ActionRow]:
+    """Mark requests as sent, their orders' heads being locked; return those that were still due."""
+    cursor.execute(
+        f"""update action a set state = 'sent', attempts = a.attempts + 1,
+                   next_attempt_at = least(now() + %s * least(power(2, a.attempts), 64), greatest(a.due_at, now() + interval '1 second'))
+              from unnest(%b::uuid[], %b::uuid[]) u(order_id, action_id)
+             where a.order_id = u.order_id and a.action_id = u.action_id and a.state in ('planned', 'sent') and a.next_attempt_at <= now()
+         returning {", ".join(f"a.{name}" for name in ActionRow._fields)}""",
+        (again_after, [key[0] for key in keys], [key[1] for key in keys]),
+        binary=True,
+    )
+    return [ActionRow(*row) for row in cursor.fetchall()]
+
+
+def answered(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]]) -> None:
+    """Say that the answer is on its way to the processor: nobody asks again."""
+    cursor.execute(
+        """update action a set next_attempt_at = null from unnest(%b::uuid[], %b::uuid[]) u(order_id, action_id)
+            where a.order_id = u.order_id and a.action_id = u.action_id""",
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+
+
+def wait_until_due(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]]) -> None:
+    """Leave requests that were delivered and are answered by somebody else's act until their deadline."""
+    cursor.execute(
+        """update action a set next_attempt_at = a.due_at from unnest(%b::uuid[], %b::uuid[]) u(order_id, action_id)
+            where a.order_id = u.order_id and a.action_id = u.action_id""",
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
