@@ -11,7 +11,19 @@ from modification_processor.operations import discover
 from modification_processor.totals import discountable, gross_of, recalculate, share, totals_of
 from schemas.money import UnitPrice, allocate
 from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, Source, TaxRow, order_id_of
-from tests.unit.strategies import LINE_EDITS, context, inverses, line_edits, orders, perform, possible, undo
+from tests.unit.strategies import (
+    LINE_EDITS,
+    context,
+    inverses,
+    line_edit_of,
+    line_edits,
+    money_edit_of,
+    order_of,
+    orders,
+    perform,
+    possible,
+    undo,
+)
 
 UNDOABLE = ("change_quantity", "remove_line", "replace_sku", "add_line")
 
@@ -81,11 +93,7 @@ def test_after_any_edits_sums_are_exact_nothing_is_negative_and_recalculating_ag
 def test_an_edit_and_its_inverse_restore_every_line(data: st.DataObject, order: Order) -> None:
     name, arguments = data.draw(line_edits(order, UNDOABLE))
     assume(possible(order, name, arguments))
-    edited = perform(order, name, arguments)
-    back = undo(edited, inverses(order, name, arguments))
-    for line in order.lines:
-        assert money_of_line(order, line.line_id) == money_of_line(back, line.line_id)
-    assert order.totals == back.totals
+    check_undone(order, undo(perform(order, name, arguments), inverses(order, name, arguments)))
 
 
 @given(st.data(), orders())
@@ -144,6 +152,50 @@ def test_a_cancelled_order_costs_only_what_the_channel_is_liable_for(order: Orde
     carried = sum(row.amount_minor for row in order.taxes if row.liable == "channel" and not row.included)
     assert carried == cancelled.totals.grand_total_minor
     assert recalculate(cancelled) is cancelled
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_every_law_holds_for_the_order_of_any_seed(seed: int) -> None:
+    random = Random(seed)
+    order = order_of(random, fulfilled=random.choice((False, True)))
+    assert recalculate(order) is order
+    for index in range(3):
+        name, arguments = line_edit_of(random, order) if random.randrange(4) else money_edit_of(random, order)
+        if not possible(order, name, arguments):
+            continue
+        edited = perform(order, name, arguments, context(f"0000000{index}"))
+        check_sums(edited)
+        check_bounds(edited)
+        assert recalculate(edited) is edited
+        if name == "remove_line":
+            check_reclaim(order, edited, arguments["line_id"])
+        if name in UNDOABLE:
+            check_undone(order, undo(edited, inverses(order, name, arguments, context(f"0000000{index}"))))
+        order = edited
+
+
+@given(st.data(), orders())
+def test_a_removed_line_gives_back_its_share_of_each_discount_and_no_other_line_notices(data: st.DataObject, order: Order) -> None:
+    line_id = data.draw(st.sampled_from([line.line_id for line in order.lines]))
+    assume(possible(order, "remove_line", {"line_id": line_id}))
+    check_reclaim(order, perform(order, "remove_line", {"line_id": line_id}), line_id)
+
+
+def check_reclaim(before: Order, after: Order, line_id: str) -> None:
+    assert line_id in {line.line_id for line in after.lines if line.open == 0}
+    for old, new in zip(before.adjustments, after.adjustments, strict=True):
+        shares = {part.line_id: part.amount_minor for part in old.allocations}
+        assert {part.line_id: part.amount_minor for part in new.allocations} == shares | ({line_id: 0} if line_id in shares else {})
+        assert old.amount_minor - shares.get(line_id, 0) == new.amount_minor
+    for line in before.lines:
+        assert line.line_id == line_id or money_of_line(before, line.line_id) == money_of_line(after, line.line_id)
+
+
+def check_undone(before: Order, back: Order) -> None:
+    """Every line of `before` costs what it did, and so does the whole; what the edit added is closed."""
+    for line in before.lines:
+        assert money_of_line(before, line.line_id) == money_of_line(back, line.line_id)
+    assert before.totals == back.totals
 
 
 NO_MONEY: tuple[tuple[str, dict[str, Any]], ...] = (
