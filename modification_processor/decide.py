@@ -30,12 +30,13 @@ from modification_processor.outcomes import (
 )
 from modification_processor.payment_plan import Pending
 from modification_processor.preview import preview_of
+from modification_processor.releases import grant
 from modification_processor.reports import report, requests_paid
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.events import Conflict
-from schemas.facts import ActionReported, FulfillmentFact
+from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrderUnknown
 from schemas.leaves import is_personal, leaves
 from schemas.order import Hold, Order, held
@@ -85,7 +86,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
         return Failed.of(OrderUnknown(f"order {read.order_id} is not in the book yet", field="/order_id", rule="order_exists"), "decide")
     if isinstance(body, ChangeStated):
         return _change_stated(order, body, known)
-    if isinstance(body, FulfillmentFact | ActionReported):
+    if isinstance(body, FulfillmentFact | ReleaseRequested | ActionReported):
         return _fact(order, body, known)
     if isinstance(body, ModificationTicket):
         return _ticket(order, body, read, known)
@@ -142,7 +143,9 @@ def _change_stated(order: Order, body: ChangeStated, known: Known) -> Recorded:
     return Recorded(held(order, hold), (WorkItem("channel_change", detail),))
 
 
-def _fact(order: Order, body: FulfillmentFact | ActionReported, known: Known) -> Recorded:
+def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReported, known: Known) -> Outcome:
+    if isinstance(body, ReleaseRequested):
+        return grant(order, body)
     if isinstance(body, ActionReported):
         return report(order, body, known.pending)
     recorded = record(order, body)

@@ -15,7 +15,7 @@ from modification_processor.edit import Call, calls_of
 from modification_processor.outcomes import Failed, Refused
 from schemas.assertion import HEADER, Actor, KeyRing
 from schemas.codec import decode
-from schemas.facts import ActionReported, FulfillmentFact
+from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import AssertionInvalid, KeyMismatch, LimitExceeded, OrdermendError, UndecodableMessage
 from schemas.order import raw_lane_id
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
@@ -30,6 +30,7 @@ Body = (
     | TicketCancelled
     | TicketReviewed
     | FulfillmentFact
+    | ReleaseRequested
     | ActionReported
 )
 MAX_VALUE_BYTES = 8 * 1024 * 1024
@@ -37,7 +38,7 @@ MAX_ID_CHARACTERS = 300
 ALLOWED: Mapping[str, tuple[type[Any], ...]] = {
     "orders.canonical.v1": (OrderStated, ChangeStated, FetchNeeded, IntakeFailed),
     "orders.modifications.v1": (ModificationTicket, TicketCancelled, TicketReviewed),
-    "orders.fulfillment.v1": (FulfillmentFact, ActionReported),
+    "orders.fulfillment.v1": (FulfillmentFact, ReleaseRequested, ActionReported),
 }
 """Which records a topic may carry."""
 
@@ -167,6 +168,8 @@ def message_id_of(body: Body) -> str:
         return f"review:{body.review_id}"
     if isinstance(body, FulfillmentFact):
         return f"fact:{body.fact_id}"
+    if isinstance(body, ReleaseRequested):
+        return f"release:{body.request_id}"
     if isinstance(body, ActionReported):
         return f"report:{body.report_id}"
     return body.message_id

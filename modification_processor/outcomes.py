@@ -119,6 +119,22 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Granted:
+    """The warehouse may pick; `lines` are (line id, quantity)."""
+
+    order: Order
+    lines: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class NotGranted:
+    """The warehouse may not pick: an answer, not a failure."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """The message could not be handled. `blocks`: later messages of its lane wait behind it."""
 
@@ -149,4 +165,18 @@ def _shape(path: str) -> str:
     return "/".join("[]" if any(c.isdigit() for c in part) else part for part in path.split("/"))
 
 
-Outcome = Stored | Restated | Noted | Applied | Refused | Conflicted | AwaitsApproval | Withdrawn | Reviewed | Recorded | Failed
+Outcome = (
+    Stored
+    | Restated
+    | Noted
+    | Applied
+    | Refused
+    | Conflicted
+    | AwaitsApproval
+    | Withdrawn
+    | Reviewed
+    | Recorded
+    | Granted
+    | NotGranted
+    | Failed
+)

@@ -17,7 +17,9 @@ from modification_processor.outcomes import (
     AwaitsApproval,
     Conflicted,
     Failed,
+    Granted,
     Noted,
+    NotGranted,
     Outcome,
     Recorded,
     Refused,
@@ -29,7 +31,7 @@ from modification_processor.outcomes import (
 from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, stale_preview, ticket_row
 from modification_processor.work import OrderWork, Writes
 from schemas import events
-from schemas.facts import ActionReported
+from schemas.facts import ActionReported, ReleaseRequested
 from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
 from schemas.statement import ChangeStated, IntakeFailed, OrderStated
@@ -110,6 +112,8 @@ class Settler:
                 return outcome.outcome
             case Recorded():
                 return self._recorded(work, read, outcome)
+            case Granted() | NotGranted():
+                return self._answered(work, read, outcome)
             case Applied():
                 return self._applied(work, read, outcome)
             case Refused():
@@ -182,6 +186,20 @@ class Settler:
         end_steps(work, read, outcome.ended, outcome.aimed, self.writes, self.topics.events)
         open_items(work, read, outcome.work_items, self.writes, self.topics.events)
         return word
+
+    def _answered(self, work: OrderWork, read: Read, outcome: Granted | NotGranted) -> str:
+        assert isinstance(read.body, ReleaseRequested)
+        request_id = read.body.request_id
+        if isinstance(outcome, NotGranted):
+            emit(
+                work, read, self.writes, self.topics.events, events.ReleaseRefused,
+                request_id=request_id, code=outcome.code, message=outcome.message,
+            )  # fmt: skip
+            return "not_granted"
+        change(work, outcome.order, read, self.writes)
+        lines = tuple(events.GrantedLine(line_id=line_id, quantity=quantity) for line_id, quantity in outcome.lines)
+        emit(work, read, self.writes, self.topics.events, events.ReleaseGranted, request_id=request_id, lines=lines)
+        return "granted"
 
     def _applied(self, work: OrderWork, read: Read, outcome: Applied) -> str:
         assert work.order is not None

@@ -79,7 +79,7 @@ def ensure_keys(folder: Path) -> None:
     """Make the signing keys of a stack of our own where they are missing: a door's, intake's and the warehouse's."""
     create_key(folder, "door-console", "RS256", roles=ROLES, messages=TICKETS)
     create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
-    create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact",))
+    create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact", "ReleaseRequested"))
     create_key(folder, "settlement", "EdDSA", roles=(), messages=("ActionReported",))
     KeyVault.make(folder)
 

@@ -35,6 +35,7 @@ RECORDS: tuple[type[BaseModel], ...] = (
     ticket.TicketCancelled,
     ticket.TicketReviewed,
     facts.FulfillmentFact,
+    facts.ReleaseRequested,
     facts.ActionReported,
     events.OrderAccepted,
     events.OrderRestated,
@@ -45,6 +46,8 @@ RECORDS: tuple[type[BaseModel], ...] = (
     events.TicketClosed,
     events.TicketSettled,
     events.FactRecorded,
+    events.ReleaseGranted,
+    events.ReleaseRefused,
     events.PersonErased,
     events.WorkItemOpened,
 )

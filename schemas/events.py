@@ -158,6 +158,28 @@ class FactRecorded(OrderEvent):
     changes: tuple[Change, ...]
 
 
+class GrantedLine(Model):
+    """How many units of a line may be picked now."""
+
+    line_id: str
+    quantity: int
+
+
+class ReleaseGranted(OrderEvent):
+    """The warehouse may pick these units; from here on the lines' fields are locked as released."""
+
+    request_id: str
+    lines: tuple[GrantedLine, ...]
+
+
+class ReleaseRefused(OrderEvent):
+    """The warehouse may not pick what it asked for; `message` says what holds it. Nothing was released."""
+
+    request_id: str
+    code: str
+    message: str
+
+
 class PersonErased(OrderEvent):
     """What named a person in the order is gone for good; whoever copied it deletes the copy."""
 
@@ -181,6 +203,8 @@ Event = (
     | TicketClosed
     | TicketSettled
     | FactRecorded
+    | ReleaseGranted
+    | ReleaseRefused
     | PersonErased
     | WorkItemOpened
 )

@@ -45,6 +45,18 @@ class FulfillmentFact(Model):
     at: Instant
 
 
+class ReleaseRequested(Model):
+    """The warehouse asks whether it may pick, before it does. `lines` empty: whatever is open and not released.
+
+    It is answered by `ReleaseGranted` or `ReleaseRefused`, whole: what was granted no edit takes away again.
+    """
+
+    request_id: str
+    order_id: UUID
+    lines: tuple[FactLine, ...] = ()
+    at: Instant
+
+
 class ActionReported(Model):
     """What became of something we asked of a gateway, a channel or a notifier after an edit.
 
