@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from modification_processor.edit import Call, Edited, edit, overlaps, preview_hash, reads_and_writes
+from modification_processor.edit import Call, Edited, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
 from modification_processor.followup import Followup, followup
 from modification_processor.incoming import Body, Read
@@ -63,6 +63,8 @@ class Known:
     """Who approved the ticket, and the hash of the effects that were approved."""
     pending: Sequence[Pending] = ()
     """Payment steps of the order whose outcome is not known yet."""
+    in_bulk: bool = False
+    """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
     channel_collects: bool = False
     """Whether the channel takes the customer's money, so that it alone can give it back."""
 
@@ -160,17 +162,12 @@ def _withdraw(read: Read, body: TicketCancelled) -> Outcome:
 
 
 def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) -> Outcome:
-    calls = read.calls
+    calls, roles = read.calls, read.actor.roles if read.actor else frozenset()
     if isinstance(calls, Refused):
         return calls
-    roles = read.actor.roles if read.actor else frozenset()
-    if body.base_version is not None and body.base_version > known.version:
-        return Refused(
-            "unknown_version",
-            f"base version {body.base_version} is above the order's version {known.version}",
-            "/base_version",
-            "base_version",
-        )
+    refusal = _unfit(body, calls, roles, known)
+    if refusal is not None:
+        return refusal
     edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context)
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
@@ -191,12 +188,21 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     return replace(_applied(order, edited, calls, known), approved_by=known.approved[0])
 
 
+def _unfit(body: ModificationTicket, calls: Sequence[Call], roles: frozenset[str], known: Known) -> Refused | None:
+    """Return why a ticket is refused whatever the order is like."""
+    if body.base_version is not None and body.base_version > known.version:
+        message = f"base version {body.base_version} is above the order's version {known.version}"
+        return Refused("unknown_version", message, "/base_version", "base_version")
+    return not_in_bulk(calls, roles) if known.in_bulk else None
+
+
 def _applied(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Applied:
     return Applied(edited.order, edited.requested, _followup(order, edited, calls, known))
 
 
 def _followup(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Followup:
-    return followup(order, edited.order, calls, known.pending, known.verbs, channel_collects=known.channel_collects)
+    follows = followup(order, edited.order, calls, known.pending, known.verbs, channel_collects=known.channel_collects)
+    return replace(follows, notice=None) if known.in_bulk else follows
 
 
 def _stale(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Refused:

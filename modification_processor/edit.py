@@ -30,6 +30,9 @@ MAX_OPERATIONS = 50
 _CLOCK = "/placed_at"
 """The moment of the edit itself (a hold's): no two previews agree on it, and nobody decides by it."""
 ROLE = "Order_Modify"
+BULK_ROLE = "Order_Bulk"
+BULK_DOOR = "bulk"
+"""The door through which the tickets of a bulk job come."""
 
 
 class Call(NamedTuple):
@@ -71,6 +74,18 @@ def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
             return Refused("invalid_arguments", f"{spec.name}: {first['msg']}", path, first["type"])
         calls.append(Call(spec, arguments, operation))
     return tuple(calls)
+
+
+def not_in_bulk(calls: Sequence[Call], roles: frozenset[str]) -> Refused | None:
+    """Return why the operations cannot be carried out on many orders at once, or None."""
+    if BULK_ROLE not in roles:
+        return Refused("role_missing", f"changing many orders at once takes the role {BULK_ROLE}", rule_id="roles.order_bulk")
+    unsafe = next((call.spec.name for call in calls if not call.spec.bulk_safe), None)
+    if unsafe is None:
+        return None
+    return Refused(
+        "not_bulk_safe", f"{unsafe} is not safe in bulk: its effect has to be looked at order by order", rule_id=f"bulk.{unsafe}"
+    )
 
 
 def needs_of(calls: Iterable[Call]) -> Needs:

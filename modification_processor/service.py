@@ -21,11 +21,11 @@ from modification_processor import past, undo
 from modification_processor.actions import pending_of
 from modification_processor.approvals import may_review
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import needs_of
+from modification_processor.edit import BULK_DOOR, needs_of
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context, Needs, Product, Promotion
-from modification_processor.outcomes import Failed, Outcome, Refused, Reviewed, Withdrawn
+from modification_processor.outcomes import Applied, Failed, Outcome, Refused, Reviewed, Withdrawn
 from modification_processor.rows import ERASURE, audit, change, emit
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
@@ -265,6 +265,10 @@ class Processor:
             except Unsealable:
                 work.previous_raw = (b"", digest)
 
+    def context_of(self, cursor: Cursor, batch: Sequence[Read], at: datetime) -> Context:
+        """Return what the batch's operations may know beside their orders; for previews."""
+        return self._context(cursor, batch, at)
+
     def _context(self, cursor: Cursor, batch: Sequence[Read], at: datetime) -> Context:
         """Load the catalogue entries the batch's operations name, in two statements at most."""
         needs = [needs_of(read.calls) for read in batch if read.calls and not isinstance(read.calls, Refused)]
@@ -342,6 +346,7 @@ class Processor:
             return Known(
                 work.head.version, at, replace(context, ticket_id=str(body.ticket_id)), _verbs(channel), work.recent,
                 pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+                in_bulk=read.actor is not None and read.actor.door == BULK_DOOR,
             )  # fmt: skip
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
@@ -436,6 +441,42 @@ class Processor:
             return decide(work.order, again, replace(known, approved=approved))
         except Exception as error:  # noqa: BLE001 -- as in `_decide`: it costs the review, not the batch
             return _unexpected(error, "decide")
+
+    def together(self, batch: Sequence[Read]) -> dict[UUID, str]:
+        """Apply tickets of different orders all at once or none; return why not, by order: empty where all were applied.
+
+        Locks the heads in their order like any batch. An order in whose lane something waits refuses the whole.
+        """
+        with self.connection.cursor() as cursor:
+            try:
+                refused = self._together(cursor, batch)
+            except BaseException:
+                self._rollback()
+                raise
+        if refused:
+            self._rollback()
+        else:
+            self.connection.commit()
+        return refused
+
+    def _together(self, cursor: Cursor, batch: Sequence[Read]) -> dict[UUID, str]:
+        works, seen = self._load(cursor, batch)
+        if seen:
+            return {}
+        refused = {order_id: "lane_closed" for order_id, work in works.items() if work.head.depth}
+        if refused:
+            return refused
+        settler = Settler(Writes(self._vault, _now(cursor)), self._topics)
+        context = self._context(cursor, batch, settler.writes.at)
+        for read in batch:
+            outcome = self._decide(works[read.order_id], read, settler.writes.at, context)
+            if isinstance(outcome, Applied):
+                settler.settle(works[read.order_id], read, outcome)
+            else:
+                refused[read.order_id] = getattr(outcome, "code", type(outcome).__name__.lower())
+        if not refused:
+            settler.writes.flush(cursor, works)
+        return refused
 
     def expire(self, order_id: UUID, ticket_id: UUID) -> bool:
         """End a ticket whose deadline has passed, in a transaction of its own; False where somebody was faster."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from dlq_handler.retrier import Retrier
 from intake.app import IntakeLoop, channel_transform
 from modification_processor.app import AppConfig, ProcessorApp
+from modification_processor.bulk import BulkRunner, BulkService
+from modification_processor.edit import BULK_DOOR
 from modification_processor.relay import Relay
 from modification_processor.service import Faultpoint, Processor, no_fault
 from modification_processor.settle import Topics
@@ -78,6 +80,7 @@ def database_of(settings: Settings) -> str:
 def ensure_keys(folder: Path) -> None:
     """Make the signing keys of a stack of our own where they are missing: a door's, intake's and the warehouse's."""
     create_key(folder, "door-console", "RS256", roles=ROLES, messages=TICKETS)
+    create_key(folder, "door-bulk", "RS256", roles=ROLES, messages=("ModificationTicket",))
     create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
     create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact", "ReleaseRequested"))
     create_key(folder, "settlement", "EdDSA", roles=(), messages=("ActionReported",))
@@ -148,6 +151,20 @@ def settlement(settings: Settings, health: Health, asked: Ports | None = None) -
     # A report may lie in the outbox for as long as Kafka is away.
     own = replace(signer(settings, "settlement", "settlement"), lifetime_seconds=REPORT_LIFETIME_SECONDS)
     return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health)
+
+
+def bulk_runner(settings: Settings) -> BulkRunner:
+    """Return what carries bulk jobs on, with the processor's own way of loading facts and of applying all or nothing."""
+    worker = processor(settings, "bulk-work")
+    # A ticket of a job may lie in the outbox for as long as Kafka is away.
+    own = replace(signer(settings, "door-bulk", BULK_DOOR), lifetime_seconds=REPORT_LIFETIME_SECONDS)
+    topic = topics_of(settings).modifications
+    return BulkRunner(KeyVault.load(settings.keys_dir), own, topic, worker.context_of, worker.together, worker.close)
+
+
+def bulk_service(settings: Settings, health: Health) -> BulkService:
+    """Return the service that carries jobs on which nobody watches."""
+    return BulkService(connector(settings, "bulk"), bulk_runner(settings), health)
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:

@@ -28,6 +28,7 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str, ch
         "intake": lambda: {f"intake-{name}": loop.run for name, loop in bootstrap.intake_loops(settings, health, channels).items()},
         "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance).run},
         "relay": lambda: {"relay": bootstrap.relay(settings, health).run},
+        "bulk": lambda: {"bulk": bootstrap.bulk_service(settings, health).run},
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }

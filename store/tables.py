@@ -351,6 +351,36 @@ action = Table(
     postgresql_with={"fillfactor": "70"},
 )
 
+bulk_job = Table(
+    "bulk_job",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("operations", Text, nullable=False),
+    Column("reason_code", Text, nullable=False),
+    Column("comment", Text),
+    Column("mode", Text, nullable=False),
+    Column("stop_after", Integer, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("undoes", Uuid),
+    _at("created_at", nullable=False),
+    _at("ended_at"),
+    Index("bulk_job_open", "created_at", postgresql_where=text("state in ('running', 'paused')")),
+)
+
+bulk_item = Table(
+    "bulk_item",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("order_id", Uuid, primary_key=True),
+    Column("version", Integer),
+    Column("ticket_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("code", Text),
+    Index("bulk_item_planned", "job_id", "order_id", postgresql_where=text("state = 'planned'")),
+)
+
 product = Table(
     "product",
     metadata,

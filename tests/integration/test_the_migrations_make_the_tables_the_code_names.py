@@ -10,8 +10,8 @@ from store.tables import APPEND_ONLY, metadata
 
 @pytest.fixture
 def schema(stack: Stack, db_schema: str) -> str:
-    assert "0004" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
-    assert "0004" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
+    assert "0005" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
+    assert "0005" == migrate(stack.owner_database_url, db_schema, role_of(stack.database_url))
     return db_schema
 
 
