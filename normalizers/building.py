@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -530,3 +531,39 @@ def refused(
 def account_of(headers: Mapping[str, str], *fallback: str | None) -> str:
     """Return whose order it is: the record's header `account`, else the channel's own word, else `default`."""
     return headers.get("account") or next((value for value in fallback if value), "default")
+
+
+def priced_row(
+    price: Decimal, basis: Decimal, units: int, quantity_exponent: int, currency: str, at: str, key: str
+) -> tuple[UnitPrice, int]:
+    """Return (price of one unit, to six digits where it does not come out even; amount of the row in minor units, rounded once).
+
+    `price` is for `basis` units, as UBL and EDIFACT state it (3.00 for 100); the row is computed from both, not from the quotient.
+    """
+    if basis <= 0:
+        fail(at, key, "price basis", basis)
+    one = Fraction(price) / Fraction(basis)
+    row = one * units / 10**quantity_exponent * 10 ** exponent_of(currency)
+    gross = round_ratio(row.numerator, 1, row.denominator, ROUNDING)
+    if abs(gross) >= 10**18:
+        fail(at, key, "amount", price)
+    try:
+        return UnitPrice.parse(price if basis == 1 else _decimal(one, price)), gross
+    except AmountError:
+        fail(at, key, "amount", price)
+
+
+def _decimal(number: Fraction, like: Decimal) -> Decimal:
+    """Return `number` exactly where twelve digits after the point do, else to six; with at least the digits `like` has."""
+    digits = max(-int(like.as_tuple().exponent), 0)
+    for places in (digits, 12):
+        scaled = number * 10**places
+        if scaled.denominator == 1:
+            return _short(Decimal(scaled.numerator).scaleb(-places), digits)
+    return _short(Decimal(round_ratio(number.numerator * 10**6, 1, number.denominator, ROUNDING)).scaleb(-6), digits)
+
+
+def _short(number: Decimal, digits: int) -> Decimal:
+    plain = number.normalize()
+    exponent = plain.as_tuple().exponent
+    return plain if isinstance(exponent, int) and -exponent > digits else plain.quantize(Decimal(1).scaleb(-digits))

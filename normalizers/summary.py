@@ -6,7 +6,7 @@ Output:  one dict of texts, lists and nulls: verdict, event, ids, lines, the cha
 Keeps:   a value comes from the canonical order where that says the same as the channel, else from `result.stated`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,6 +112,12 @@ def line_values(line: OrderLine) -> dict[str, str | None]:
 def change_values(change: LineChange) -> dict[str, str]:
     """Return what a change of a line says."""
     return {key: str(value) for key, value in change if value is not None}
+
+
+def changes_to(changes: Sequence[LineChange]) -> list[dict[str, str]]:
+    """Return what changes say whose ordered quantity is what the line is to have afterwards: `quantity` is that quantity."""
+    told = [change_values(change) for change in changes]
+    return [{**row, "quantity": row["quantity_ordered"]} if "quantity_ordered" in row else row for row in told]
 
 
 def _amount(amount_minor: int | None, currency: str) -> str | None:

@@ -419,3 +419,20 @@ def names(spaced: str) -> frozenset[str]:
 def present(values: Iterable[str | None]) -> tuple[str, ...]:
     """Return the texts that say something."""
     return tuple(value for value in values if value)
+
+
+_DATE_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")
+
+
+def day_and_time(day: str | None, time: str | None, where: str, report: Report) -> datetime | None:
+    """Read an ISO date and an ISO time that stand in fields of their own; a date alone is its midnight, UTC unless it has a zone."""
+    if day is None:
+        return None
+    found = _DATE_ZONE.fullmatch(day)
+    if found is None:
+        return read_instant(day, where, report)
+    if time is None:
+        report.note(where, "date_without_time", "a date alone is read as its midnight", day)
+    zone = found[2] or ("Z" if time is None else "")
+    zoned = time is not None and re.search(r"(?:Z|[+-]\d\d:?\d\d)$", time) is not None
+    return read_instant(f"{found[1]}T{time or '00:00:00'}{'' if zoned else zone}", where, report)
