@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
+from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
 from modification_processor.followup import Followup, followup
@@ -61,6 +62,10 @@ class Known:
     previous_sha256: str | None = None
     approved: tuple[str, str] | None = None
     """Who approved the ticket, and the hash of the effects that were approved."""
+    rules: ApprovalRules | None = None
+    """The approval rules in force."""
+    edits: int = 0
+    """How many edits of the order were applied before."""
     pending: Sequence[Pending] = ()
     """Payment steps of the order whose outcome is not known yet."""
     in_bulk: bool = False
@@ -168,7 +173,7 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     refusal = _unfit(body, calls, roles, known)
     if refusal is not None:
         return refusal
-    edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context)
+    edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context, rules=known.rules, edits=known.edits)
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
     conflicts = _conflicts(order, calls, body, known)
@@ -184,7 +189,8 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     if not edited.approvals:
         return _applied(order, edited, calls, known)
     if known.approved is None or known.approved[1] != effects:
-        return AwaitsApproval(edited.approvals, effects)
+        delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
+        return AwaitsApproval(edited.approvals, effects, delta)
     return replace(_applied(order, edited, calls, known), approved_by=known.approved[0])
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from modification_processor.approvals import default_rules, needed
+from modification_processor.approvals import ApprovalRules, default_rules, needed
 from modification_processor.field_locks import FieldMode, evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
@@ -109,9 +109,20 @@ def overlaps(path: str, paths: Iterable[str]) -> bool:
 
 
 def edit(
-    order: Order, calls: Sequence[Call], reason_code: str, roles: frozenset[str], verbs: frozenset[Verb] | None, context: Context
+    order: Order,
+    calls: Sequence[Call],
+    reason_code: str,
+    roles: frozenset[str],
+    verbs: frozenset[Verb] | None,
+    context: Context,
+    *,
+    rules: ApprovalRules | None = None,
+    edits: int = 0,
 ) -> Edited | Refused:
-    """Carry out the operations one after another on a copy, each under its locks."""
+    """Carry out the operations one after another on a copy, each under its locks.
+
+    `rules` are the approval rules in force (none given: those that ship), `edits` how many were applied before.
+    """
     if ROLE not in roles:
         return Refused("role_missing", f"changing an order takes the role {ROLE}", rule_id="roles.order_modify")
     before = order
@@ -137,7 +148,7 @@ def edit(
         except OperationRefused as error:
             return Refused(error.reason_code, error.message, error.field, error.rule)
         requested += [resolved_path(touch.path, here) for touch in touches]
-    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), default_rules())
+    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), rules or default_rules(), roles, edits)
     return Edited(order, tuple(requested), wanted, minted_prefix(context))
 
 

@@ -80,6 +80,7 @@ class AwaitsApproval:
 
     rule_ids: tuple[str, ...]
     effects_hash: str = ""
+    money_delta_minor: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Over an unlocked snapshot for a form, over the locked order for a ticket whose p
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, derived, edit, preview_hash
 from modification_processor.followup import Followup, followup
 from modification_processor.operations.operation import Context
@@ -53,9 +54,11 @@ def preview(
     pending: Sequence[Pending] = (),
     *,
     channel_collects: bool = False,
+    rules: ApprovalRules | None = None,
+    edits: int = 0,
 ) -> Preview | Refused:
     """Return what the operations would do, or why they would be refused."""
-    edited = edit(order, calls, reason_code, roles, verbs, context)
+    edited = edit(order, calls, reason_code, roles, verbs, context, rules=rules, edits=edits)
     if isinstance(edited, Refused):
         return edited
     follows = followup(order, edited.order, calls, pending, verbs, channel_collects=channel_collects)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid5
 
-from modification_processor.approvals import default_rules
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Applied, AwaitsApproval, Conflicted, Refused, WorkItem
@@ -232,7 +231,7 @@ def ticket_row(work: OrderWork, read: Read, outcome: Applied | Refused | Conflic
 
 def _due_at(outcome: Applied | Refused | Conflicted | AwaitsApproval | str, writes: Writes) -> datetime | None:
     """Return when a ticket that waits ends by itself; a dead one is a person's work, and its letter says so."""
-    rules = default_rules()
+    rules = writes.rules
     if isinstance(outcome, AwaitsApproval):
         return writes.at + rules.awaiting_approval
     return writes.at + rules.waiting if outcome == "waiting" else None
@@ -252,4 +251,4 @@ def _result(
     if isinstance(outcome, Conflicted):
         paths = ", ".join(conflict.path for conflict in outcome.conflicts)[:500]
         return "conflicted", None, "conflict", None, outcome.conflicts[0].path, f"changed since by somebody else: {paths}"
-    return "awaiting_approval", None, "approval_needed", outcome.rule_ids[0], None, ", ".join(outcome.rule_ids)
+    return "awaiting_approval", outcome.money_delta_minor, "approval_needed", outcome.rule_ids[0], None, ", ".join(outcome.rule_ids)

@@ -19,7 +19,7 @@ import psycopg
 
 from modification_processor import past, undo
 from modification_processor.actions import pending_of
-from modification_processor.approvals import may_review
+from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
 from modification_processor.decide import Known, decide, is_restated
 from modification_processor.edit import BULK_DOOR, needs_of
 from modification_processor.field_locks import default_locks
@@ -39,7 +39,7 @@ from schemas.money import UnitPrice
 from schemas.order import Order, without_person
 from schemas.statement import OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, catalogue, heads, history, inbox, letters, orders, partitions, tickets
+from store import actions, catalogue, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.database import Connection, Cursor
 from store.heads import Lane
 from store.letters import Parked
@@ -106,6 +106,7 @@ class Processor:
         self._vault = vault
         self._topics = topics
         self._faultpoint = faultpoint
+        self._rules = replace(default_rules(), version=0)
 
     @property
     def connection(self) -> Connection:
@@ -189,10 +190,9 @@ class Processor:
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
         works, seen = self._load(cursor, batch)
-        at = _now(cursor)
-        catalogue_context = self._context(cursor, batch, at)
+        writes = self._writes(cursor)
+        catalogue_context = self._context(cursor, batch, writes.at)
         loaded = time.perf_counter()
-        writes = Writes(self._vault, at)
         settler = Settler(writes, self._topics)
         words = [(read.message, self._handle(cursor, works[read.order_id], read, seen, settler, catalogue_context)) for read in batch]
         decided = time.perf_counter()
@@ -204,6 +204,14 @@ class Processor:
         STAGE_SECONDS.labels("write").observe(written - decided)
         return Handled(tuple(words), len(works))
 
+    def _writes(self, cursor: Cursor) -> Writes:
+        """Return what collects the transaction's rows: with its time, and the approval rules in force."""
+        at, version = rulesets.moment(cursor, APPROVAL)
+        if version != self._rules.version:
+            found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
+            self._rules = load_rules(found, version)
+        return Writes(self._vault, at, self._rules)
+
     def _load(self, cursor: Cursor, batch: Sequence[Read]) -> tuple[dict[UUID, OrderWork], dict[tuple[UUID, str], tuple[bytes, str]]]:
         ids = list({read.order_id for read in batch})
         locked = heads.lock(cursor, ids)
@@ -214,6 +222,7 @@ class Processor:
                 stored[order_id].order if order_id in stored else None,
                 stored[order_id].statement_id if order_id in stored else "",
                 {},
+                edited=stored[order_id].edits if order_id in stored else 0,
             )
             for order_id, head in locked.items()
         }
@@ -316,7 +325,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._decide(work, read, settler.writes.at, context)
+        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._decide(work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -329,23 +338,23 @@ class Processor:
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
 
-    def _decide(self, work: OrderWork, read: Read, at: datetime, context: Context) -> Outcome:
+    def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         try:
             self._faultpoint(f"decide {read.message_id}")
-            return decide(work.order, read, self._known(work, read, at, context))
+            return decide(work.order, read, self._known(work, read, writes, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
         except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
 
-    def _known(self, work: OrderWork, read: Read, at: datetime, context: Context) -> Known:
-        body = read.body
+    def _known(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Known:
+        body, at = read.body, writes.at
         if isinstance(body, ModificationTicket):
             channel = work.order.source.channel if work.order else ""
             return Known(
                 work.head.version, at, replace(context, ticket_id=str(body.ticket_id)), _verbs(channel), work.recent,
-                pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+                rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
                 in_bulk=read.actor is not None and read.actor.door == BULK_DOOR,
             )  # fmt: skip
         if isinstance(body, OrderStated) and work.order is not None:
@@ -413,7 +422,7 @@ class Processor:
         assert isinstance(body, TicketReviewed)
         writes.flush_waiting(cursor)
         ticket = tickets.find(cursor, work.head.order_id, body.ticket_id)
-        refusal = may_review(read.actor, body, ticket)
+        refusal = may_review(read.actor, body, ticket, work.order.currency if work.order else "", writes.rules, writes.at)
         if refusal is not None:
             return refusal
         assert ticket is not None
@@ -432,7 +441,7 @@ class Processor:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], writes.at)
-        known = self._known(work, again, writes.at, context)
+        known = self._known(work, again, writes, context)
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -466,10 +475,10 @@ class Processor:
         refused = {order_id: "lane_closed" for order_id, work in works.items() if work.head.depth}
         if refused:
             return refused
-        settler = Settler(Writes(self._vault, _now(cursor)), self._topics)
+        settler = Settler(self._writes(cursor), self._topics)
         context = self._context(cursor, batch, settler.writes.at)
         for read in batch:
-            outcome = self._decide(works[read.order_id], read, settler.writes.at, context)
+            outcome = self._decide(works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
                 settler.settle(works[read.order_id], read, outcome)
             else:
@@ -492,12 +501,11 @@ class Processor:
     def _expire(self, cursor: Cursor, order_id: UUID, ticket_id: UUID) -> bool:
         head = heads.lock(cursor, [order_id])[order_id]
         lanes = {lane.topic: lane for lane in heads.lanes(cursor, [order_id]).values()}
-        work, at = OrderWork(head, None, "", lanes), _now(cursor)
+        work, writes = OrderWork(head, None, "", lanes), self._writes(cursor)
         ticket = tickets.find(cursor, order_id, ticket_id)
-        if ticket is None or ticket.due_at is None or ticket.due_at > at:
+        if ticket is None or ticket.due_at is None or ticket.due_at > writes.at:
             return False
-        writes = Writes(self._vault, at)
-        done = self._end(cursor, work, _clock(order_id, ticket_id, at), ticket_id, "expired", writes)
+        done = self._end(cursor, work, _clock(order_id, ticket_id, writes.at), ticket_id, "expired", writes)
         writes.flush(cursor, {order_id: work})
         return done
 
@@ -523,8 +531,8 @@ class Processor:
             raise NotErasable(f"the book has no order {order_id}")
         if head.depth:
             raise NotErasable(f"{head.depth} messages of order {order_id} wait; settle or withdraw them first")
-        at = _now(cursor)
-        work, writes = OrderWork(head, stored.order, stored.statement_id, {}), Writes(self._vault, at)
+        work, writes = OrderWork(head, stored.order, stored.statement_id, {}), self._writes(cursor)
+        at = writes.at
         read = replace(
             _clock(order_id, order_id, at), message_id=f"erase:{head.version}", message=ERASURE, actor=Actor(actor, frozenset(), "cli")
         )
@@ -586,13 +594,13 @@ class Processor:
     def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int) -> int:
         head = heads.lock(cursor, [order_id])[order_id]
         lane = heads.lanes(cursor, [order_id]).get((order_id, topic))
-        at = _now(cursor)
+        writes = self._writes(cursor)
+        at = writes.at
         if lane is None or lane.state not in ("retrying", "ordering") or (lane.next_attempt_at is not None and lane.next_attempt_at > at):
             return 0
         waiting = letters.waiting(cursor, order_id, topic, limit)
         batch = _reads_of(waiting, self._vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
         works, _ = self._load(cursor, batch) if batch else ({}, {})
-        writes = Writes(self._vault, at)
         settler = Settler(writes, self._topics)
         context = self._context(cursor, batch, at)
         left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
@@ -606,7 +614,7 @@ class Processor:
         lane = work.lanes[topic]
         left = 0
         for read in batch:
-            outcome = self._decide(work, read, settler.writes.at, context)
+            outcome = self._decide(work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left
@@ -683,13 +691,6 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
     else:
         lane.state, lane.next_attempt_at = "retrying", writes.at
         writes.lanes[place] = lane
-
-
-def _now(cursor: Cursor) -> datetime:
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    at: datetime = row[0]
-    return at
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:

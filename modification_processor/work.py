@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from modification_processor.approvals import ApprovalRules, default_rules
 from modification_processor.payment_plan import Pending
 from schemas.order import Order
 from store import actions, heads, history, inbox, letters, orders, outbox, tickets
@@ -45,6 +46,8 @@ class OrderWork:
     """False while version 1 is still to be inserted."""
     dirty: bool = False
     edits: int = 0
+    edited: int = 0
+    """Edits applied before this batch."""
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Writes:
 
     vault: KeyVault
     at: datetime
+    rules: ApprovalRules = field(default_factory=default_rules)
+    """The approval rules in force."""
     keys: list[tuple[UUID, bytes]] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)

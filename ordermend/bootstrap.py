@@ -29,7 +29,7 @@ from telemetry.health import Health
 
 STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded", "IntakeFailed")
 TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
-ROLES = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Rules_Tune", "Audit_Read")
+ROLES = ("Order_Modify", "Order_Approve", "Order_Approve_Senior", "Order_Bulk", "DLQ_Operate", "Rules_Tune", "Audit_Read")
 GROUP = "modification-processor"
 REPORT_LIFETIME_SECONDS = 7 * 86_400
 DEMO_BEHAVIOUR = Behaviour(latency_seconds=0.02, declined=0.02, lost=0.05)

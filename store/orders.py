@@ -21,6 +21,7 @@ class StoredOrder(NamedTuple):
     order: Order
     version: int
     statement_id: str
+    edits: int
 
 
 class Written(NamedTuple):
@@ -62,9 +63,9 @@ def _document_bytes(order: Order) -> bytes:
 def load(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
     """Return the orders of locked heads."""
     cursor.execute(
-        "select order_id, doc::text, version, statement_id from orders where order_id = any(%b)", (list(order_ids),), binary=True
+        "select order_id, doc::text, version, statement_id, edits from orders where order_id = any(%b)", (list(order_ids),), binary=True
     )
-    return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3]) for row in cursor.fetchall()}
+    return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3], row[4]) for row in cursor.fetchall()}
 
 
 def insert(cursor: Cursor, rows: Sequence[Written]) -> None:

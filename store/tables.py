@@ -351,6 +351,17 @@ action = Table(
     postgresql_with={"fillfactor": "70"},
 )
 
+rule_set = Table(
+    "rule_set",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _at("at", nullable=False, default=True),
+)
+
 bulk_job = Table(
     "bulk_job",
     metadata,
@@ -405,5 +416,5 @@ promotion = Table(
     Column("active", Boolean, nullable=False, server_default="true"),
 )
 
-APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat")
+APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set")
 """The application's role may read and insert here, and nothing else."""

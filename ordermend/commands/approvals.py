@@ -1,0 +1,142 @@
+"""`ordermend approvals`: what waits for approval, approving and declining it, and the rules that decide what has to wait."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
+
+import typer
+
+if TYPE_CHECKING:
+    from ordermend.settings import Settings
+
+TicketId = Annotated[UUID, typer.Argument(help="The ticket's id.")]
+User = Annotated[str, typer.Option(help="Who reviews; never the ticket's author.")]
+Role = Annotated[str, typer.Option(help="The role under which.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Review tickets, and tune what has to be reviewed.", epilog="Example: ordermend approvals list"
+    )
+    group.command("list", epilog="Example: ordermend approvals list")(listing)
+    group.command(epilog="Example: ordermend approvals approve TICKET --user carla")(approve)
+    group.command(epilog="Example: ordermend approvals decline TICKET --user carla")(decline)
+    group.command(epilog="Example: ordermend approvals rules > rules.toml")(rules)
+    group.command("set", epilog="Example: ordermend approvals set rules.toml --user rosa --reason 'holiday cover'")(put)
+    group.command(epilog="Example: ordermend approvals history")(history)
+    group.command(epilog="Example: ordermend approvals revert 3 --user rosa --reason 'too strict'")(revert)
+    app.add_typer(group, name="approvals")
+
+
+def listing() -> None:
+    """List tickets that await approval, those first that expire first."""
+    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
+    from rich.table import Table  # noqa: PLC0415
+
+    from ordermend import bootstrap  # noqa: PLC0415
+
+    table = Table("ticket", "order", "by", "operations", "rules", "money", "expires")
+    with bootstrap.connector(_settings(), "approvals")() as connection:
+        for row in connection.execute(
+            """select t.ticket_id, o.order_number, t.user_id, t.operations, t.message, t.money_delta_minor, o.currency, t.due_at
+                 from ticket t join orders o using (order_id) where t.state = 'awaiting_approval' order by t.due_at limit 500"""
+        ):
+            money = f"{_money(row[5] or 0, row[6])} {row[6]}"
+            table.add_row(str(row[0]), row[1], row[2], row[3], row[4], money, f"{row[7]:%Y-%m-%d %H:%M}")
+    Console().print(table)
+
+
+def approve(ticket: TicketId, user: User, role: Role = "Order_Approve") -> None:
+    """Approve a ticket with the effects it waits with. Whether it then passes is the processor's answer on the ticket."""
+    _review(ticket, user, role, "approve")
+
+
+def decline(ticket: TicketId, user: User, role: Role = "Order_Approve") -> None:
+    """Decline a ticket: it ends without effect."""
+    _review(ticket, user, role, "decline")
+
+
+def rules() -> None:
+    """Print the approval rules in force."""
+    from modification_processor.approvals import APPROVAL, default_text  # noqa: PLC0415 - keeps --help fast
+    from ordermend import bootstrap  # noqa: PLC0415
+    from store import rulesets  # noqa: PLC0415
+
+    with bootstrap.connector(_settings(), "approvals")() as connection, connection.cursor() as cursor:
+        _, version = rulesets.moment(cursor, APPROVAL)
+        typer.echo(rulesets.text_of(cursor, APPROVAL, version) if version else default_text(), nl=False)
+
+
+def put(
+    file: Annotated[Path, typer.Argument(help="The rules, TOML.", exists=True, dir_okay=False)],
+    user: Annotated[str, typer.Option(help="Who sets them.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+) -> None:
+    """Put approval rules into force, for every process, from its next batch on. Exit code 2: they cannot be read."""
+    _put(file.read_text("utf-8"), user, reason)
+
+
+def history() -> None:
+    """List every version of the approval rules that was put into force."""
+    from modification_processor.approvals import APPROVAL  # noqa: PLC0415 - keeps --help fast
+    from ordermend import bootstrap  # noqa: PLC0415
+    from store import rulesets  # noqa: PLC0415
+
+    with bootstrap.connector(_settings(), "approvals")() as connection, connection.cursor() as cursor:
+        for row in rulesets.versions(cursor, APPROVAL):
+            typer.echo(f"{row.version:>4}  {row.at:%Y-%m-%d %H:%M:%S}  {row.author}: {row.reason}")
+    typer.echo("   0  as shipped")
+
+
+def revert(
+    version: Annotated[int, typer.Argument(help="The version to go back to; 0 is as shipped.", min=0)],
+    user: Annotated[str, typer.Option(help="Who goes back.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+) -> None:
+    """Put an older version into force again, as a new one."""
+    from modification_processor.approvals import APPROVAL, ApprovalRulesInvalid, default_text  # noqa: PLC0415 - keeps --help fast
+    from ordermend import bootstrap  # noqa: PLC0415
+    from store import rulesets  # noqa: PLC0415
+
+    with bootstrap.connector(_settings(), "approvals")() as connection, connection.cursor() as cursor:
+        known = {row.version: row.text for row in rulesets.versions(cursor, APPROVAL)} | {0: default_text()}
+    if version not in known:
+        raise ApprovalRulesInvalid(f"there is no version {version} of the approval rules; see `ordermend approvals history`")
+    _put(known[version], user, reason)
+
+
+def _put(text: str, user: str, reason: str) -> None:
+    from modification_processor.approvals import APPROVAL, load_rules  # noqa: PLC0415 - keeps --help fast
+    from ordermend import bootstrap  # noqa: PLC0415
+    from store import rulesets  # noqa: PLC0415
+
+    load_rules(text)
+    with bootstrap.connector(_settings(), "approvals")() as connection, connection.transaction(), connection.cursor() as cursor:
+        version = rulesets.add(cursor, APPROVAL, text, user, reason)
+    typer.echo(f"version {version} of the approval rules is in force")
+
+
+def _review(ticket: UUID, user: str, role: str, decision: Literal["approve", "decline"]) -> None:
+    from ordermend import bootstrap  # noqa: PLC0415 - keeps --help fast
+    from ordermend.reviews import send_review  # noqa: PLC0415
+
+    here = _settings()
+    with bootstrap.connector(here, "approvals")() as connection:
+        order_id = send_review(
+            connection, bootstrap.signer(here, "door-console", "cli"), bootstrap.topics_of(here), ticket, user, role, decision
+        )
+    typer.echo(f"{decision} of ticket {ticket} sent; see `ordermend order history {order_id}`")
+
+
+def _settings() -> "Settings":
+    from ordermend import settings  # noqa: PLC0415 - keeps --help fast
+    from ordermend.local import stack  # noqa: PLC0415
+
+    return stack.connected(settings.load())
+
+
+def _money(minor: int, currency: str) -> str:
+    from schemas.money import to_text  # noqa: PLC0415 - keeps --help fast
+
+    return to_text(minor, currency)

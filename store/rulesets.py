@@ -1,0 +1,50 @@
+"""Rule sets that people change while everything runs: every version kept, the newest in force."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from store.database import Cursor
+
+
+class RuleSet(NamedTuple):
+    """One version of a kind of rules, as text."""
+
+    version: int
+    text: str
+    author: str
+    reason: str
+    at: datetime
+
+
+def moment(cursor: Cursor, kind: str) -> tuple[datetime, int]:
+    """Return the transaction's time and the version in force (0: none was ever set), in one statement."""
+    row = cursor.execute("select now(), coalesce((select max(version) from rule_set where kind = %s), 0)", (kind,)).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def text_of(cursor: Cursor, kind: str, version: int) -> str:
+    """Return the text of a version."""
+    row = cursor.execute("select text from rule_set where kind = %s and version = %s", (kind, version)).fetchone()
+    assert row is not None
+    text: str = row[0]
+    return text
+
+
+def add(cursor: Cursor, kind: str, text: str, author: str, reason: str) -> int:
+    """Put a text into force as the next version, which is returned. Two at once: one waits for the other."""
+    cursor.execute("select pg_advisory_xact_lock(hashtext('rule_set:' || %s))", (kind,))
+    row = cursor.execute(
+        """insert into rule_set (kind, version, text, author, reason)
+           select %(kind)s, coalesce(max(version), 0) + 1, %(text)s, %(author)s, %(reason)s from rule_set where kind = %(kind)s returning version""",
+        {"kind": kind, "text": text, "author": author, "reason": reason},
+    ).fetchone()
+    assert row is not None
+    version: int = row[0]
+    return version
+
+
+def versions(cursor: Cursor, kind: str) -> list[RuleSet]:
+    """Return every version, newest first."""
+    cursor.execute("select version, text, author, reason, at from rule_set where kind = %s order by version desc", (kind,))
+    return [RuleSet(*row) for row in cursor.fetchall()]
