@@ -19,6 +19,7 @@ from store.orders import Origin, first_version, origin_hash
 from store.sealing import KeyVault, OrderKey, Unsealable
 
 PAGE = 500
+LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -38,6 +39,10 @@ class Verified:
     orders: int
     history_rows: int
     findings: tuple[IntegrityFinding, ...]
+
+    def __add__(self, other: "Verified") -> "Verified":
+        """Return both together."""
+        return Verified(self.orders + other.orders, self.history_rows + other.history_rows, self.findings + other.findings)
 
 
 _ORPHANS = {
@@ -91,42 +96,65 @@ _ORPHANS = {
 
 def verify(connection: Connection, vault: KeyVault, progress: Callable[[int, int], None] | None = None) -> Verified:
     """Check the whole book; `progress` gets (orders checked, orders in all)."""
+    begin(connection)
+    total = count(connection, "select count(*) from orders")
+    checked = Verified(0, 0, ())
+    for part in verify_range(connection, vault, LOWEST, None):
+        checked += part
+        if progress:
+            progress(checked.orders, total)
+    checked += Verified(0, 0, orphans(connection))
+    connection.rollback()
+    return checked
+
+
+def begin(connection: Connection, snapshot: str | None = None) -> None:
+    """Begin to look at the book as it is now, or as somebody else sees it who exported a snapshot."""
     connection.rollback()
     connection.execute("set transaction isolation level repeatable read, read only")
+    if snapshot is not None:
+        connection.execute(f"set transaction snapshot '{snapshot}'")
     connection.execute("set local statement_timeout = 0")
-    findings: list[IntegrityFinding] = []
-    total = _count(connection, "select count(*) from orders")
-    checked = rows = 0
-    for page in _pages(connection):
-        history = _histories(connection, [row[0] for row in page])
-        for row in page:
-            mine = history.get(row[0], [])
-            findings += _order_findings(row, mine, vault)
-            rows += len(mine)
-        checked += len(page)
-        if progress:
-            progress(checked, total)
-    for rule, query in _ORPHANS.items():
-        findings += [IntegrityFinding(rule, order_id, detail) for order_id, detail in connection.execute(query).fetchall()]
-    connection.rollback()
-    return Verified(checked, rows, tuple(findings))
 
 
-def _count(connection: Connection, query: str) -> int:
+def verify_range(connection: Connection, vault: KeyVault, after: UUID, upto: UUID | None, limit: int | None = None) -> Iterator[Verified]:
+    """Check the orders whose ids are above `after` and not above `upto`, a page at a time, at most `limit` orders."""
+    left = limit
+    for page in _pages(connection, after, upto):
+        rows = page if left is None else page[:left]
+        history = _histories(connection, [row[0] for row in rows])
+        found = [finding for row in rows for finding in _order_findings(row, history.get(row[0], []), vault)]
+        yield Verified(len(rows), sum(len(changes) for changes in history.values()), tuple(found))
+        if left is not None:
+            left -= len(rows)
+            if left <= 0:
+                return
+
+
+def orphans(connection: Connection) -> tuple[IntegrityFinding, ...]:
+    """Look for rows that hang in the air, all over the book."""
+    return tuple(
+        IntegrityFinding(rule, order_id, detail)
+        for rule, query in _ORPHANS.items()
+        for order_id, detail in connection.execute(query).fetchall()
+    )
+
+
+def count(connection: Connection, query: str) -> int:
+    """Return the one number a query answers."""
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 
-def _pages(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
+def _pages(connection: Connection, last: UUID, upto: UUID | None) -> Iterator[list[tuple[Any, ...]]]:
     """Yield pages of what `_order_findings` takes apart."""
-    last = UUID(int=0)
     while True:
         page = connection.execute(
             """select o.order_id, o.doc::text, o.grand_total_minor, o.version, g.doc_sealed, g.sha256, k.wrapped, h.chain, h.history_seq,
                       g.doc, (select max(e.history_seq) from erasure e where e.order_id = o.order_id)
                  from orders o join order_head h using (order_id) left join order_origin g using (order_id) left join order_key k using (order_id)
-                where o.order_id > %s order by o.order_id limit %s""",
-            (last, PAGE),
+                where o.order_id > %s and o.order_id <= %s order by o.order_id limit %s""",
+            (last, upto or HIGHEST, PAGE),
         ).fetchall()
         if not page:
             return

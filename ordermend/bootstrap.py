@@ -11,6 +11,7 @@ from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.edit import BULK_DOOR
 from modification_processor.relay import Relay
+from modification_processor.sampler import Sampler
 from modification_processor.service import Faultpoint, Processor, no_fault
 from modification_processor.settle import Topics
 from modification_processor.settlement import Ports, Settlement
@@ -165,6 +166,11 @@ def bulk_runner(settings: Settings) -> BulkRunner:
 def bulk_service(settings: Settings, health: Health) -> BulkService:
     """Return the service that carries jobs on which nobody watches."""
     return BulkService(connector(settings, "bulk"), bulk_runner(settings), health)
+
+
+def sampler(settings: Settings, health: Health) -> Sampler:
+    """Return the integrity check that never stops."""
+    return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:

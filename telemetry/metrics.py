@@ -35,7 +35,8 @@ ACTIONS = Counter(
 )
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
 LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
-INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the last integrity check; anything but 0 pages.")
+INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
+INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
 
 
 def registered() -> dict[str, str]:

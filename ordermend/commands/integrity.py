@@ -11,22 +11,31 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: ordermend verify --json")(verify)
 
 
-def verify(*, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+def verify(
+    processes: Annotated[int, typer.Option(help="How many processes share the work.", min=1, max=64)] = 2,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Check the whole book: history folds to the stored order, chains hold, money adds up, nothing hangs in the air.
 
     Exit code 0: no finding. 1: findings, one line each. 3: the database does not answer.
     """
     from rich.progress import Progress  # noqa: PLC0415 - keeps --help fast
 
-    from modification_processor.verify import verify as check  # noqa: PLC0415
+    from modification_processor.verify_parallel import verify_in_processes  # noqa: PLC0415
     from ordermend import bootstrap, settings  # noqa: PLC0415
     from ordermend.local import stack  # noqa: PLC0415
-    from store.sealing import KeyVault  # noqa: PLC0415
 
     here = stack.connected(settings.load())
-    with Progress(transient=True) as progress, bootstrap.connector(here, "verify")() as connection:
+    with Progress(transient=True) as progress:
         task = progress.add_task("orders checked", total=None)
-        result = check(connection, KeyVault.load(here.keys_dir), lambda done, total: progress.update(task, completed=done, total=total))
+        result = verify_in_processes(
+            bootstrap.database_of(here),
+            here.db_schema,
+            here.keys_dir,
+            processes,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
     if as_json:
         found = [{"rule": f.rule, "order_id": str(f.order_id), "detail": f.detail} for f in result.findings]
         typer.echo(json.dumps({"orders": result.orders, "history_rows": result.history_rows, "findings": found}, indent=1))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "bulk")
+SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "bulk", "verifier")
 
 
 def register(app: typer.Typer) -> None:

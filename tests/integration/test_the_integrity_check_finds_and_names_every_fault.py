@@ -1,4 +1,4 @@
-"""A sound book has no finding; each of sixteen faults, put in by the owner of the tables, is found at its order and named."""
+"""A sound book has no finding; each of twenty faults, put in by the owner of the tables, is found at its order and named."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -6,11 +6,20 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from modification_processor.sampler import Sampler
+from modification_processor.verify_parallel import verify_in_processes
+from ordermend import bootstrap
 from schemas.order import Order
 from store.database import connect
+from store.sealing import KeyVault
+from telemetry.metrics import INTEGRITY_FINDINGS
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
+ACTION = """insert into action (order_id, action_id, ticket_id, step, port, kind, provider, transaction, amount_minor, currency, state, due_at,
+                   created_at, result)
+               select order_id, gen_random_uuid(), {ticket}, 9, 'payment', 'refund', 'adyen', 't1', 5, 'GBP', '{state}', now(), now(), 'nowhere'
+                 from ticket where order_id = %(o)s and state = 'applied' limit 1"""
 FAULTS: dict[str, tuple[str, str]] = {
     "a history row was rewritten": (
         "chain", "update history set new = '\\x39' where order_id = %(o)s and seq = (select min(seq) from history where order_id = %(o)s)"
@@ -45,6 +54,12 @@ FAULTS: dict[str, tuple[str, str]] = {
         "applied_without_history", "update ticket set new_version = 99 where order_id = %(o)s and state = 'applied'"
     ),
     "an event is missing": ("event_gap", "delete from outbox where order_id = %(o)s and event_seq = 1"),
+    "a ticket settles and nothing is on its way": (
+        "settling_without_step", "update ticket set state = 'settling' where order_id = %(o)s and state = 'applied'"
+    ),
+    "a ticket is done and money is still on its way": ("settled_with_step", ACTION.format(ticket="ticket_id", state="sent")),
+    "money moved that the ledger does not have": ("moved_without_ledger", ACTION.format(ticket="ticket_id", state="done")),
+    "money is asked for that no ticket wants": ("action_without_ticket", ACTION.format(ticket="gen_random_uuid()", state="cancelled")),
     "the head counts messages that do not wait": ("head_depth", "update order_head set depth = 3 where order_id = %(o)s"),
 }  # fmt: skip
 
@@ -76,6 +91,25 @@ def test_every_fault_is_found_at_its_order_and_named(
     missed = [fault for fault, order in zip(FAULTS, orders, strict=True) if (FAULTS[fault][0], order.order_id) not in found]
     assert [] == missed
     assert len(wanted) == len(FAULTS)
+    settings = line.settings
+    shared = verify_in_processes(settings.database_url or "", settings.db_schema, settings.keys_dir, 2)
+    assert (len(FAULTS), sorted(map(str, line.findings()))) == (shared.orders, sorted(map(str, shared.findings)))
+
+
+def test_the_check_that_never_stops_finds_a_fault_and_sees_it_repaired(
+    line: Line, eventually: Eventually, owner: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    orders = [line.state_order(shopify_order(5700 + number)) for number in range(3)]
+    eventually(lambda: line.one("select count(*) from orders") == 3, what="the orders in the book")
+    vault = KeyVault.load(line.settings.keys_dir)
+    sampler = Sampler(bootstrap.connector(line.settings, "verifier"), vault, orphans_every_seconds=0)
+    with bootstrap.connector(line.settings, "verifier")() as connection:
+        eventually(lambda: sampler.round(connection) == 0, what="a sound book")
+        owner.execute("update orders set grand_total_minor = grand_total_minor + 7 where order_id = %s", (orders[1].order_id,))
+        eventually(lambda: sampler.round(connection) == 1, what="the fault found")
+        assert 1 == INTEGRITY_FINDINGS._value.get()
+        owner.execute("update orders set grand_total_minor = grand_total_minor - 7 where order_id = %s", (orders[1].order_id,))
+        eventually(lambda: sampler.round(connection) == 0, what="the repair seen")
 
 
 def test_a_tampered_row_is_named_with_its_place(line: Line, eventually: Eventually, owner: psycopg.Connection[tuple[object, ...]]) -> None:
