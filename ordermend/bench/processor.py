@@ -37,6 +37,7 @@ FIRST = 10_000_000
 """Number of the book's first document: far from those of the intake bench."""
 DEADLINE_SECONDS = 600.0
 AGENT = "bench-agent"
+_DONE = """select 1 where (select coalesce(sum(next_offset), 0) from partition_owner) = %s and not exists (select 1 from outbox where sent_at is null)"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ class ProcessorBench:
         self._topics = bootstrap.topics_of(place.settings)
         self._door = bootstrap.signer(place.settings, "door-console", "console")
         self._planner = Planner([])
-        self._events = 0
         self._applied = 0
 
     def fill(self) -> Run:
@@ -149,15 +149,31 @@ class ProcessorBench:
         producer.close()
 
     def _timed(self, messages: int, profile: Path | None = None) -> Run:
-        """Run processor and relay until every message has its event; each message makes exactly one."""
-        self._events += messages
+        """Run processor and relay until every message is handled and every event it made is on Kafka."""
         with Child(self._place, Job("processor", profile=str(profile) if profile else None)) as child:
             first = float(child.answer()["first"])
-            last = self._place.await_ends(self._topics.events, self._events, child, DEADLINE_SECONDS)
+            last, events = self._await_events(child)
             used = child.finish()
-        if self._place.ends(self._topics.events) != self._events:
-            raise BenchInvalid(f"{self._topics.events} holds more than the {self._events} events that were due")
+        if self._place.ends(self._topics.events) != events:
+            raise BenchInvalid(f"{self._topics.events} does not hold the {events} events that were made")
         return Run(messages / (last - first), _micros(used["stage_seconds"], messages), _micros(used["cpu_seconds"], messages))
+
+    def _await_events(self, child: Child) -> tuple[float, int]:
+        """Wait until all is handled and sent; return the unix time of the last event sent, and how many there are."""
+        ends = sum(self._place.ends(topic) for topic in (self._topics.canonical, self._topics.modifications))
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        with bootstrap.connector(self._place.settings, "bench-watch")() as connection:
+            connection.autocommit = True
+            while not connection.execute(_DONE, (ends,)).fetchone():
+                child.check()
+                if time.monotonic() > deadline:
+                    raise BenchInvalid(f"not all was handled and sent within {DEADLINE_SECONDS:g} s")
+                time.sleep(0.02)
+            row = connection.execute(
+                "select extract(epoch from max(sent_at))::float8, count(*) from outbox where topic = %s", (self._topics.events,)
+            ).fetchone()
+        assert row is not None
+        return row[0], row[1]
 
 
 def order_of(number: int) -> Any:

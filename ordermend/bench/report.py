@@ -104,6 +104,18 @@ def print_table(figures: Figures, console: Console) -> None:
         console.print(_processor_table(figures))
         both = {**figures["processor"]["stages_us"], **{f"CPU, {k}": v for k, v in figures["processor"]["threads_cpu_us"].items()}}
         console.print(_stages("Processor, elapsed where nothing else is said", both))
+    if "book" in figures:
+        console.print(_book_table(figures))
+
+
+def _book_table(figures: Figures) -> Table:
+    table = Table("what", "figure", title="The order book")
+    part = figures["book"]
+    table.add_row(f"{part['orders']:,} orders checked whole", f"{part['check_seconds']} s, {part['checked_per_second']:,} a second")
+    for name in ("as_placed", "as_of", "between", "why"):
+        taken = part[f"{name}_ms"]
+        table.add_row(f"{name}, of {part['versions_of_one']} versions", f"{taken['median']} ms, p95 {taken['p95']} ms")
+    return table
 
 
 def _intake_table(figures: Figures) -> Table:

@@ -4,6 +4,7 @@ Output:  one dictionary: the ratios, the absolute figures, what each stage costs
 Fails:   BenchInvalid where the work was not all done; StackFailed where a server does not start.
 """
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Literal
 import ordermend
 from ordermend import bootstrap
 from ordermend.bench import place as places
+from ordermend.bench.book import measure_book
 from ordermend.bench.bound import bound
 from ordermend.bench.function import given
 from ordermend.bench.intake import PEERS_BARE, Intake
@@ -23,8 +25,8 @@ from ordermend.progress import Report as Phases
 from ordermend.progress import phases
 from ordermend.settings import Settings
 
-Part = Literal["intake", "processor"]
-PARTS: tuple[Part, ...] = ("intake", "processor")
+Part = Literal["intake", "processor", "book"]
+PARTS: tuple[Part, ...] = ("intake", "processor", "book")
 _BESIDE = Path(ordermend.__file__).parents[2] / "shared/bench"
 """Where the other loops and the bound's script lie beside a checkout, if they do."""
 
@@ -37,6 +39,7 @@ class Options:
     orders: int
     edits: int
     repeats: int
+    book: int
     only: Part | None = None
     peers: Path | None = None
     bound: Path | None = None
@@ -58,12 +61,17 @@ def measure(options: Options, settings: Settings) -> Result:
     profiles: dict[Part, str] = {}
     with phases() as progress, places.fresh(settings, progress) as place:
         figures |= {"repeats": options.repeats, **machine(place.settings)}
-        if options.only != "processor":
+        if options.only in (None, "intake"):
             figures |= _intake(options, place, progress, profiles)
             progress("Intake", "ready")
-        if options.only != "intake":
+        if options.only in (None, "processor"):
             figures |= _processor(options, place, progress, profiles)
             progress("Processor", "ready")
+        if options.only in (None, "book"):
+            # Under a schema of its own: what the processor's part left would be checked with it.
+            with places.fresh(settings, progress) as another:
+                figures |= measure_book(another, options.book, os.cpu_count() or 1, progress)
+            progress("Book", "ready")
         progress("Order book", "removing it")
     return Result({**figures, "seconds": round(time.monotonic() - began, 1)}, profiles)
 
