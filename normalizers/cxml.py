@@ -117,7 +117,7 @@ def _order(root: Node, request: Node, head: Node, number: str, account: str, kin
     net = _net(draft)
     shipping, tax = _shipping(draft, head, items), _taxes(draft, head, items)
     grand = _grand(total, net, (shipping or 0) + (tax or 0))
-    totals = draft.totals(None if cancelled else grand)
+    totals = draft.totals(grand)
     order = Order(
         order_id=order_id_of(NAME, account, number),
         order_number=number,
@@ -142,7 +142,7 @@ def _order(root: Node, request: Node, head: Node, number: str, account: str, kin
         taxes=tuple(draft.taxes),
         holds=tuple(draft.holds),
         totals=totals,
-        stated_totals=stated_totals(shipping=shipping, tax=tax, grand=None if cancelled else grand),
+        stated_totals=stated_totals(shipping=shipping, tax=tax, grand=grand),
         extensions=unread(root),
     )
     if not draft.lines:
