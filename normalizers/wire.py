@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -436,3 +436,16 @@ def day_and_time(day: str | None, time: str | None, where: str, report: Report) 
     zone = found[2] or ("Z" if time is None else "")
     zoned = time is not None and re.search(r"(?:Z|[+-]\d\d:?\d\d)$", time) is not None
     return read_instant(f"{found[1]}T{time or '00:00:00'}{'' if zoned else zone}", where, report)
+
+
+def epoch(row: Json, key: str, at: str, report: Report, *, per_second: int = 1) -> datetime | None:
+    """Return the moment of a count since 1970, UTC (`per_second` 1000 for milliseconds); an unreadable one is a warning."""
+    value = row.get(key)
+    if value is None or value == "":  # 0 is a moment
+        return None
+    try:
+        count = decimal_of(value)
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(count * 1_000_000 / per_second))
+    except (AmountError, OverflowError):
+        report.warn(f"{at}/{key}", "instant", "no count of seconds we can read", value)
+        return None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from normalizers.channel import Document
-from normalizers.wire import MAX_BYTES, MAX_ROWS, Report, json_text, messages, quantity, read_instant, read_json, rows, walk
+from normalizers.wire import MAX_BYTES, MAX_ROWS, Report, epoch, json_text, messages, quantity, read_instant, read_json, rows, walk
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError, UndecodableMessage, UnsafeDocument
 
 KILLERS = [
@@ -155,3 +155,23 @@ def test_moments_are_read_in_utc_and_the_unreadable_is_a_warning() -> None:
     assert read_instant("yesterday", "/at", report) is None
     assert read_instant("0001-01-01T00:00:00+23:00", "/at", report) is None
     assert report.warned
+
+
+@pytest.mark.parametrize(
+    ("value", "per_second", "moment"),
+    [
+        (0, 1, "1970-01-01T00:00:00+00:00"),
+        ("1634567890", 1, "2021-10-18T14:38:10+00:00"),
+        (1476387173000, 1000, "2016-10-13T19:32:53+00:00"),
+        (1476387173250, 1000, "2016-10-13T19:32:53.250000+00:00"),
+        (10**17, 1, None),
+        ("soon", 1, None),
+        (True, 1, None),
+        (None, 1, None),
+    ],
+)
+def test_a_count_of_seconds_is_a_moment_or_a_warning(value: Any, per_second: int, moment: str | None) -> None:
+    report = Report()
+    found = epoch({"t": value}, "t", "", report, per_second=per_second)
+    assert moment == (found.isoformat() if found else None)
+    assert (found is None and value is not None) == report.warned
