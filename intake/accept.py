@@ -16,6 +16,7 @@ from normalizers.channel import Channel, Document, Result, StatedChange, StatedO
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
+from schemas.fingerprint import frame_of
 from schemas.order import Hold
 from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, OrderStated, RawDocument, Statement, Verdict
 
@@ -83,7 +84,8 @@ def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> li
         verdict: Verdict = "quarantine" if error.error_class == "SECURITY" else "dead_letter"
         results = (Unreadable(None, verdict, error.code, (finding,), error_class=error.error_class),)
     except Exception as error:  # noqa: BLE001 -- a channel's document must not stop the others; the letter says BUG
-        finding = Finding(path="", rule=type(error).__name__, message=f"normalising failed unexpectedly: {type(error).__name__}")
+        name, frame = type(error).__name__, frame_of(error)
+        finding = Finding(path="", rule=name, message=f"normalising failed unexpectedly: {name} in {frame}", value=frame)
         results = (Unreadable(None, "dead_letter", "unexpected", (finding,), error_class="BUG"),)
     found = [_statement(result, channel, rules, record, raw, message_id) for result in results]
     return [_numbered(key, statement, index) for index, (key, statement) in enumerate(found)]

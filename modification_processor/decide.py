@@ -136,7 +136,8 @@ def _intake_failed(body: IntakeFailed) -> Failed:
         first.rule if first else None,
         blocks=body.order_id is not None,
         outcome=OUTCOME_OF_VERDICT.get(body.verdict, "dead"),
-        where=body.channel,
+        # A defect of ours says where it is; what a channel's module refuses has that module as its place.
+        where=(first.value if first and body.error_class == "BUG" else None) or f"normalizers.{body.channel}",
     )
 
 

@@ -1,12 +1,12 @@
 """What may become of a message: a closed union, matched to `assert_never` where rows are written."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from schemas.events import Conflict
 from schemas.failures import ErrorClass, OrdermendError
+from schemas.fingerprint import fingerprint, frame_of
 from schemas.order import Order
 
 if TYPE_CHECKING:
@@ -152,18 +152,13 @@ class Failed:
     @classmethod
     def of(cls, error: OrdermendError, stage: str, *, blocks: bool = True) -> "Failed":
         """Return what an error of ours means for its message."""
-        return cls(error.error_class, error.code, stage, error.message, error.field, error.rule, blocks)
+        return cls(error.error_class, error.code, stage, error.message, error.field, error.rule, blocks, where=frame_of(error))
 
     @property
     def fingerprint(self) -> str:
-        """Group key, version 1: the cause without what varies from message to message."""
-        parts = ("v1", self.error_class, self.stage, self.code, self.rule or "", _shape(self.field or ""), self.where)
-        return sha256("\x1f".join(parts).encode()).hexdigest()[:24]
-
-
-def _shape(path: str) -> str:
-    """Return a path with its numbers and ids taken out: `/lines/3/price` -> `/lines/[]/price`."""
-    return "/".join("[]" if any(c.isdigit() for c in part) else part for part in path.split("/"))
+        """Group key: the cause without what varies from message to message."""
+        exception = f"{self.code} {self.rule or ''}"
+        return fingerprint(error_class=self.error_class, stage=self.stage, exception=exception, frame=self.where, path=self.field or "")
 
 
 Outcome = (

@@ -9,8 +9,7 @@ else is infrastructure, and the caller pauses. A connection lost at COMMIT is re
 """
 
 import time
-import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -35,6 +34,7 @@ from schemas import events
 from schemas.assertion import Actor
 from schemas.facts import ActionReported, FulfillmentFact
 from schemas.failures import OrdermendError
+from schemas.fingerprint import frame_of
 from schemas.money import UnitPrice
 from schemas.order import Order, without_person
 from schemas.statement import OrderStated, unpacked
@@ -641,7 +641,7 @@ def _refused_by_tables(error: psycopg.Error) -> Failed:
 
 
 def _unexpected(error: Exception, stage: str) -> Failed:
-    name, frame = type(error).__name__, _frame(error)
+    name, frame = type(error).__name__, frame_of(error)
     return Failed("BUG", "unexpected", stage, f"{name} in {frame}", rule=name, where=frame)
 
 
@@ -714,11 +714,3 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
         r.order for r in results if isinstance(r, StatedOrder) and r.order.source.channel_order_id == work.order.source.channel_order_id
     )
     return next(mine, None), digest
-
-
-def _frame(error: BaseException) -> str:
-    """Return the innermost frame of ours, module and function without line: stable from build to build."""
-    ours: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    names = [f"{frame.filename.rsplit('/', 2)[-2]}.{frame.filename.rsplit('/', 1)[-1].removesuffix('.py')}:{frame.name}" for frame in ours]
-    mine = [name for name in names if name.split(".")[0] in ("modification_processor", "operations", "normalizers", "schemas", "store")]
-    return (mine or names or ["?"])[-1]
