@@ -1,7 +1,8 @@
 """The retry worker: tries closed lanes when they are due, head first, in order, and ends tickets that waited too long.
 
 How a message is handled is the processor's business: `retry_lane` is handed over by the composition root, takes the
-same lock as the live path and writes the same rows. This loop only knows when.
+same lock as the live path and writes the same rows. This loop only knows when. Between rounds it keeps the letters'
+scores fresh.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 
+from dlq_handler.triage import rescore
 from store import letters, tickets
 from store.database import Connection
 from telemetry.health import Health
@@ -60,6 +62,7 @@ class Retrier:
                             self._health.tick()
                         if self.round(connection) == 0:
                             self.measure(connection)
+                            rescore(connection)
                             stop.wait(IDLE_SECONDS)
             except psycopg.Error as error:
                 INFRA_FAULTS.labels("postgresql").inc()

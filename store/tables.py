@@ -268,8 +268,81 @@ dead_letter = Table(
     _at("first_failed_at", nullable=False),
     _at("last_failed_at", nullable=False),
     _at("resolved_at"),
-    Index("dead_letter_open", "status", "score"),
+    Column("parts", JSONB),
+    _at("scored_at"),
+    Index("dead_letter_triage", "status", text("score desc"), "first_failed_at", "letter_id"),
+    Index("dead_letter_group", "fingerprint", "first_failed_at", postgresql_where=text("status = 'unresolved'")),
+    Index("dead_letter_to_score", text("scored_at nulls first"), postgresql_where=text("status = 'unresolved'")),
     Index("dead_letter_by_id", "letter_id"),
+)
+
+edit_claim = Table(
+    "edit_claim",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("letter_id", Uuid, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _at("claimed_at", nullable=False),
+    _at("expires_at", nullable=False),
+    Column("patch_sealed", LargeBinary),
+    Column("patch_sha256", Text),
+    Column("approved_by", Text),
+    Column("approved_act", Text),
+    _at("approved_at"),
+)
+
+repair = Table(
+    "repair",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("repair_id", Uuid, primary_key=True),
+    Column("letter_id", Uuid, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("channel", Text),
+    Column("error_class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("field", Text),
+    Column("input_sealed", LargeBinary, nullable=False),
+    Column("patch_sealed", LargeBinary, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("approved_by", Text),
+    _at("at", nullable=False),
+    Column("outcome", Text, nullable=False),
+    _at("settled_at"),
+    Index("repair_by_fingerprint", "fingerprint", "at"),
+    Index("repair_pending", "at", postgresql_where=text("outcome = 'pending'")),
+)
+
+bulk_replay = Table(
+    "bulk_replay",
+    metadata,
+    Column("bulk_id", Uuid, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("patch", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("approved_by", Text),
+    _at("created_at", nullable=False),
+    _at("updated_at", nullable=False),
+)
+
+bulk_member = Table(
+    "bulk_member",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("letter_id", Uuid, primary_key=True),
+    Column("bulk_id", Uuid, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text),
+    Index("bulk_member_next", "bulk_id", "state", "n"),
 )
 
 failure_attempt = Table(
