@@ -37,7 +37,7 @@ class Author:
         body = read.body
         self.cause_id = read.message_id
         self.user_id = read.actor.user_id if read.actor else "unknown"
-        self.behalf: str | None = None
+        self.behalf = read.actor.on_behalf_of if read.actor else None
         self.reason: str | None = None
         if isinstance(body, ModificationTicket):
             self.cause_kind, self.role = "ticket", "Order_Modify"

@@ -41,7 +41,7 @@ from schemas.statement import OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import actions, catalogue, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.database import Connection, Cursor
-from store.heads import Lane
+from store.heads import Head, Lane
 from store.letters import Parked
 from store.partitions import Advance
 from store.sealing import KeyVault, OrderKey, Unsealable
@@ -214,7 +214,7 @@ class Processor:
 
     def _load(self, cursor: Cursor, batch: Sequence[Read]) -> tuple[dict[UUID, OrderWork], dict[tuple[UUID, str], tuple[bytes, str]]]:
         ids = list({read.order_id for read in batch})
-        locked = heads.lock(cursor, ids)
+        locked = self._heads(cursor, ids)
         stored = orders.load(cursor, ids)
         works = {
             order_id: OrderWork(
@@ -235,6 +235,9 @@ class Processor:
         self._load_previous(cursor, batch, works)
         fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
         return works, inbox.seen(cursor, fresh) if fresh else {}
+
+    def _heads(self, cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
+        return heads.lock(cursor, order_ids)
 
     def _load_recent(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load what was changed since the oldest base version that a ticket names."""
@@ -657,7 +660,11 @@ def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
     for row in waiting:
         value = key.open(bytes(row.value_sealed), f"parked:{row.topic}:{row.seq}")
         raw_key = None if row.key is None else bytes(row.key)
-        actor = None if row.actor is None else Actor(row.actor["user_id"], frozenset(row.actor["roles"]), row.actor["door"])
+        actor = (
+            None
+            if row.actor is None
+            else Actor(row.actor["user_id"], frozenset(row.actor["roles"]), row.actor["door"], row.actor.get("on_behalf_of"))
+        )
         reads.append(
             read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq)
         )

@@ -43,6 +43,8 @@ class Actor:
     user_id: str
     roles: frozenset[str]
     door: str
+    on_behalf_of: str | None = None
+    """Who sent it first, where somebody repaired and sends it now."""
 
 
 @dataclass(frozen=True)
