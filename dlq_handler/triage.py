@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from dlq_handler.impact import Impact, Rules, Stakes, deadline, default_rules, impact
-from store import triage
+from store import claims, triage
 from store.database import Connection, Cursor
 from store.triage import Facts
 
@@ -16,8 +16,9 @@ PIECE = 500
 
 
 def rescore(connection: Connection, limit: int = PIECE, rules: Rules | None = None) -> int:
-    """Score the letters that are due for it, in one transaction; return how many."""
+    """Score the letters that are due for it, and note how repairs ended, in one transaction; return how many were scored."""
     with connection.transaction(), connection.cursor() as cursor:
+        claims.settle_repairs(cursor)
         found = triage.to_score(cursor, limit)
         if not found:
             return 0

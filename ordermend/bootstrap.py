@@ -5,22 +5,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from dlq_handler.desk import Desk, Handler
 from dlq_handler.retrier import Retrier
+from intake import rules as intake_rules
+from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.edit import BULK_DOOR
 from modification_processor.relay import Relay
+from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
 from modification_processor.service import Faultpoint, Processor, no_fault
 from modification_processor.settle import Topics
 from modification_processor.settlement import Ports, Settlement
+from modification_processor.workbench import Workbench
 from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
-from schemas.failures import SettingsInvalid
+from schemas.failures import NormalizationFailed, SettingsInvalid
+from schemas.statement import RawDocument, Statement
 from schemas.topics import Topic
 from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
@@ -171,6 +177,29 @@ def bulk_service(settings: Settings, health: Health) -> BulkService:
 def sampler(settings: Settings, health: Health) -> Sampler:
     """Return the integrity check that never stops."""
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
+
+
+def desk(settings: Settings) -> Desk:
+    """Return the desk where dead letters are worked on, with the processor's own way of handling them."""
+    vault, topics = KeyVault.load(settings.keys_dir), topics_of(settings)
+    bench = Workbench(connector(settings, "workbench"), settings.topic_prefix + GROUP, vault, topics)
+    handler = Handler(
+        send_back=lambda cursor, letter, repaired: send_back(cursor, vault, topics, letter, repaired),
+        rehearse=bench.rehearse,
+        discard=bench.discard,
+        normalise=_normalise,
+        close=bench.close,
+    )
+    return Desk(connector(settings, "desk"), vault, handler)
+
+
+def _normalise(channel: str, raw: RawDocument) -> list[tuple[str, Statement]]:
+    """Normalise a document as intake would, from its kept bytes and headers."""
+    known = discover().get(channel)
+    if known is None:
+        raise NormalizationFailed(f"there is no channel {channel[:40]!r}", field="channel", rule="channel_known")
+    record = RawRecord(raw.topic, raw.partition, raw.offset, raw.key, raw.body, raw.headers)
+    return statements(record, known, intake_rules.discover())
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:

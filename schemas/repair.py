@@ -29,6 +29,15 @@ class Repaired:
 
 
 @dataclass(frozen=True)
+class SentBack:
+    """What sending a letter back did, and the message whose outcome says how it ended."""
+
+    text: str
+    target_order_id: UUID
+    target_message_id: str
+
+
+@dataclass(frozen=True)
 class Step:
     """What becomes of one message of the lane. `outcome` is the word the inbox would say."""
 

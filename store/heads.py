@@ -54,6 +54,18 @@ def lock(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
     return {row[0]: Head(*row) for row in cursor.fetchall()}
 
 
+def peek(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
+    """Return heads without locking or inserting any; an order nobody has seen has a head of zeros. For dry runs."""
+    cursor.execute(
+        """select i.order_id, coalesce(h.version, 0), coalesce(h.event_seq, 0), coalesce(h.history_seq, 0), coalesce(h.chain, ''::bytea),
+                  coalesce(h.depth, 0), coalesce(h.parked_seq, 0), (select k.wrapped from order_key k where k.order_id = i.order_id)
+             from unnest(%b::uuid[]) i(order_id) left join order_head h using (order_id)""",
+        (list(order_ids),),
+        binary=True,
+    )
+    return {row[0]: Head(*row) for row in cursor.fetchall()}
+
+
 def lanes(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Lane]:
     """Return the closed lanes of orders whose heads are locked."""
     cursor.execute(

@@ -225,3 +225,29 @@ def set_letter(cursor: Cursor, order_id: UUID, letter_id: UUID, status: str) -> 
             where order_id = %s and letter_id = %s""",
         (status, status, order_id, letter_id),
     )
+
+
+def parked_at(cursor: Cursor, order_id: UUID, topic: str, seq: int) -> Parked | None:
+    """Return the message of a letter as it lies in its lane now; None where it has left it."""
+    cursor.execute(
+        f"""select {", ".join(Parked._fields)} from parked
+             where order_id = %s and topic = %s and seq = %s and status in ('waiting', 'dead')""",
+        (order_id, topic, seq),
+    )
+    row = cursor.fetchone()
+    return Parked(*row) if row else None
+
+
+def head_seq(cursor: Cursor, order_id: UUID, topic: str) -> int | None:
+    """Return the number of the first message of a lane."""
+    cursor.execute("select min(seq) from parked where order_id = %s and topic = %s and status in ('waiting', 'dead')", (order_id, topic))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def replace_parked(cursor: Cursor, order_id: UUID, topic: str, seq: int, value_sealed: bytes, actor: dict[str, Any]) -> None:
+    """Put a repaired message in its place; the letter keeps the original bytes."""
+    cursor.execute(
+        "update parked set value_sealed = %s, actor = %s where order_id = %s and topic = %s and seq = %s",
+        (value_sealed, orjson.dumps(actor).decode(), order_id, topic, seq),
+    )

@@ -132,3 +132,23 @@ def settle(cursor: Cursor, rows: Sequence[tuple[UUID, UUID, str]]) -> None:
             where t.order_id = u.order_id and t.ticket_id = u.ticket_id and t.state = 'settling'""",
         tuple([row[index] for row in first.values()] for index in range(3)),
     )
+
+
+def reauthor(cursor: Cursor, row: TicketRow) -> None:
+    """Store a waiting ticket as somebody repaired it: its author, its request and what it asks."""
+    cursor.execute(
+        """update ticket set user_id = %s, roles = %s, door = %s, on_behalf_of = %s, reason_code = %s, base_version = %s, operations = %s,
+                  request_sealed = %s, state = 'waiting' where order_id = %s and ticket_id = %s and state in ('dead', 'waiting')""",
+        (
+            row.user_id,
+            row.roles,
+            row.door,
+            row.on_behalf_of,
+            row.reason_code,
+            row.base_version,
+            row.operations,
+            row.request_sealed,
+            row.order_id,
+            row.ticket_id,
+        ),
+    )

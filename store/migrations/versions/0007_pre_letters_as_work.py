@@ -47,6 +47,8 @@ STEPS = (
     actor TEXT NOT NULL,
     approved_by TEXT,
     at TIMESTAMP WITH TIME ZONE NOT NULL,
+    target_order_id UUID NOT NULL,
+    target_message_id TEXT NOT NULL,
     outcome TEXT NOT NULL,
     settled_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (order_id, repair_id)
@@ -72,7 +74,8 @@ STEPS = (
     bulk_id UUID NOT NULL,
     n INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
-    message_id TEXT NOT NULL,
+    target_order_id UUID,
+    target_message_id TEXT,
     state TEXT NOT NULL,
     detail TEXT,
     PRIMARY KEY (order_id, letter_id, bulk_id)

@@ -1,0 +1,403 @@
+"""THE FLOW of a dead letter as work: claim, edit, dry run, approve, replay or discard. Console and command line call this.
+
+Every act is checked against the roles of whoever acts, done in one transaction under the order's lock, idempotent (the
+same act by the same person on the same failure answers the same and does nothing more), and written to the audit log;
+so is every refusal for a missing role. The processing itself belongs to the writer of orders and is handed over.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from uuid import UUID, uuid4, uuid5
+
+from dlq_handler import impact, patch, repair
+from dlq_handler.repair import NEEDS, NEEDS_EDITED, Normalise, View
+from dlq_handler.rules import Rules, default_rules, four_eyes
+from schemas.assertion import Actor
+from schemas.codec import decode
+from schemas.failures import OrdermendError
+from schemas.order import NAMESPACE
+from schemas.repair import DOCUMENTS, Rehearsed, Repaired, SentBack
+from schemas.statement import IntakeFailed, Statement
+from store import claims, heads, letters
+from store.claims import Claim, Repair
+from store.database import Connection, Cursor
+from store.letters import Audit, Letter
+from store.sealing import KeyVault, OrderKey, Unsealable
+
+APPROVER = frozenset({"DLQ_Operate", "Order_Approve"})
+
+
+class DeskRefused(OrdermendError):
+    """The act is not possible now."""
+
+    code = "letter_act_refused"
+    error_class = "BUSINESS_REJECT"
+
+
+class NotPermitted(OrdermendError):
+    """Whoever acts does not hold the role."""
+
+    code = "letter_role_missing"
+    error_class = "AUTHZ"
+
+
+class LetterTaken(OrdermendError):
+    """Somebody else works on the letter, or has sent it back."""
+
+    code = "letter_taken"
+    error_class = "BUSINESS_REJECT"
+
+
+class ApprovalNeeded(OrdermendError):
+    """A second person has to approve exactly this act."""
+
+    code = "letter_approval_needed"
+    error_class = "BUSINESS_REJECT"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """The processing, which belongs to the writer of orders and to intake: handed over by the composition root."""
+
+    send_back: Callable[[Cursor, Letter, Repaired | None], SentBack]
+    rehearse: Callable[[Letter, Repaired | None, Sequence[tuple[str, Statement]]], Rehearsed]
+    discard: Callable[[Cursor, Letter, Actor], None]
+    normalise: Normalise
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A letter under its order's lock, in the transaction of one act."""
+
+    cursor: Cursor
+    letter: Letter
+    key: OrderKey | None
+    claim: Claim | None
+    at: datetime
+
+
+class Desk:
+    """The desk of the operators. One instance, one thread."""
+
+    def __init__(self, connect: Callable[[], Connection], vault: KeyVault, handler: Handler, rules: Rules | None = None) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._vault = vault
+        self._handler = handler
+        self.rules = rules or default_rules()
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection; opened again after a fault."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._handler.close()
+        if self._connection is not None:
+            self._connection.close()
+
+    def claim(self, letter_id: UUID, actor: Actor) -> Claim:
+        """Take or renew the claim on an unresolved letter; `LetterTaken` names who has it."""
+        self.permit(actor, NEEDS, "claim", letter_id)
+        with self._at(letter_id) as work:
+            return self._claimed(work, actor)
+
+    def release(self, letter_id: UUID, actor: Actor) -> str:
+        """Give an own claim back; its patch is dropped."""
+        self.permit(actor, NEEDS, "release", letter_id)
+        with self._at(letter_id) as work:
+            if work.claim is None:
+                return "nobody had claimed it"
+            self._mine(work, actor)
+            claims.drop(work.cursor, work.letter.order_id, letter_id)
+            _audit(work, actor, "letter_released", "", f"release:{work.claim.claimed_at}")
+            return "released"
+
+    def view(self, letter_id: UUID, actor: Actor) -> View:
+        """Return the message as it may be edited, own patch not applied; the look is audited, for it may be personal."""
+        self.permit(actor, NEEDS, "view", letter_id)
+        with self._at(letter_id) as work:
+            _audit(work, actor, "letter_payload_viewed", "", str(uuid4()))
+            return repair.view(work.letter.message, self._value(work)[0])
+
+    def edit(self, letter_id: UUID, actor: Actor, patch_text: str) -> Claim:
+        """Keep a JSON Patch on an own claim (which it takes or renews), checked against the message; nothing is sent."""
+        self.permit(actor, NEEDS_EDITED, "edit", letter_id)
+        with self._at(letter_id) as work:
+            claim = self._claimed(work, actor)
+            self._repaired(work, patch.read_patch(patch_text), actor)
+            digest = sha256(patch_text.encode()).hexdigest()
+            if claim.patch_sha256 != digest:
+                assert work.key is not None
+                claims.set_patch(work.cursor, claim, work.key.seal(patch_text.encode(), f"patch:{letter_id}"), digest)
+                _audit(work, actor, "letter_edited", digest, f"edit:{work.letter.attempts}:{digest}:{claim.claimed_at}")
+            return claims.find(work.cursor, work.letter.order_id, letter_id) or claim
+
+    def dry_run(self, letter_id: UUID, actor: Actor) -> Rehearsed:
+        """Return what a replay by `actor` would do now, with every follower; nothing is written but that it was looked at."""
+        self.permit(actor, NEEDS, "dry_run", letter_id)
+        with self._at(letter_id) as work:
+            letter, repaired, statements = self._prepared(work, actor)
+        return self._handler.rehearse(letter, repaired, statements)
+
+    def approve(self, letter_id: UUID, actor: Actor, act: str = "replay") -> str:
+        """Approve the replay (or the discard) that somebody else has claimed the letter for, with its patch as it is."""
+        self.permit(actor, APPROVER, "approve", letter_id)
+        if act not in ("replay", "discard"):
+            raise DeskRefused(f"{act[:40]} is nothing to approve: replay or discard")
+        with self._at(letter_id) as work:
+            _unresolved(work.letter)
+            if work.claim is None:
+                raise DeskRefused(f"nobody has claimed letter {letter_id}: there is nothing to approve")
+            first = _first_author(work)
+            if actor.user_id in (work.claim.actor, first.user_id if first else None):
+                raise DeskRefused("nobody approves an act of their own, nor one for a message of their own")
+            claims.approve(work.cursor, work.claim, actor.user_id, _act(act, work.letter, work.claim))
+            _audit(work, actor, "letter_approved", act, f"approve:{_act(act, work.letter, work.claim)}")
+            return f"{act} by {work.claim.actor} approved"
+
+    def replay(self, letter_id: UUID, actor: Actor) -> str:
+        """Send the letter back once, with the patch of the own claim if there is one; return what was done."""
+        return self._replay(letter_id, actor, None, approved=False)[0]
+
+    def replay_of_bulk(self, letter_id: UUID, actor: Actor, patch_text: str | None) -> SentBack | None:
+        """Send a letter back as part of an approved bulk; None where this very act was done before."""
+        return self._replay(letter_id, actor, patch_text, approved=True)[1]
+
+    def _replay(self, letter_id: UUID, actor: Actor, patch_text: str | None, *, approved: bool) -> tuple[str, SentBack | None]:
+        self.permit(actor, NEEDS_EDITED if patch_text else NEEDS, "replay", letter_id)
+        moved = self._moved(letter_id, actor) if not approved else Decimal(0)
+        with self._at(letter_id) as work:
+            done = _done_before(work, actor, "letter_replayed", "replay")
+            if done is not None:
+                return done, None
+            _unresolved(work.letter, self._last_act(work))
+            self._mine(work, actor)
+            text = patch_text or self._patch_text(work)
+            if text is not None:
+                self._allow(actor, NEEDS_EDITED)
+            needed = four_eyes("replay", work.letter.score, self.rules, moved_eur=moved) if not approved else ()
+            self._second_person(work, "replay", needed)
+            repaired = self._repaired(work, patch.read_patch(text), actor) if text is not None else None
+            before = self._value(work)[0] if repaired is not None else b""
+            sent = self._handler.send_back(work.cursor, work.letter, repaired)
+            if repaired is not None and text is not None:
+                self._keep(work, actor, before, text, sent)
+            claims.drop(work.cursor, work.letter.order_id, letter_id)
+            _audit(work, actor, "letter_replayed", sent.text, f"replay:{work.letter.attempts}")
+            return sent.text, sent
+
+    def discard(self, letter_id: UUID, actor: Actor, reason: str) -> str:
+        """End the letter without effect, for a reason; its followers go on."""
+        self.permit(actor, NEEDS, "discard", letter_id)
+        if not reason.strip():
+            raise DeskRefused("a discard has a reason", field="reason", rule="reason_given")
+        with self._at(letter_id) as work:
+            done = _done_before(work, actor, "letter_discarded", "discard")
+            if done is not None:
+                return f"discarded: {done}"
+            _unresolved(work.letter, self._last_act(work))
+            self._mine(work, actor)
+            self._second_person(work, "discard", four_eyes("discard", work.letter.score, self.rules, paid=_is_paid(work)))
+            self._handler.discard(work.cursor, work.letter, actor)
+            claims.drop(work.cursor, work.letter.order_id, letter_id)
+            _audit(work, actor, "letter_discarded", reason.strip()[:500], f"discard:{work.letter.attempts}")
+            return f"discarded: {reason.strip()[:500]}"
+
+    def permit(self, actor: Actor, roles: frozenset[str], act: str, letter_id: UUID) -> None:
+        """Raise `NotPermitted` where a role is missing, after writing so to the audit log."""
+        try:
+            self._allow(actor, roles)
+        except NotPermitted as refusal:
+            with self.connection.transaction(), self.connection.cursor() as cursor:
+                letter = letters.find(cursor, letter_id)
+                row = Audit(
+                    letter.order_id if letter else letter_id, uuid4(), _now(cursor), actor.user_id, "letter_act_refused",
+                    str(letter_id), f"{act}: {refusal.message}",
+                )  # fmt: skip
+                letters.record(cursor, [row])
+            raise
+
+    @staticmethod
+    def _allow(actor: Actor, roles: frozenset[str]) -> None:
+        missing = sorted(roles - actor.roles)
+        if missing:
+            raise NotPermitted(f"{actor.user_id} lacks the role {', '.join(missing)}", rule="letters.role")
+
+    @contextmanager
+    def _at(self, letter_id: UUID) -> Iterator[Work]:
+        """Open a transaction with the letter's order locked; commit at the end, roll back on any error."""
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            found = letters.find(cursor, letter_id)
+            if found is None:
+                raise DeskRefused(f"there is no letter {letter_id}; see `ordermend letters list --status all`")
+            head = heads.lock(cursor, [found.order_id])[found.order_id]
+            letter = letters.find(cursor, letter_id)
+            assert letter is not None
+            try:
+                key = self._vault.unwrap(letter.order_id, bytes(head.wrapped_key or b""))
+            except Unsealable:
+                key = None
+            yield Work(cursor, letter, key, claims.find(cursor, letter.order_id, letter_id), _now(cursor))
+
+    def _claimed(self, work: Work, actor: Actor) -> Claim:
+        _unresolved(work.letter, self._last_act(work))
+        letter = work.letter
+        claim = claims.take(work.cursor, letter.order_id, letter.letter_id, actor.user_id, letter.attempts, self.rules.claim_minutes)
+        if claim.actor != actor.user_id:
+            raise LetterTaken(_taken(claim))
+        _audit(work, actor, "letter_claimed", f"until {claim.expires_at:%Y-%m-%d %H:%M:%S} UTC", f"claim:{claim.claimed_at}")
+        return claim
+
+    @staticmethod
+    def _mine(work: Work, actor: Actor) -> None:
+        if work.claim is not None and work.claim.actor != actor.user_id:
+            raise LetterTaken(_taken(work.claim))
+
+    def _second_person(self, work: Work, act: str, needed: tuple[str, ...]) -> None:
+        claim = work.claim
+        if needed and (claim is None or claim.approved_act != _act(act, work.letter, claim)):
+            raise ApprovalNeeded(
+                f"a second person has to approve this {act} ({', '.join(needed)}): claim it, then `ordermend letters approve"
+                f" {work.letter.letter_id}{' --act discard' if act == 'discard' else ''}`",
+                rule=needed[0],
+            )
+
+    def _moved(self, letter_id: UUID, actor: Actor) -> Decimal:
+        """Return about how many EUR an own repair would move."""
+        with self._at(letter_id) as work:
+            if (
+                work.letter.status != "unresolved"
+                or work.claim is None
+                or work.claim.actor != actor.user_id
+                or self._patch_text(work) is None
+            ):
+                return Decimal(0)
+            letter, repaired, statements = self._prepared(work, actor)
+        steps = self._handler.rehearse(letter, repaired, statements).steps[: max(1, len(statements))]
+        rates = impact.default_rules()
+        return sum((impact.eur(abs(step.money_delta_minor), step.currency or "EUR", rates) for step in steps), Decimal(0))
+
+    def _prepared(self, work: Work, actor: Actor) -> tuple[Letter, Repaired | None, Sequence[tuple[str, Statement]]]:
+        """Return the letter, its repair if `actor` has one, and what its document becomes."""
+        letter, text = work.letter, self._patch_text(work) if work.claim is None or work.claim.actor == actor.user_id else None
+        _unresolved(letter, self._last_act(work))
+        if text is not None:
+            repaired = self._repaired(work, patch.read_patch(text), actor)
+            return letter, repaired, repaired.statements
+        if letter.message == "IntakeFailed":
+            body = decode(self._value(work)[0])
+            assert isinstance(body, IntakeFailed)
+            return letter, None, self._handler.normalise(letter.channel or body.channel, body.raw)
+        return letter, None, ()
+
+    def _repaired(self, work: Work, operations: Sequence[patch.Json], actor: Actor) -> Repaired:
+        value, first = self._value(work)
+        letter = work.letter
+        return repair.repaired(letter.message, letter.channel, value, first, operations, actor, self._handler.normalise)
+
+    def _value(self, work: Work) -> tuple[bytes, Actor | None]:
+        """Return the message as it waits now (repaired before, perhaps), and who sent it."""
+        letter = work.letter
+        if work.key is None:
+            raise DeskRefused(f"letter {letter.letter_id} was erased with its order's key")
+        if letter.seq is not None and letter.message not in DOCUMENTS:
+            parked = letters.parked_at(work.cursor, letter.order_id, letter.topic, letter.seq)
+            if parked is not None:
+                return work.key.open(bytes(parked.value_sealed), f"parked:{letter.topic}:{letter.seq}"), _first_author(work)
+        return work.key.open(bytes(letter.value_sealed), f"letter:{letter.letter_id}"), None
+
+    def _patch_text(self, work: Work) -> str | None:
+        claim = work.claim
+        if claim is None or claim.patch_sealed is None or claim.attempts != work.letter.attempts:
+            return None
+        assert work.key is not None
+        return work.key.open(bytes(claim.patch_sealed), f"patch:{work.letter.letter_id}").decode()
+
+    @staticmethod
+    def _keep(work: Work, actor: Actor, before: bytes, text: str, sent: SentBack) -> None:
+        """Keep the repair: what failed, what a person changed, and where its outcome will be."""
+        letter = work.letter
+        assert work.key is not None
+        repair_id = uuid5(NAMESPACE, f"repair:{letter.letter_id}:{letter.attempts}")
+        row = Repair(
+            letter.order_id, repair_id, letter.letter_id, letter.attempts, letter.fingerprint, letter.message, letter.channel,
+            letter.error_class, letter.code, letter.field, work.key.seal(before, f"repair:{repair_id}:input"),
+            work.key.seal(text.encode(), f"repair:{repair_id}:patch"), actor.user_id, work.claim.approved_by if work.claim else None,
+            work.at, sent.target_order_id, sent.target_message_id,
+        )  # fmt: skip
+        claims.keep(work.cursor, [row])
+
+    @staticmethod
+    def _last_act(work: Work) -> str:
+        """Return who ended the letter, for those who come too late."""
+        row = work.cursor.execute(
+            """select actor, action, at from audit where order_id = %s and subject = %s and action in ('letter_replayed', 'letter_discarded')
+                order by at desc limit 1""",
+            (work.letter.order_id, str(work.letter.letter_id)),
+        ).fetchone()
+        return f": {row[1].removeprefix('letter_')} by {row[0]} at {row[2]:%Y-%m-%d %H:%M:%S} UTC" if row else ""
+
+
+def _act(act: str, letter: Letter, claim: Claim) -> str:
+    """Name exactly what is approved: the act, the failure, the patch and whose it is."""
+    return f"{act}:{letter.attempts}:{claim.patch_sha256 or ''}:{claim.actor}"
+
+
+def _unresolved(letter: Letter, by: str = "") -> None:
+    if letter.status != "unresolved":
+        raise LetterTaken(f"letter {letter.letter_id} is {letter.status}{by}")
+
+
+def _taken(claim: Claim) -> str:
+    return f"letter {claim.letter_id} is claimed by {claim.actor} until {claim.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _first_author(work: Work) -> Actor | None:
+    letter = work.letter
+    parked = letters.parked_at(work.cursor, letter.order_id, letter.topic, letter.seq) if letter.seq is not None else None
+    if parked is None or parked.actor is None:
+        return None
+    one = parked.actor
+    return Actor(one["user_id"], frozenset(one["roles"]), one["door"], one.get("on_behalf_of"))
+
+
+def _is_paid(work: Work) -> bool:
+    row = work.cursor.execute("select doc -> 'payments' from orders where order_id = %s", (work.letter.order_id,)).fetchone()
+    return row is not None and any(payment["kind"] in ("authorization", "capture") for payment in row[0] or ())
+
+
+def _audit(work: Work, actor: Actor, action: str, detail: str, once: str) -> None:
+    """Append to the audit log; the same act by the same person is one row."""
+    work.cursor.execute(
+        """insert into audit (order_id, audit_id, at, actor, action, subject, detail) values (%s, %s, %s, %s, %s, %s, %s)
+           on conflict do nothing""",
+        (work.letter.order_id, _audit_id(work, actor, once), work.at, actor.user_id, action, str(work.letter.letter_id), detail[:500]),
+    )
+
+
+def _audit_id(work: Work, actor: Actor, once: str) -> UUID:
+    return uuid5(NAMESPACE, f"desk:{work.letter.letter_id}:{actor.user_id}:{once}")
+
+
+def _done_before(work: Work, actor: Actor, action: str, act: str) -> str | None:
+    row = work.cursor.execute(
+        "select detail from audit where order_id = %s and audit_id = %s and action = %s",
+        (work.letter.order_id, _audit_id(work, actor, f"{act}:{work.letter.attempts}"), action),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _now(cursor: Cursor) -> datetime:
+    row = cursor.execute("select now()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
