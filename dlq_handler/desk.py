@@ -166,34 +166,45 @@ class Desk:
 
     def replay(self, letter_id: UUID, actor: Actor) -> str:
         """Send the letter back once, with the patch of the own claim if there is one; return what was done."""
-        return self._replay(letter_id, actor, None, approved=False)[0]
-
-    def replay_of_bulk(self, letter_id: UUID, actor: Actor, patch_text: str | None) -> SentBack | None:
-        """Send a letter back as part of an approved bulk; None where this very act was done before."""
-        return self._replay(letter_id, actor, patch_text, approved=True)[1]
-
-    def _replay(self, letter_id: UUID, actor: Actor, patch_text: str | None, *, approved: bool) -> tuple[str, SentBack | None]:
-        self.permit(actor, NEEDS_EDITED if patch_text else NEEDS, "replay", letter_id)
-        moved = self._moved(letter_id, actor) if not approved else Decimal(0)
+        self.permit(actor, NEEDS, "replay", letter_id)
+        moved = self._moved(letter_id, actor)
         with self._at(letter_id) as work:
             done = _done_before(work, actor, "letter_replayed", "replay")
             if done is not None:
-                return done, None
+                return done
             _unresolved(work.letter, self._last_act(work))
             self._mine(work, actor)
-            text = patch_text or self._patch_text(work)
-            if text is not None:
-                self._allow(actor, NEEDS_EDITED)
-            needed = four_eyes("replay", work.letter.score, self.rules, moved_eur=moved) if not approved else ()
-            self._second_person(work, "replay", needed)
-            repaired = self._repaired(work, patch.read_patch(text), actor) if text is not None else None
-            before = self._value(work)[0] if repaired is not None else b""
-            sent = self._handler.send_back(work.cursor, work.letter, repaired)
-            if repaired is not None and text is not None:
-                self._keep(work, actor, before, text, sent)
-            claims.drop(work.cursor, work.letter.order_id, letter_id)
-            _audit(work, actor, "letter_replayed", sent.text, f"replay:{work.letter.attempts}")
-            return sent.text, sent
+            self._second_person(work, "replay", four_eyes("replay", work.letter.score, self.rules, moved_eur=moved))
+            return self._send_back(work, actor, self._patch_text(work)).text
+
+    def replay_of_bulk(
+        self, letter_id: UUID, actor: Actor, patch_text: str | None, also: Callable[[Cursor, Letter, SentBack], None]
+    ) -> bool:
+        """Send a letter back as part of a bulk that was approved as a whole; False where this very act was done before.
+
+        `also` joins the transaction.
+        """
+        self.permit(actor, NEEDS, "replay", letter_id)
+        with self._at(letter_id) as work:
+            if _done_before(work, actor, "letter_replayed", "replay") is not None:
+                return False
+            _unresolved(work.letter, self._last_act(work))
+            self._mine(work, actor)
+            also(work.cursor, work.letter, self._send_back(work, actor, patch_text))
+        return True
+
+    def _send_back(self, work: Work, actor: Actor, patch_text: str | None) -> SentBack:
+        """Send back, keep the repair, end the claim, and say who did it."""
+        letter, repaired, before = work.letter, None, b""
+        if patch_text is not None:
+            self._allow(actor, NEEDS_EDITED)
+            repaired, before = self._repaired(work, patch.read_patch(patch_text), actor), self._value(work)[0]
+        sent = self._handler.send_back(work.cursor, letter, repaired)
+        if patch_text is not None:
+            self._keep(work, actor, before, patch_text, sent)
+        claims.drop(work.cursor, letter.order_id, letter.letter_id)
+        _audit(work, actor, "letter_replayed", sent.text, f"replay:{letter.attempts}")
+        return sent
 
     def discard(self, letter_id: UUID, actor: Actor, reason: str) -> str:
         """End the letter without effect, for a reason; its followers go on."""
@@ -225,6 +236,11 @@ class Desk:
                 )  # fmt: skip
                 letters.record(cursor, [row])
             raise
+
+    @staticmethod
+    def note(cursor: Cursor, subject: UUID, actor: Actor, action: str, detail: str) -> None:
+        """Append to the audit log an act on what is no single letter."""
+        letters.record(cursor, [Audit(subject, uuid4(), _now(cursor), actor.user_id, action, str(subject), detail[:500])])
 
     @staticmethod
     def _allow(actor: Actor, roles: frozenset[str]) -> None:
