@@ -1,11 +1,17 @@
 """A dead letter as text for the command line."""
 
 import json
+from collections.abc import Iterable, Sequence
 from uuid import UUID, uuid4
 
+from rich.console import Console
+from rich.table import Table
+
+from dlq_handler.impact import priority
+from dlq_handler.triage import impact_of
 from schemas.codec import decode
 from schemas.statement import IntakeFailed
-from store import letters
+from store import claims, letters
 from store.database import Connection
 from store.letters import Audit
 from store.sealing import KeyVault, Unsealable
@@ -26,6 +32,10 @@ def describe(connection: Connection, vault: KeyVault, letter_id: UUID, viewer: s
         ).fetchall()
         facts["failed_attempts"] = [dict(zip(("n", "at", "error_class", "code", "detail"), row, strict=True)) for row in rows]
         row = cursor.execute("select depth, state from lane where order_id = %s and topic = %s", (letter.order_id, letter.topic)).fetchone()
+        found = impact_of(cursor, letter_id)
+        facts["impact"] = found and {"score": found.score, "priority": priority(found.score), "parts": found.parts}
+        claim = claims.find(cursor, letter.order_id, letter_id)
+        facts["claim"] = claim and {"actor": claim.actor, "expires_at": claim.expires_at, "edited": claim.patch_sha256 is not None}
         facts["lane"] = {"depth": row[0], "state": row[1]} if row else None
         if viewer is not None:
             facts["payload"] = _payload(
@@ -47,3 +57,11 @@ def _payload(wrapped: tuple[object, ...] | None, letter: letters.Letter, vault: 
     body = decode(value) if letter.message == "IntakeFailed" else None
     shown = body.raw.body if isinstance(body, IntakeFailed) else value
     return shown.decode("utf-8", "backslashreplace")
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; nothing stands for null."""
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console().print(table)
