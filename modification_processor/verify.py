@@ -115,6 +115,8 @@ def begin(connection: Connection, snapshot: str | None = None) -> None:
     if snapshot is not None:
         connection.execute(f"set transaction snapshot '{snapshot}'")
     connection.execute("set local statement_timeout = 0")
+    # Who shares the snapshot looks at it for as long as that takes.
+    connection.execute("set local idle_in_transaction_session_timeout = 0")
 
 
 def verify_range(connection: Connection, vault: KeyVault, after: UUID, upto: UUID | None, limit: int | None = None) -> Iterator[Verified]:

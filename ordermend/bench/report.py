@@ -104,8 +104,23 @@ def print_table(figures: Figures, console: Console) -> None:
         console.print(_processor_table(figures))
         both = {**figures["processor"]["stages_us"], **{f"CPU, {k}": v for k, v in figures["processor"]["threads_cpu_us"].items()}}
         console.print(_stages("Processor, elapsed where nothing else is said", both))
+    if "latency" in figures:
+        console.print(_latency_table(figures))
     if "book" in figures:
         console.print(_book_table(figures))
+
+
+def _latency_table(figures: Figures) -> Table:
+    part = figures["latency"]
+    title = f"Beside {part['orders_a_second']:g} orders and {part['edits_a_second']:g} edits a second"
+    table = Table("what", "median", "95th percentile", title=title)
+    for name, label in (
+        ("preview_ms", "preview"),
+        ("decided_ms", "edit decided"),
+        ("committed_and_sent_ms", "edit committed, event on Kafka"),
+    ):
+        table.add_row(label, f"{part[name]['median']} ms", f"{part[name]['p95']} ms")
+    return table
 
 
 def _book_table(figures: Figures) -> Table:

@@ -17,6 +17,7 @@ from ordermend.bench.book import measure_book
 from ordermend.bench.bound import bound
 from ordermend.bench.function import given
 from ordermend.bench.intake import PEERS_BARE, Intake
+from ordermend.bench.latency import measure_latency
 from ordermend.bench.place import Place
 from ordermend.bench.processor import ProcessorBench
 from ordermend.bench.report import Figures, intake_figures, machine, processor_figures
@@ -25,8 +26,8 @@ from ordermend.progress import Report as Phases
 from ordermend.progress import phases
 from ordermend.settings import Settings
 
-Part = Literal["intake", "processor", "book"]
-PARTS: tuple[Part, ...] = ("intake", "processor", "book")
+Part = Literal["intake", "processor", "latency", "book"]
+PARTS: tuple[Part, ...] = ("intake", "processor", "latency", "book")
 _BESIDE = Path(ordermend.__file__).parents[2] / "shared/bench"
 """Where the other loops and the bound's script lie beside a checkout, if they do."""
 
@@ -40,6 +41,7 @@ class Options:
     edits: int
     repeats: int
     book: int
+    seconds: int
     only: Part | None = None
     peers: Path | None = None
     bound: Path | None = None
@@ -67,6 +69,10 @@ def measure(options: Options, settings: Settings) -> Result:
         if options.only in (None, "processor"):
             figures |= _processor(options, place, progress, profiles)
             progress("Processor", "ready")
+        if options.only in (None, "latency"):
+            with places.fresh(settings, progress) as another:
+                figures |= measure_latency(another, options.seconds, progress)
+            progress("Latency", "ready")
         if options.only in (None, "book"):
             # Under a schema of its own: what the processor's part left would be checked with it.
             with places.fresh(settings, progress) as another:
