@@ -327,7 +327,8 @@ def _price(reader: _Reader, draft: Draft, loop: list[Segment], ordered: int, exp
         return net, price, computed or 0
     before = row if net or row == computed else row - sum(amount for _, amount in _allowances(reader, draft, loop))
     if computed is not None and before != computed:
-        reader.report.note(loop[0].path(1), "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")
+        say = reader.report.warn if abs(before - computed) > 10 ** exponent_of(draft.currency) else reader.report.note
+        say(loop[0].path(1), "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")
     exact = Decimal(before).scaleb(-exponent_of(draft.currency))
     return net, price or quotient_price(exact, ordered, exponent), before
 

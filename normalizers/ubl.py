@@ -247,9 +247,8 @@ def _priced(draft: Draft, row: Node, ordered: int, exponent: int) -> tuple[UnitP
         return price, stated
     before = stated - sum(_signed(node, draft) for node in row.all("AllowanceCharge"))
     if computed is not None and before != computed:
-        draft.report.note(
-            f"{row.path}/LineExtensionAmount", "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)"
-        )
+        say = draft.report.warn if abs(before - computed) > 10 ** exponent_of(draft.currency) else draft.report.note
+        say(f"{row.path}/LineExtensionAmount", "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")
     exact = Decimal(before).scaleb(-exponent_of(draft.currency))
     return price or quotient_price(exact, ordered, exponent), before
 

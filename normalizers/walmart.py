@@ -1,10 +1,10 @@
 """Walmart Marketplace order answers and notifications (US, CA, MX) -> canonical Order, or a change.
 
-Input:   the JSON of an order (`order`), a list of orders (`list`/`elements`/`order`, or `order` as a list), the answer of an
+Input:   the JSON (in the CA market: the XML) of an order (`order`), a list of orders (`list`/`elements`/`order`, or `order` as a list), the answer of an
          acknowledgement, shipment, cancellation or refund (the order again), an event (`source`, `payload`), or the lines to cancel
          (`orderCancellation`). Lists stand under a key of their own in the US and CA, and by themselves in MX.
 Output:  Order in the charges' currency, integer minor units: charges are signed rows of a line. In the US and CA tax is on top and
-         Walmart remits it; in MX it is in the prices. An `orderTotal` that is only the goods' is said to be so.
+         Walmart remits it; in MX it is in the price of the goods, and on top of shipping. An `orderTotal` that is only the goods' is said to be so.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.walmart.com, Marketplace Orders API v3 (US, CA, MX): Order, OrderLine, Charge, OrderLineStatus, and the notification
@@ -37,6 +37,7 @@ from normalizers.wire import (
     epoch,
     fail,
     instant,
+    json_text,
     messages,
     names,
     need_text,
@@ -47,6 +48,7 @@ from normalizers.wire import (
     truth,
     unmapped,
 )
+from normalizers.xml_tree import plain, read_document
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import UnitPrice, exponent_of, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Liable, Order, Source, order_id_of
@@ -65,10 +67,18 @@ _LINE = names("lineNumber primeLineNumber item charges orderLineQuantity")
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
+    found = [message for document in documents for message in messages(_as_json(document), _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
+
+
+def _as_json(document: Document) -> Document:
+    """Return the document, the XML that the CA market answers in as the JSON of the others."""
+    if not document.body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return document
+    root, headers = read_document(document)
+    return Document(json_text({root.name: plain(root)}).encode(), headers)
 
 
 def _guarded(message: Message) -> Result:
@@ -87,7 +97,8 @@ def _result(message: Message) -> Result:
         return _event(body, at, account)
     if isinstance(body.get("orderCancellation"), dict):
         return _cancellation(body["orderCancellation"], f"{at}/orderCancellation", message, account)
-    order_id = need_text(body, "purchaseOrderId", at)
+    order_id = text(body, "customerOrderId") if "purchaseOrderId" not in body else None  # orders that Walmart fulfils have only that
+    order_id = order_id or need_text(body, "purchaseOrderId", at)
     return _one(body, at, order_id, account)
 
 
@@ -354,10 +365,10 @@ def _of_shipping(label: str) -> bool:
 
 
 def _taxes(draft: Draft, charged: list[tuple[list[Json], str]]) -> int | None:
-    """Add each charge's tax: Walmart's own where it is on top; in the prices where the market has them so."""
+    """Add each charge's tax: Walmart's own where it is on top; in the goods' prices where the market has them so."""
     total = None
-    included = draft.currency in _INCLUSIVE
-    liable: Liable = "seller" if included else "channel"
+    market = draft.currency in _INCLUSIVE
+    liable: Liable = "seller" if market else "channel"
     known = {row.adjustment_id for row in draft.adjustments if row.kind in {"shipping", "fee"}}
     for line, (charges, at) in zip(list(draft.lines), charged, strict=True):
         for index, row in enumerate(charges):
@@ -381,7 +392,7 @@ def _taxes(draft: Draft, charged: list[tuple[list[Json], str]]) -> int | None:
                     line_id=None if of_charge else line.line_id,
                     adjustment_id=charge if of_charge else None,
                     title=text(tax, "taxName") or "",
-                    included=included,
+                    included=market and not of_charge,
                     liable=liable,
                 )
     return total

@@ -169,6 +169,16 @@ def _whole(node: Node) -> Any:
     return {**found, "#text": node.text} if node.text else found
 
 
+def plain(node: Node) -> Any:
+    """Return an element as a JSON reader would want it: a text, or an object in which what stands several times is a list."""
+    if not node.children:
+        return node.text
+    found: dict[str, Any] = {}
+    for child in node.children:
+        found.setdefault(child.name, []).append(plain(child))
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
 def read_document(document: Document, *, doctype: str | None = None) -> tuple[Node, Mapping[str, str]]:
     """Return the root and the headers of a document; `doctype` is the root whose bare document type is tolerated."""
     if document.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
