@@ -81,7 +81,7 @@ def _result(document: Document) -> Result:
 
 def _from(root: Node) -> str | None:
     credentials = root.all("Header/From/Credential")
-    best = [one for one in credentials if (one.attributes or {}).get("domain") == "NetworkId"] + credentials
+    best = [one for one in credentials if ((one.attributes or {}).get("domain") or "").lower() == "networkid"] + credentials
     return next((node.text for one in best for node in one.all("Identity") if node.text), None)
 
 

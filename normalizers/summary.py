@@ -53,6 +53,9 @@ def summary_of(result: Result) -> dict[str, Any]:
     head: dict[str, Any] = {"verdict": result.verdict, "event": result.event}
     if isinstance(result, StatedOrder):
         body: dict[str, Any] = {**order_values(result), **result.stated}
+        if result.verdict == "accept_with_hold":  # the summary's words know no hold: it is taken, and somebody has to look
+            head["verdict"] = "accept_with_warning"
+            body["holds"] = [hold.kind for hold in result.order.holds]
     elif isinstance(result, StatedChange):
         body = {**_EMPTY, "source_order_id": result.channel_order_id, "changed_at": moment_text(result.changed_at)}
         body |= {"line_changes": [change_values(change) for change in result.line_changes]} | dict(result.stated)
