@@ -16,6 +16,7 @@ from uuid import UUID, uuid4, uuid5
 from dlq_handler import impact, patch, repair
 from dlq_handler.repair import NEEDS, NEEDS_EDITED, Normalise, View
 from dlq_handler.rules import Rules, default_rules, four_eyes
+from dlq_handler.triage import impact_of
 from schemas.assertion import Actor
 from schemas.codec import decode
 from schemas.failures import OrdermendError
@@ -28,6 +29,7 @@ from store.database import Connection, Cursor
 from store.letters import Audit, Letter
 from store.sealing import KeyVault, OrderKey, Unsealable
 
+_ERASED = "letter {} was erased with its order's key: it can only be discarded"
 APPROVER = frozenset({"DLQ_Operate", "Order_Approve"})
 
 
@@ -174,7 +176,7 @@ class Desk:
                 return done
             _unresolved(work.letter, self._last_act(work))
             self._mine(work, actor)
-            self._second_person(work, "replay", four_eyes("replay", work.letter.score, self.rules, moved_eur=moved))
+            self._second_person(work, "replay", four_eyes("replay", _score(work), self.rules, moved_eur=moved))
             return self._send_back(work, actor, self._patch_text(work)).text
 
     def replay_of_bulk(
@@ -196,6 +198,8 @@ class Desk:
     def _send_back(self, work: Work, actor: Actor, patch_text: str | None) -> SentBack:
         """Send back, keep the repair, end the claim, and say who did it."""
         letter, repaired, before = work.letter, None, b""
+        if work.key is None:
+            raise DeskRefused(_ERASED.format(letter.letter_id))
         if patch_text is not None:
             self._allow(actor, NEEDS_EDITED)
             repaired, before = self._repaired(work, patch.read_patch(patch_text), actor), self._value(work)[0]
@@ -217,7 +221,7 @@ class Desk:
                 return f"discarded: {done}"
             _unresolved(work.letter, self._last_act(work))
             self._mine(work, actor)
-            self._second_person(work, "discard", four_eyes("discard", work.letter.score, self.rules, paid=_is_paid(work)))
+            self._second_person(work, "discard", four_eyes("discard", _score(work), self.rules, paid=_is_paid(work)))
             self._handler.discard(work.cursor, work.letter, actor)
             claims.drop(work.cursor, work.letter.order_id, letter_id)
             _audit(work, actor, "letter_discarded", reason.strip()[:500], f"discard:{work.letter.attempts}")
@@ -306,6 +310,7 @@ class Desk:
         """Return the letter, its repair if `actor` has one, and what its document becomes."""
         letter, text = work.letter, self._patch_text(work) if work.claim is None or work.claim.actor == actor.user_id else None
         _unresolved(letter, self._last_act(work))
+        _answerable(letter)
         if text is not None:
             repaired = self._repaired(work, patch.read_patch(text), actor)
             return letter, repaired, repaired.statements
@@ -316,15 +321,16 @@ class Desk:
         return letter, None, ()
 
     def _repaired(self, work: Work, operations: Sequence[patch.Json], actor: Actor) -> Repaired:
-        value, first = self._value(work)
         letter = work.letter
+        _answerable(letter)
+        value, first = self._value(work)
         return repair.repaired(letter.message, letter.channel, value, first, operations, actor, self._handler.normalise)
 
     def _value(self, work: Work) -> tuple[bytes, Actor | None]:
         """Return the message as it waits now (repaired before, perhaps), and who sent it."""
         letter = work.letter
         if work.key is None:
-            raise DeskRefused(f"letter {letter.letter_id} was erased with its order's key")
+            raise DeskRefused(_ERASED.format(letter.letter_id))
         if letter.seq is not None and letter.message not in DOCUMENTS:
             parked = letters.parked_at(work.cursor, letter.order_id, letter.topic, letter.seq)
             if parked is not None:
@@ -371,6 +377,17 @@ def _act(act: str, letter: Letter, claim: Claim) -> str:
 def _unresolved(letter: Letter, by: str = "") -> None:
     if letter.status != "unresolved":
         raise LetterTaken(f"letter {letter.letter_id} is {letter.status}{by}")
+
+
+def _answerable(letter: Letter) -> None:
+    if letter.error_class == "AUTHZ" or (letter.seq is None and letter.message not in DOCUMENTS):
+        raise DeskRefused("nobody answers for it, or its id belongs to other content: its sender has to send it again, or discard it")
+
+
+def _score(work: Work) -> int:
+    """Return the impact as it is now: the stored one may be a first estimate, and must not let anything through."""
+    now = impact_of(work.cursor, work.letter.letter_id)
+    return max(work.letter.score, now.score if now else 0)
 
 
 def _taken(claim: Claim) -> str:

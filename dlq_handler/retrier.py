@@ -5,6 +5,7 @@ same lock as the live path and writes the same rows. This loop only knows when. 
 scores fresh.
 """
 
+import time
 from collections.abc import Callable
 from threading import Event
 from uuid import UUID
@@ -22,6 +23,7 @@ RetryLane = Callable[[UUID, str], int]
 Expire = Callable[[UUID, UUID], bool]
 BATCH = 100
 IDLE_SECONDS = 0.2
+SCORE_SECONDS = 1.0
 
 
 class Retrier:
@@ -42,6 +44,7 @@ class Retrier:
         self._close = close
         self._health = health
         self._log = logger("retrier")
+        self._next_score = 0.0
 
     def run(self, stop: Event) -> None:
         """Try what is due; wait a little where nothing is; wait out an outage."""
@@ -62,7 +65,7 @@ class Retrier:
                             self._health.tick()
                         if self.round(connection) == 0:
                             self.measure(connection)
-                            rescore(connection)
+                            self.score(connection)
                             stop.wait(IDLE_SECONDS)
             except psycopg.Error as error:
                 INFRA_FAULTS.labels("postgresql").inc()
@@ -77,6 +80,12 @@ class Retrier:
         left = sum(self._retry_lane(order_id, topic) for order_id, topic in due)
         RETRIES.inc(left)
         return left + sum(self._expire(order_id, ticket_id) for order_id, ticket_id in overdue)
+
+    def score(self, connection: Connection) -> None:
+        """Keep the letters' scores fresh, once a second: a flood of them must not keep the database busy."""
+        if time.monotonic() >= self._next_score:
+            self._next_score = time.monotonic() + SCORE_SECONDS
+            rescore(connection)
 
     def measure(self, connection: Connection) -> None:
         """Set the gauges that the database knows best."""

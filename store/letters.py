@@ -131,7 +131,7 @@ def supersede(cursor: Cursor, order_id: UUID, topic: str) -> list[str]:
     )
     ids = [row[0] for row in cursor.fetchall()]
     cursor.execute(
-        "update dead_letter set status = 'superseded', resolved_at = now() where order_id = %s and topic = %s and status = 'unresolved' and seq is not null",
+        "update dead_letter set status = 'superseded', resolved_at = now() where order_id = %s and topic = %s and status in ('unresolved', 'replaying') and seq is not null",
         (order_id, topic),
     )
     return ids

@@ -1,6 +1,8 @@
 """Dead letters as work: claimed by one, repaired as a patch, rehearsed, approved by another, sent back once, in place."""
 
+import contextlib
 import json
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ from dlq_handler.repair import FieldLocked
 from ordermend import bootstrap
 from ordermend.serving import Running
 from schemas.assertion import Actor
-from schemas.failures import SameIdOtherContent
+from schemas.failures import OrdermendError, SameIdOtherContent
 from schemas.order import Order
 from telemetry.health import Health
 from tests.conftest import Eventually
@@ -264,3 +266,88 @@ def test_a_repaired_document_is_normalised_again(line: Line, eventually: Eventua
     assert [("resent",)] == line.rows("select status from dead_letter")
     assert 0 == line.one("select count(*) from lane")
     assert () == line.findings()
+
+
+def test_a_letter_nobody_answers_for_can_only_be_discarded(line: Line, eventually: Eventually) -> None:
+    order = line.state_order(shopify_order(5300))
+    eventually(lambda: line.order(order.order_id), what="the order in the book")
+    line.door = line.warehouse
+    line.ticket(order.order_id, ("set_contact", {"email": "thief@example.com"}))
+    eventually(lambda: line.one("select count(*) from dead_letter where error_class = 'AUTHZ'") == 1, what="the letter")
+    letter, at = line.one("select letter_id from dead_letter"), bootstrap.desk(line.settings)
+    try:
+        for act in (at.dry_run, at.replay):
+            with pytest.raises(OrdermendError, match="sender has to send it again"):
+                act(letter, OLGA)
+        with pytest.raises(DeskRefused, match="sender has to send it again"):
+            at.edit(letter, OLGA, fix(1))
+        at.discard(letter, OLGA, "not ours")
+    finally:
+        at.close()
+    assert [("discarded",)] == line.rows("select status from dead_letter")
+    assert () == line.findings()
+
+
+def test_desk_retry_and_live_arrivals_at_once_leave_one_history(still_line: Line, eventually: Eventually, broken: Broken) -> None:
+    """Six operators act at random on the letters of four orders while new edits of them arrive: each edit has one fate, in order."""
+    line, noise = still_line, random.Random(20261124)
+    orders = [line.state_order(shopify_order(5400 + n)) for n in range(4)]
+    eventually(lambda: line.one("select count(*) from orders") == 4, what="the orders in the book")
+    tickets: list[UUID] = []
+    for round_ in range(12):
+        for order in orders:
+            ticket = uuid4()
+            if noise.random() < 0.4:
+                broken.tickets.add(ticket)
+            tickets.append(ticket)
+            line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 10 + round_}), ticket_id=ticket)
+    eventually(lambda: line.one("select count(*) from ticket") == len(tickets), what="every ticket received")
+    ended = threading.Event()
+
+    def nothing_waits() -> bool:
+        # An operator who walked away: claims of half a second ago are free again.
+        line.book.execute("update edit_claim set expires_at = now() where claimed_at < now() - interval '0.5 seconds'")
+        return line.rows("select count(*) from ticket where state in ('waiting', 'dead')") == [(0,)]
+
+    with ThreadPoolExecutor(6) as pool:
+        working = [pool.submit(operate, line, f"operator-{n}", ended) for n in range(6)]
+        try:
+            eventually(nothing_waits, 60, what="every ticket decided")
+        finally:
+            ended.set()
+        for one in working:
+            one.result()
+    states = dict(line.rows("select state, count(*) from ticket group by state"))
+    assert len(tickets) == sum(states.values())
+    assert {"applied", "cancelled"} >= set(states)
+    for order in orders:
+        steps = [int(bytes(new)) for (new,) in line.rows(
+            "select new from history where order_id = %s and path like '/lines/%%/ordered' order by seq", order.order_id
+        )]  # fmt: skip
+        assert sorted(steps) == steps, "the edits of an order were applied out of order"
+    assert 0 == line.one("select count(*) from lane")
+    assert () == line.findings()
+
+
+def operate(line: Line, name: str, ended: threading.Event) -> None:
+    """Act at random on random letters until told to stop."""
+    at, mine, who = bootstrap.desk(line.settings), random.Random(name), Actor(name, OTTO.roles, "test")
+
+    def discard(letter: UUID, actor: Actor) -> str:
+        return at.discard(letter, actor, "race")
+
+    acts: list[Callable[[UUID, Actor], object]] = [at.claim, at.dry_run, at.replay, at.release, discard]
+    while not ended.is_set():
+        found = line_rows(line, "select letter_id from dead_letter where status = 'unresolved'")
+        if not found:
+            ended.wait(0.02)
+            continue
+        with contextlib.suppress(DeskRefused, LetterTaken):
+            mine.choice(acts)(mine.choice(found)[0], who)
+    at.close()
+
+
+def line_rows(line: Line, query: str) -> list[tuple[Any, ...]]:
+    """Read the book over a connection of the thread's own."""
+    with bootstrap.connector(line.settings, "reader")() as connection:
+        return connection.execute(query).fetchall()
