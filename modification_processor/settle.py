@@ -342,7 +342,7 @@ class Settler:
             "dlq.error.class": failure.error_class, "dlq.error.code": failure.code, "dlq.error.stage": failure.stage,
             "dlq.error.field": (failure.field or "")[:200], "dlq.error.rule": (failure.rule or "")[:100],
             "dlq.error.fingerprint": failure.fingerprint, "dlq.attempts": str(attempts), "dlq.score": str(score),
-            "dlq.msg.type": read.message,
+            "dlq.msg.type": read.message, "dlq.channel": channel or "", "dlq.last_failed_at": self.writes.at.isoformat(),
         }  # fmt: skip
         self.writes.outgoing.append(
             Outgoing(read.order_id, None, letter_id, f"{source}.dlt", raw.key if raw else at.key, raw.body if raw else at.value, headers)

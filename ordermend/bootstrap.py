@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlq_handler.desk import Desk, Handler
 from dlq_handler.retrier import Retrier
@@ -33,6 +34,9 @@ from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
 from telemetry.health import Health
+
+if TYPE_CHECKING:
+    from dlq_handler.monitor import Monitor
 
 STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded", "IntakeFailed")
 TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
@@ -177,6 +181,15 @@ def bulk_service(settings: Settings, health: Health) -> BulkService:
 def sampler(settings: Settings, health: Health) -> Sampler:
     """Return the integrity check that never stops."""
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
+
+
+def monitor(settings: Settings, health: Health) -> "Monitor":
+    """Return the monitor over this installation's topics."""
+    from dlq_handler.monitor import Monitor  # noqa: PLC0415 - Faust is loaded by the process that uses it, and by no other
+
+    names = topics_of(settings)
+    copies = [topic.name for topic in all_topics(settings.topic_prefix) if topic.name.endswith(".dlt")]
+    return Monitor(bootstrap_of(settings), f"{settings.topic_prefix}monitor", names.events, names.modifications, copies, health)
 
 
 def desk(settings: Settings) -> Desk:

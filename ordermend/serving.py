@@ -23,7 +23,9 @@ Loop = Callable[[threading.Event], None]
 
 
 def loops_of(service: str, settings: Settings, health: Health, instance: str, channels: Iterable[str]) -> dict[str, Loop]:
-    """Return the loops of a service by name; `all` is every service in one process."""
+    """Return the loops of a service by name; `all` is every service in one process, but for the monitor, which has a stack of its own."""
+    if service == "monitor":
+        return {"monitor": bootstrap.monitor(settings, health).run}
     makers: Mapping[str, Callable[[], dict[str, Loop]]] = {
         "intake": lambda: {f"intake-{name}": loop.run for name, loop in bootstrap.intake_loops(settings, health, channels).items()},
         "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance).run},

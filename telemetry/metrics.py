@@ -38,6 +38,15 @@ LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the mai
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
 
+FAILURES_IN_WINDOW = Gauge(
+    "ordermend_failures_in_window",
+    "Dead letters of the newest five minutes that had any, by channel and class.",
+    ("channel", "error_class"),
+)
+ORDERS_MODIFIED_RATIO = Gauge("ordermend_orders_modified_ratio", "Orders with at least one applied edit, of all accepted ones.")
+EDIT_RESOLUTION_SECONDS = Gauge("ordermend_edit_resolution_seconds", "From a ticket's arrival to its decision, by quantile.", ("quantile",))
+MONITOR_UNREADABLE = Counter("ordermend_monitor_unreadable_total", "Records the monitor could not read, by kind.", ("kind",))
+
 
 def registered() -> dict[str, str]:
     """Return every metric's name and help text, for the reference and for checking alerts."""

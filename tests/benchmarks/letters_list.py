@@ -14,9 +14,9 @@ from uuid import uuid4
 from dlq_handler.triage import rescore
 from ordermend.local import stack as local_stack
 from ordermend.settings import Settings
-from store import bulk, triage
-from store.bulk import Bulk
+from store import replays, triage
 from store.database import Connection, connect, migrate, role_of
+from store.replays import Bulk
 from store.triage import Filter
 
 FILL = """
@@ -68,7 +68,7 @@ def measure(connection: Connection) -> None:
             print(f"{name:<28} p50 {half:8.1f} ms   p95 {most:8.1f} ms")  # noqa: T201 -- a program
         started = time.perf_counter()
         made = Bulk(uuid4(), "bench", "DLQ_Operate", busy[0] if busy else "", None, "running", None, None)
-        frozen, _ = bulk.create(cursor, made, 10_000)
+        frozen, _ = replays.create(cursor, made, 10_000)
         print(f"{frozen} letters frozen for a bulk replay in {(time.perf_counter() - started) * 1000:.1f} ms")  # noqa: T201 -- a program
 
 
