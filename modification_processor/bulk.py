@@ -10,7 +10,7 @@ edits never wait behind thousands. `all_or_nothing` is one transaction over at m
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,7 +30,7 @@ from normalizers import discover as channels
 from schemas.assertion import HEADER, Actor, Signer
 from schemas.codec import decode, encode
 from schemas.failures import OrdermendError
-from schemas.order import NAMESPACE
+from schemas.order import NAMESPACE, Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import bulk, orders, outbox, tickets
 from store.bulk import ItemRow, JobRow
@@ -81,7 +81,7 @@ class DryRun:
     approvals: Counter[str] = field(default_factory=Counter)
 
 
-ContextOf = Callable[[Cursor, Sequence[Read], datetime], Context]
+ContextOf = Callable[[Cursor, Sequence[Read], Mapping[UUID, Order | None], datetime], Context]
 
 
 def checked(request: Request, count: int) -> None:
@@ -114,7 +114,8 @@ def dry_run(
         page = order_ids[start : start + PAGE]
         with connection.transaction(), connection.cursor() as cursor:
             stored = orders.load(cursor, page)
-            context = context_of(cursor, [_stand_in(request, page[0])], datetime.now(UTC))
+            seen_as = {order_id: row.order for order_id, row in stored.items()}
+            context = context_of(cursor, [_stand_in(request, order_id) for order_id in stored], seen_as, datetime.now(UTC))
         for order_id in page:
             if order_id not in stored:
                 found.outcomes["unknown_order"] += 1
@@ -276,7 +277,7 @@ class BulkRunner:
         assert isinstance(sent, ModificationTicket)
         calls = calls_of(sent.operations)
         assert not isinstance(calls, Refused)
-        context = self._context_of(cursor, [_read(job, sent)], datetime.now(UTC))
+        context = self._context_of(cursor, [_read(job, sent)], {row.order_id: past.as_of(here, here.version)}, datetime.now(UTC))
         inverse = undo.operations(here, first, calls, context)
         if isinstance(inverse, Refused):
             return inverse.code

@@ -11,6 +11,7 @@ from uuid import uuid5
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Applied, AwaitsApproval, Conflicted, Refused, WorkItem
+from modification_processor.promotions import uses_moved
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.codec import encode
@@ -69,6 +70,8 @@ def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested:
         _history_row(work, leaf, author, writes, is_derived=is_derived)
     work.order, work.dirty = after, True
     writes.heads[head.order_id] = head
+    for code, moved in uses_moved(before, after).items():
+        writes.uses[code] = writes.uses.get(code, 0) + moved
     return tuple(_public(leaf) for leaf in found)
 
 

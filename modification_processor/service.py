@@ -9,21 +9,22 @@ else is infrastructure, and the caller pauses. A connection lost at COMMIT is re
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import psycopg
 
-from modification_processor import past, undo
+from modification_processor import catalogue_facts, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import BULK_DOOR, needs_of
+from modification_processor.edit import BULK_DOOR
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
-from modification_processor.operations.operation import Context, Needs, Product, Promotion
+from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Applied, Failed, Outcome, Refused, Reviewed, Withdrawn
 from modification_processor.rows import ERASURE, audit, change, emit
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
@@ -35,11 +36,11 @@ from schemas.assertion import Actor
 from schemas.facts import ActionReported, FulfillmentFact
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
-from schemas.money import UnitPrice
 from schemas.order import Order, without_person
 from schemas.statement import OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, catalogue, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store import actions, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store.catalogue import BookCatalogue
 from store.database import Connection, Cursor
 from store.heads import Head, Lane
 from store.letters import Parked
@@ -98,7 +99,13 @@ class Processor:
     """The one writer of orders. `connect` opens a connection to the book; one instance, one thread."""
 
     def __init__(
-        self, connect: Callable[[], Connection], group: str, vault: KeyVault, topics: Topics, faultpoint: Faultpoint = no_fault
+        self,
+        connect: Callable[[], Connection],
+        group: str,
+        vault: KeyVault,
+        topics: Topics,
+        faultpoint: Faultpoint = no_fault,
+        catalogue: Callable[[Cursor], Catalogue] = BookCatalogue,
     ) -> None:
         self._connect = connect
         self._connection: Connection | None = None
@@ -107,6 +114,7 @@ class Processor:
         self._topics = topics
         self._faultpoint = faultpoint
         self._rules = replace(default_rules(), version=0)
+        self._catalogue = catalogue
 
     @property
     def connection(self) -> Connection:
@@ -191,7 +199,7 @@ class Processor:
         started = time.perf_counter()
         works, seen = self._load(cursor, batch)
         writes = self._writes(cursor)
-        catalogue_context = self._context(cursor, batch, writes.at)
+        catalogue_context = self._context(cursor, batch, works.values(), writes)
         loaded = time.perf_counter()
         settler = Settler(writes, self._topics)
         words = [(read.message, self._handle(cursor, works[read.order_id], read, seen, settler, catalogue_context)) for read in batch]
@@ -277,27 +285,17 @@ class Processor:
             except Unsealable:
                 work.previous_raw = (b"", digest)
 
-    def context_of(self, cursor: Cursor, batch: Sequence[Read], at: datetime) -> Context:
-        """Return what the batch's operations may know beside their orders; for previews."""
-        return self._context(cursor, batch, at)
+    def context_of(self, cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
+        """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
+        return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
 
-    def _context(self, cursor: Cursor, batch: Sequence[Read], at: datetime) -> Context:
-        """Load the catalogue entries the batch's operations name, in two statements at most."""
-        needs = [needs_of(read.calls) for read in batch if read.calls and not isinstance(read.calls, Refused)]
-        wanted = Needs(tuple({s for n in needs for s in n.skus}), tuple({p for n in needs for p in n.promotions}))
-        products = catalogue.products(cursor, wanted.skus) if wanted.skus else []
-        promotions = catalogue.promotions(cursor, wanted.promotions) if wanted.promotions else []
-        return Context(
-            at=at,
-            ticket_id="",
-            products={
-                (p.sku, p.currency): Product(p.sku, p.name, UnitPrice(amount=p.price_amount, exponent=p.price_exponent)) for p in products
-            },
-            promotions={
-                (p.code, p.currency): Promotion(p.code, p.version, p.label, p.percent_bp, p.amount_minor, p.starts_at, p.ends_at, p.active)
-                for p in promotions
-            },
-        )
+    def _context(self, cursor: Cursor, batch: Sequence[Read], works: Iterable[OrderWork], writes: Writes) -> Context:
+        """Load what the catalogue says of the batch: each kind of entry with one statement, where there is need of it."""
+        wanted = catalogue_facts.wanted_by(batch, {work.head.order_id: work.order for work in works})
+        return catalogue_facts.load(self._catalogue_of(cursor), wanted, writes.at, writes.uses)
+
+    def _catalogue_of(self, cursor: Cursor) -> Catalogue:
+        return self._catalogue(cursor)
 
     def _handle(
         self,
@@ -409,7 +407,7 @@ class Processor:
             first = _ticket_again(ticket, writes.key_of(work), read)
             if isinstance(first.calls, Refused):
                 return first.calls
-            known = self._context(cursor, [first], writes.at)
+            known = self._context(cursor, [first], [work], writes)
             inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
         except Unsealable:
             return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
@@ -443,7 +441,7 @@ class Processor:
     def _decide_again(self, cursor: Cursor, work: OrderWork, again: Read, writes: Writes, approved: tuple[str, str]) -> Outcome:
         body = again.body
         assert isinstance(body, ModificationTicket)
-        context = self._context(cursor, [again], writes.at)
+        context = self._context(cursor, [again], [work], writes)
         known = self._known(work, again, writes, context)
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
@@ -479,7 +477,7 @@ class Processor:
         if refused:
             return refused
         settler = Settler(self._writes(cursor), self._topics)
-        context = self._context(cursor, batch, settler.writes.at)
+        context = self._context(cursor, batch, works.values(), settler.writes)
         for read in batch:
             outcome = self._decide(works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
@@ -605,7 +603,7 @@ class Processor:
         batch = _reads_of(waiting, self._vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
-        context = self._context(cursor, batch, at)
+        context = self._context(cursor, batch, works.values(), writes)
         left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
         for seq in [read.seq for read in batch][:left]:
             assert seq is not None

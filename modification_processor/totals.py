@@ -6,7 +6,8 @@ recalculating once, an unedited order changes no byte, an edit and its inverse r
 operations in one ticket leave what two tickets leave. Totals are sums of the stored rows.
 
 Order of work: line gross -> discounts in position order (each capped at what the line has left) -> tax on the
-discounted base -> totals. Shipping, fees and the channel's rounding do not follow quantities.
+discounted base -> totals. Shipping, fees and the channel's rounding do not follow quantities. A promotion without
+shares is free shipping: it is what the shipping still costs, and the seller's tax on shipping leaves with it.
 """
 
 import operator
@@ -31,7 +32,8 @@ def recalculate(order: Order) -> Order:
     left = {line.line_id: line.gross_minor for line in lines}
     units = {line.line_id: line.open for line in lines}
     adjustments = _adjustments(order, left, units)
-    amounts = {row.adjustment_id: row.amount_minor for row in adjustments}
+    free = any(frees_shipping(row) and row.amount_minor for row in adjustments)
+    amounts = {row.adjustment_id: 0 if free and row.kind == "shipping" else row.amount_minor for row in adjustments}
     taxes = tuple(_tax(order, row, left, amounts) for row in order.taxes)
     totals = _totals(lines, adjustments, taxes)
     rows = (("lines", lines, order.lines), ("adjustments", adjustments, order.adjustments), ("taxes", taxes, order.taxes))
@@ -61,9 +63,35 @@ def _adjustments(order: Order, left: dict[str, int], units: dict[str, int]) -> t
     """Recut every discount in position order; the rows stay where they are."""
     rows = order.adjustments
     if len(rows) < 2:
-        return tuple(_adjustment(order, row, left, units) for row in rows)
+        return _shipped_free(tuple(_adjustment(order, row, left, units) for row in rows))
     new = {row.adjustment_id: _adjustment(order, row, left, units) for row in sorted(rows, key=lambda row: row.position)}
-    return tuple(new[row.adjustment_id] for row in rows)
+    return _shipped_free(tuple(new[row.adjustment_id] for row in rows))
+
+
+def frees_shipping(row: Adjustment) -> bool:
+    """Say whether a row is a promotion's free shipping: a discount of a version that belongs to no line."""
+    return row.kind == "discount" and row.promotion_version is not None and not row.allocations
+
+
+def shipping_left(rows: tuple[Adjustment, ...]) -> int:
+    """Return what shipping costs after the discounts that belong to no line, free shipping apart; never below 0."""
+    cost = sum(row.amount_minor for row in rows if row.kind == "shipping")
+    off = sum(row.amount_minor for row in rows if row.kind == "discount" and not row.allocations and not frees_shipping(row))
+    return max(cost - off, 0)
+
+
+def _shipped_free(rows: tuple[Adjustment, ...]) -> tuple[Adjustment, ...]:
+    """Give free shipping what shipping still costs: all of it to the first such row by position."""
+    free = sorted((row for row in rows if frees_shipping(row)), key=lambda row: row.position)
+    if not free:
+        return rows
+    amounts = {row.adjustment_id: 0 if index else shipping_left(rows) for index, row in enumerate(free)}
+    return tuple(
+        row.model_copy(update={"amount_minor": amount})
+        if (amount := amounts.get(row.adjustment_id, row.amount_minor)) != row.amount_minor
+        else row
+        for row in rows
+    )
 
 
 def _adjustment(order: Order, row: Adjustment, left: dict[str, int], units: dict[str, int]) -> Adjustment:

@@ -13,7 +13,7 @@ from uuid import UUID
 from modification_processor.approvals import ApprovalRules, default_rules
 from modification_processor.payment_plan import Pending
 from schemas.order import Order
-from store import actions, heads, history, inbox, letters, orders, outbox, tickets
+from store import actions, catalogue, heads, history, inbox, letters, orders, outbox, tickets
 from store.actions import ActionRow, Aimed, Ended
 from store.database import Cursor
 from store.heads import Head, Lane
@@ -80,6 +80,8 @@ class Writes:
     settled_tickets: list[tuple[UUID, UUID, str]] = field(default_factory=list)
     undone: list[tuple[UUID, UUID]] = field(default_factory=list)
     opened: list[tuple[UUID, str]] = field(default_factory=list)
+    uses: dict[str, int] = field(default_factory=dict)
+    """By how many each promotion's uses moved."""
     lanes: dict[tuple[UUID, str], Lane] = field(default_factory=dict)
     heads: dict[UUID, Head] = field(default_factory=dict)
 
@@ -138,6 +140,8 @@ class Writes:
         _write(cursor, actions.end, self.actions_ended)
         _write(cursor, actions.aim, self.actions_aimed)
         _write(cursor, tickets.settle, self.settled_tickets)
+        if any(self.uses.values()):
+            catalogue.move_uses(cursor, self.uses)
         if self.done:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:

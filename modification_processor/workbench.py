@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import is_restated
 from modification_processor.incoming import Incoming, Read, read_again
 from modification_processor.outcomes import Conflicted, Failed, Outcome, Refused
@@ -25,6 +26,7 @@ from schemas.repair import Rehearsed, Repaired, Step
 from schemas.statement import OrderStated, Statement
 from schemas.ticket import ModificationTicket
 from store import heads, letters
+from store.catalogue import BookCatalogue
 from store.database import Cursor
 from store.heads import Head
 from store.letters import Letter
@@ -47,6 +49,9 @@ class _Listening(Settler):
 
 class Workbench(Processor):
     """The processor at the desk. One instance, one thread."""
+
+    def _catalogue_of(self, cursor: Cursor) -> Catalogue:
+        return BookCatalogue(cursor, locks=False)
 
     def _heads(self, cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
         return heads.peek(cursor, order_ids)
@@ -73,7 +78,7 @@ class Workbench(Processor):
         if not batch:
             return Rehearsed((), 0)
         works, _ = self._load(cursor, batch)
-        settler, context = _Listening(writes, self._topics), self._context(cursor, batch, at)
+        settler, context = _Listening(writes, self._topics), self._context(cursor, batch, works.values(), writes)
         for read in first:
             work = works[read.order_id]
             outcome = self._decide(work, read, writes, context)

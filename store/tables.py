@@ -468,6 +468,7 @@ bulk_item = Table(
     Index("bulk_item_planned", "job_id", "order_id", postgresql_where=text("state = 'planned'")),
 )
 
+# Read by the previous release only; `catalogue_entry` has taken their place.
 product = Table(
     "product",
     metadata,
@@ -490,6 +491,35 @@ promotion = Table(
     _at("starts_at"),
     _at("ends_at"),
     Column("active", Boolean, nullable=False, server_default="true"),
+)
+
+catalogue_load = Table(
+    "catalogue_load",
+    metadata,
+    Column("load_id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("entries", Integer, nullable=False),
+    _at("at", nullable=False, default=True),
+)
+
+catalogue_entry = Table(
+    "catalogue_entry",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("doc", JSON, nullable=False),
+    Column("load_id", Uuid, nullable=False),
+)
+
+promotion_usage = Table(
+    "promotion_usage",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": "50"},
 )
 
 APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set")

@@ -19,11 +19,12 @@ from ordermend import bootstrap
 from ordermend.serving import Running, loops_of
 from ordermend.settings import Settings
 from schemas.assertion import HEADER, Signer
+from schemas.catalogue import PriceEntry, ProductEntry, Promotion
 from schemas.codec import encode
 from schemas.facts import FactLine, FactPayment, FulfillmentFact
 from schemas.order import Order
 from schemas.ticket import ModificationTicket, Operation, TicketCancelled, TicketReviewed
-from store.catalogue import ProductRow, PromotionRow, save
+from store.catalogue import save
 from store.database import Connection
 from store.sealing import KeyVault
 from streaming.producer import BatchProducer, Record
@@ -213,8 +214,13 @@ def running_line(settings: Settings, *services: str) -> Iterator[Line]:
     with line.book.cursor() as cursor:
         save(
             cursor,
-            [ProductRow("SKU-C", "GBP", "Thing SKU-C", 725, 2), ProductRow("SKU-A", "GBP", "Thing SKU-A", 1000, 2)],
-            [PromotionRow("TENOFF", "GBP", 1, "10 % off", 1000, None, None, None, True)],
+            [
+                PriceEntry(sku="SKU-C", currency="GBP", unit_price="7.25"),
+                PriceEntry(sku="SKU-A", currency="GBP", unit_price="10.00"),
+                ProductEntry(sku="SKU-C", name="Thing SKU-C"),
+                ProductEntry(sku="SKU-A", name="Thing SKU-A"),
+                Promotion(code="TENOFF", label="10 % off", kind="percent", percent="10"),
+            ],
         )
     line.start(*services)
     try:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from normalizers.channel import Verb
+from schemas.catalogue import STANDARD, ProductEntry, Promotion, PromotionPolicy, TaxRates
 from schemas.failures import OrdermendError
 from schemas.model import Model
 from schemas.money import UnitPrice
@@ -39,20 +40,8 @@ class Product:
     sku: str
     name: str
     price: UnitPrice
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A promotion as the catalogue has it: `percent` in basis points, or `amount_minor` of the order's currency."""
-
-    code: str
-    version: int
-    label: str
-    percent_bp: int | None = None
-    amount_minor: int | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    active: bool = True
+    category: str = ""
+    tax_category: str = STANDARD
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,31 @@ class Context:
     products: Mapping[tuple[str, str], Product] = field(default_factory=dict)
     """By (sku, currency)."""
     promotions: Mapping[tuple[str, str], Promotion] = field(default_factory=dict)
-    """By (code, currency)."""
+    """The versions in force, by (code, currency); the currency is "*" where the promotion has none."""
+    terms: Mapping[tuple[str, str, int], Promotion] = field(default_factory=dict)
+    """The versions that orders carry, by (code, currency, version)."""
+    uses: Mapping[str, int] = field(default_factory=dict)
+    """How often each promotion with a limit is used in the whole book, locked for this transaction; by code."""
+    moved: Mapping[str, int] = field(default_factory=dict)
+    """What this transaction has added to those uses so far."""
+    entries: Mapping[str, ProductEntry] = field(default_factory=dict)
+    """What SKUs are, whatever they cost; by SKU."""
+    taxes: Mapping[tuple[str, str], TaxRates] = field(default_factory=dict)
+    """By (area, tax category)."""
+
+    def category_of(self, sku: str, currency: str) -> str:
+        """Return the category that promotions name; "" where the catalogue says nothing of the SKU."""
+        if sku in self.entries:
+            return self.entries[sku].category
+        product = self.products.get((sku, currency))
+        return product.category if product is not None else ""
+
+
+class LineEdit(Model):
+    """What every edit of lines may say beside its own arguments."""
+
+    promotions: PromotionPolicy | None = None
+    """What becomes of the promotions the order carries; null: what each promotion says itself (`on_edit`)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,9 @@ class Needs:
 
     skus: tuple[str, ...] = ()
     promotions: tuple[str, ...] = ()
+    tax_areas: tuple[str, ...] = ()
+    own_lines: bool = False
+    """Also what the catalogue says of the SKUs the order has."""
 
 
 def _needs_nothing(_arguments: Any) -> Needs:

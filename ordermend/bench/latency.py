@@ -136,7 +136,7 @@ class _Previews:
                     (ticket,) = Planner([Seen.of(target)], seed=chance.randrange(10**6)).tickets(1)
                     with connection.cursor() as cursor:
                         now = orders.load(cursor, [target.order_id])[target.order_id]
-                        context = worker.context_of(cursor, [_read(ticket)], datetime.now(UTC))
+                        context = worker.context_of(cursor, [_read(ticket)], {target.order_id: now.order}, datetime.now(UTC))
                     calls = calls_of(ticket.operations)
                     assert not isinstance(calls, Refused)
                     previews.preview(now.order, now.version, calls, ticket.reason_code, frozenset(ROLES), verbs, context)

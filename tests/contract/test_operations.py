@@ -18,13 +18,14 @@ from pydantic import ValidationError
 from modification_processor.field_locks import default_locks
 from modification_processor.operations import discover
 from modification_processor.operations.addresses import COUNTRIES
-from modification_processor.operations.operation import MoneyEffect, Needs, OperationRefused, OperationSpec, Promotion
+from modification_processor.operations.operation import MoneyEffect, Needs, OperationRefused, OperationSpec
 from modification_processor.operations.place_hold import SYSTEM_KINDS
 from modification_processor.operations.release_hold import ReleaseHold
 from modification_processor.operations.rows import resolved_path
 from modification_processor.totals import discountable, recalculate, totals_of
 from normalizers.building import address_of
 from normalizers.channel import Verb
+from schemas.catalogue import Promotion
 from schemas.leaves import changed_leaves
 from schemas.model import Model
 from schemas.money import UnitPrice
@@ -323,12 +324,14 @@ class TestPromotions:
             ({"active": False}, "promotion_inactive"),
             ({"starts_at": AT + timedelta(seconds=1)}, "promotion_not_started"),
             ({"ends_at": AT}, "promotion_expired"),
-            ({"percent_bp": 0}, "nothing_to_discount"),
-            ({"percent_bp": None}, "nothing_to_discount"),
+            ({"percent": "0"}, "nothing_to_discount"),
+            ({"currency": "USD"}, "promotion_other_currency"),
+            ({"skus": ("CUP-2",)}, "no_eligible_line"),
+            ({"currency": "EUR", "threshold": "57.01"}, "threshold_not_met"),
         ],
     )
     def test_a_promotion_that_cannot_be_used_now_is_refused(self, changes: dict[str, Any], code: str) -> None:
-        promotion = replace(Promotion("TENOFF", 3, "Ten per cent off", percent_bp=1000), **changes)
+        promotion = Promotion(code="TENOFF", version=3, label="Ten per cent off", kind="percent", percent="10").model_copy(update=changes)
         known = replace(context(), promotions={("TENOFF", "EUR"): promotion})
         assert code == refusal(order(), "apply_promotion", {"code": "TENOFF"}, known)
 

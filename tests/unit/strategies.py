@@ -13,9 +13,10 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from modification_processor.operations import discover
-from modification_processor.operations.operation import Context, OperationRefused, Product, Promotion
+from modification_processor.operations.operation import Context, OperationRefused, Product
 from modification_processor.totals import discountable, recalculate
-from schemas.money import Rounding, UnitPrice, allocate, exponent_of, round_decimal
+from schemas.catalogue import ANY, Promotion
+from schemas.money import Rounding, UnitPrice, allocate, round_decimal
 from schemas.order import Address, Adjustment, Allocation, Basis, Contact, Order, OrderLine, Source, TaxRow
 from schemas.ticket import Operation
 
@@ -33,8 +34,9 @@ def context(ticket: str = "7d1c2b3a", op_index: int = 0) -> Context:
         for n, sku in enumerate(SKUS)
         for cur in CURRENCIES
     }
-    promotions = {("TENOFF", cur): Promotion("TENOFF", 3, "Ten per cent off", percent_bp=1000) for cur in CURRENCIES}
-    promotions |= {("FIVER", cur): Promotion("FIVER", 1, "Five off", amount_minor=5 * 10 ** exponent_of(cur)) for cur in CURRENCIES}
+    percent = Promotion(code="TENOFF", version=3, label="Ten per cent off", kind="percent", percent="10")
+    fivers = [Promotion(code="FIVER", currency=cur, version=1, label="Five off", kind="amount", amount="5") for cur in CURRENCIES]
+    promotions = {("TENOFF", ANY): percent} | {("FIVER", fiver.currency): fiver for fiver in fivers}
     return Context(at=AT, ticket_id=f"{ticket}-0000-4000-8000-000000000000", products=products, promotions=promotions)
 
 

@@ -24,10 +24,10 @@ from ordermend.local.processes import python_environment
 from ordermend.local.stack import Stack
 from ordermend.local.traffic.catalogue import PRODUCTS
 from ordermend.settings import Settings
+from schemas.catalogue import PriceEntry, ProductEntry, Promotion
 from schemas.failures import StackFailed
-from schemas.money import exponent_of
+from schemas.money import to_text
 from store import catalogue
-from store.catalogue import ProductRow, PromotionRow
 from store.database import connect, drop_schema
 
 NAME: Final = "ordermend_demo_"
@@ -95,9 +95,10 @@ def drop_older(settings: Settings) -> None:
 
 
 def seed_catalogue(settings: Settings) -> None:
-    """Store what operations look up: products and promotions in each currency, one of them expired."""
-    products = [
-        ProductRow(product.sku, currency, product.title, minor, exponent_of(currency))
+    """Store what operations look up: products, their prices in each currency, and promotions, one of them expired."""
+    products = [ProductEntry(sku=product.sku, name=product.title) for product in PRODUCTS]
+    prices = [
+        PriceEntry(sku=product.sku, currency=currency, unit_price=to_text(minor, currency))
         for product in PRODUCTS
         for currency, minor in product.prices.items()
     ]
@@ -105,12 +106,11 @@ def seed_catalogue(settings: Settings) -> None:
         now = connection.execute("select now()").fetchone()
         assert now is not None
         promotions = [
-            row
-            for currency in _CURRENCIES
-            for row in (
-                PromotionRow(PERCENT_CODE, currency, 1, "Goodwill 10 %", 1000, None, None, None, active=True),
-                PromotionRow(AMOUNT_CODE, currency, 1, "Goodwill", None, 500, None, None, active=True),
-                PromotionRow(EXPIRED_CODE, currency, 1, "Last year's", 500, None, None, now[0], active=True),
-            )
+            Promotion(code=PERCENT_CODE, label="Goodwill 10 %", kind="percent", percent="10"),
+            Promotion(code=EXPIRED_CODE, label="Last year's", kind="percent", percent="5", ends_at=now[0]),
+            *(
+                Promotion(code=AMOUNT_CODE, currency=currency, label="Goodwill", kind="amount", amount=to_text(500, currency))
+                for currency in _CURRENCIES
+            ),
         ]
-        catalogue.save(cursor, products, promotions)
+        catalogue.save(cursor, [*products, *prices, *promotions], "demo")
