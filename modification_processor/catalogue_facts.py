@@ -69,12 +69,25 @@ class Wanted:
         self.skus.update(needs.skus)
         self.codes.update(needs.promotions)
         self.counted.update(needs.promotions)
-        self.areas.update(needs.tax_areas)
-        if order is None or all(call.spec.money == "none" for call in calls):
+        if order is None:
             return
+        if needs.tax_area is not None and (order.ship_to is None or order.ship_to.tax_area != needs.tax_area) and order.taxes:
+            country, region = needs.tax_area
+            self.areas.update((area_of(country, region or ""), area_of(country, "")))
+            self._goods_of(order)
+        if needs.own_lines:
+            self._goods_of(order)
+        if any(call.spec.recalculates for call in calls):
+            self._promotions_of(order)
+
+    def _goods_of(self, order: Order) -> None:
+        self.skus.update(line.sku for line in order.lines if line.sku is not None)
+
+    def _promotions_of(self, order: Order) -> None:
         rows = [row for row in order.adjustments if is_promotion(row)]
-        if rows or needs.own_lines:
-            self.skus.update(line.sku for line in order.lines if line.sku is not None)
+        if not rows:
+            return
+        self._goods_of(order)
         self.codes.update(row.code for row in rows if row.code is not None)
         self.carried.update((row.code, row.promotion_version) for row in rows if row.code is not None and row.promotion_version is not None)
         self.may_move_uses(order)

@@ -204,7 +204,7 @@ def _unfit(body: ModificationTicket, calls: Sequence[Call], roles: frozenset[str
 
 
 def _applied(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Applied:
-    return Applied(edited.order, edited.requested, _followup(order, edited, calls, known))
+    return Applied(edited.order, edited.requested, _followup(order, edited, calls, known), warnings=edited.warnings)
 
 
 def _followup(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Followup:

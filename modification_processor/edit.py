@@ -14,11 +14,12 @@ import orjson
 from pydantic import ValidationError
 
 from modification_processor.approvals import ApprovalRules, default_rules, needed
+from modification_processor.consequences import follow
 from modification_processor.field_locks import FieldMode, evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import minted_prefix, resolved_path
-from modification_processor.outcomes import Refused
+from modification_processor.outcomes import EditWarning, Refused
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.leaves import Leaf, changed_leaves
@@ -52,6 +53,7 @@ class Edited:
     approvals: tuple[str, ...]
     minted: str = ""
     """How the ids of rows that this ticket makes begin."""
+    warnings: tuple[EditWarning, ...] = ()
 
 
 def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -91,7 +93,12 @@ def not_in_bulk(calls: Sequence[Call], roles: frozenset[str]) -> Refused | None:
 def needs_of(calls: Iterable[Call]) -> Needs:
     """Return the catalogue entries the operations read, so that they can be loaded for a whole batch at once."""
     needs = [call.spec.needs(call.arguments) for call in calls]
-    return Needs(tuple(s for n in needs for s in n.skus), tuple(p for n in needs for p in n.promotions))
+    return Needs(
+        tuple(s for n in needs for s in n.skus),
+        tuple(p for n in needs for p in n.promotions),
+        next((n.tax_area for n in reversed(needs) if n.tax_area is not None), None),
+        any(n.own_lines for n in needs),
+    )
 
 
 def reads_and_writes(order: Order, calls: Sequence[Call]) -> frozenset[str]:
@@ -144,12 +151,17 @@ def edit(
                 return refusal
             order = call.spec.apply(order, call.arguments, here)
             # An edit that touches no money moves no money: not even what an older rule had left.
-            order = order if call.spec.money == "none" else recalculate(order)
+            order = recalculate(order) if call.spec.recalculates else order
         except OperationRefused as error:
             return Refused(error.reason_code, error.message, error.field, error.rule)
         requested += [resolved_path(touch.path, here) for touch in touches]
+    try:
+        found = follow(before, order, [call.arguments for call in calls], context)
+    except OperationRefused as error:
+        return Refused(error.reason_code, error.message, error.field, error.rule)
+    order = found.order
     wanted = needed(before, order, tuple(dict.fromkeys(approvals)), rules or default_rules(), roles, edits)
-    return Edited(order, tuple(requested), wanted, minted_prefix(context))
+    return Edited(order, tuple(requested), wanted, minted_prefix(context), found.warnings)
 
 
 def _guard(

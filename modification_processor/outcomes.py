@@ -23,6 +23,15 @@ class WorkItem:
 
 
 @dataclass(frozen=True)
+class EditWarning:
+    """What the author of an edit should know and nothing forbids."""
+
+    code: str
+    message: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Stored:
     """A channel's order becomes version 1."""
 
@@ -53,6 +62,7 @@ class Applied:
     requested: tuple[str, ...]
     followup: "Followup"
     approved_by: str | None = None
+    warnings: tuple[EditWarning, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, derived, edit, preview_hash
 from modification_processor.followup import Followup, followup
 from modification_processor.operations.operation import Context
-from modification_processor.outcomes import Refused
+from modification_processor.outcomes import EditWarning, Refused
 from modification_processor.past import Move, moves
 from modification_processor.payment_plan import Pending
 from normalizers.channel import Verb
@@ -41,6 +41,7 @@ class Preview:
     approvals: tuple[str, ...]
     followup: Followup
     """What would be asked of gateways and the channel, and the notice the customer would get; not part of the hash."""
+    warnings: tuple[EditWarning, ...] = ()
 
 
 def preview(
@@ -71,4 +72,6 @@ def preview_of(order: Order, version: int, edited: Edited, calls: Sequence[Call]
         PreviewedChange(leaf.path, leaf.old, leaf.new, derived(leaf, edited.requested)) for leaf in changed_leaves(order, edited.order)
     )
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
-    return Preview(version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals, follows)
+    return Preview(
+        version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals, follows, edited.warnings
+    )

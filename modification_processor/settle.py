@@ -210,6 +210,8 @@ class Settler:
         changes = change(work, outcome.order, read, self.writes, outcome.requested)
         self._add_ticket(read, row._replace(new_version=work.head.version))
         work.edits += 1
+        if outcome.warnings:
+            audit(work, read, "applied_with_warnings", "; ".join(f"{w.code}: {w.message}" for w in outcome.warnings), self.writes)
         if body.undoes is not None:
             self.writes.undone.append((work.head.order_id, body.undoes))
         total = outcome.order.totals.grand_total_minor

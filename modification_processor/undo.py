@@ -12,9 +12,10 @@ from modification_processor.edit import Call
 from modification_processor.operations.operation import Context, OperationRefused
 from modification_processor.outcomes import Refused
 from modification_processor.past import Past, as_of
+from modification_processor.promotions import is_promotion
 from modification_processor.totals import recalculate
 from schemas.failures import OrdermendError
-from schemas.order import Order
+from schemas.order import Adjustment, Basis, Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store.tickets import TicketRow
 
@@ -40,6 +41,9 @@ def operations(past: Past, ticket: TicketRow, calls: Sequence[Call], context: Co
     """
     assert ticket.new_version is not None
     order = as_of(past, ticket.new_version - 1)
+    moved = _moved_beside(order, as_of(past, ticket.new_version))
+    if moved is not None:
+        return Refused("no_inverse", f"{moved}; no operation takes that back", "/undoes", "inverse.consequences")
     found: list[tuple[Operation, ...]] = []
     for index, call in enumerate(calls):
         here = replace(context, ticket_id=str(ticket.ticket_id), op_index=index)
@@ -57,7 +61,24 @@ def operations(past: Past, ticket: TicketRow, calls: Sequence[Call], context: Co
 
 def _after(order: Order, call: Call, context: Context) -> Order:
     after = call.spec.apply(order, call.arguments, context)
-    return after if call.spec.money == "none" else recalculate(after)
+    return recalculate(after) if call.spec.recalculates else after
+
+
+def _moved_beside(before: Order, after: Order) -> str | None:
+    """Return what a ticket moved that none of its operations' inverses sets back: a promotion's terms, an area's tax."""
+    rows = {row.adjustment_id: row for row in after.adjustments}
+    for row in filter(is_promotion, before.adjustments):
+        new = rows.get(row.adjustment_id)
+        if new is None or new.promotion_version != row.promotion_version or not _bases(row).items() <= _bases(new).items():
+            return f"promotion {(row.code or row.adjustment_id)[:80]} was dropped or cut anew with it"
+    if before.ship_to is not None and after.ship_to is not None and before.ship_to.tax_area != after.ship_to.tax_area:
+        rates = ({(row.tax_id, row.rate, row.basis) for row in order.taxes} for order in (before, after))
+        return "the tax was worked out anew for another area" if next(rates) != next(rates) else None
+    return None
+
+
+def _bases(row: Adjustment) -> dict[str, Basis | None]:
+    return {part.line_id: part.basis for part in row.allocations}
 
 
 def is_inverse(body: ModificationTicket, inverse: Sequence[Operation]) -> Refused | None:

@@ -5,15 +5,14 @@ line (by position) that tells a rate, for which the seller is liable. Where no l
 Refused for a SKU the catalogue does not sell in this currency, and for a quantity below 1.
 """
 
-from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Product, Touch
-from modification_processor.operations.rows import NEW, check_units, inverse_of, minted_id, minted_line_id, next_position
+from modification_processor.operations.operation import Context, LineEdit, Needs, OperationRefused, OperationSpec, Product, Touch
+from modification_processor.operations.rows import NEW, check_units, inverse_of, minted_id, minted_line_id, next_position, taxes_like
 from normalizers.channel import Verb
-from schemas.model import Model
 from schemas.order import Order, OrderLine, TaxRow
 from schemas.ticket import Operation
 
 
-class AddLine(Model):
+class AddLine(LineEdit):
     """`quantity` is in whole units of the SKU."""
 
     sku: str
@@ -47,7 +46,7 @@ def apply(order: Order, arguments: AddLine, context: Context) -> Order:
         message = f"the catalogue has no SKU {arguments.sku[:80]} in {order.currency}"
         raise OperationRefused("unknown_sku", message, field=f"/lines/{line_id}/sku", value=arguments.sku)
     line = _line(order, line_id, product, arguments.quantity)
-    return order.model_copy(update={"lines": (*order.lines, line), "taxes": (*order.taxes, *_taxes(order, line_id))})
+    return order.model_copy(update={"lines": (*order.lines, line), "taxes": (*order.taxes, *taxes_like(order, _template(order), line_id))})
 
 
 def _line(order: Order, line_id: str, product: Product, quantity: int) -> OrderLine:
@@ -80,25 +79,6 @@ def _template(order: Order) -> tuple[TaxRow, ...]:
 
 def _tells_a_rate(row: TaxRow) -> bool:
     return row.rate is not None or (row.basis is not None and row.basis.input > 0)
-
-
-def _taxes(order: Order, line_id: str) -> tuple[TaxRow, ...]:
-    """Copy rate, title, side and liable party; a row without a rate keeps its basis, whose ratio is the rate."""
-    start = next_position(order.taxes)
-    return tuple(
-        TaxRow(
-            tax_id=f"{line_id}-t{index}",
-            position=start + index,
-            line_id=line_id,
-            title=row.title,
-            rate=row.rate,
-            included=row.included,
-            liable="seller",
-            amount_minor=0,
-            basis=None if row.rate is not None else row.basis,
-        )
-        for index, row in enumerate(_template(order))
-    )
 
 
 def inverse(_order: Order, _arguments: AddLine, context: Context) -> tuple[Operation, ...]:

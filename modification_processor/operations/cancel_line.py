@@ -4,15 +4,14 @@ Arguments: the line and how many of its units (null: all the warehouse does not 
 and tax of the cancelled units leave with them. Refused for more units than are open and not yet released.
 """
 
-from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
+from modification_processor.operations.operation import Context, LineEdit, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import line_of, replace_line, taken
 from normalizers.channel import Verb
-from schemas.model import Model
 from schemas.order import Order
 from schemas.ticket import Operation
 
 
-class CancelLine(Model):
+class CancelLine(LineEdit):
     """`quantity` is how many units to cancel, on top of those already cancelled; null is all that can be."""
 
     line_id: str

@@ -96,7 +96,8 @@ class Needs:
 
     skus: tuple[str, ...] = ()
     promotions: tuple[str, ...] = ()
-    tax_areas: tuple[str, ...] = ()
+    tax_area: tuple[str, str | None] | None = None
+    """(country, region) the order would go to."""
     own_lines: bool = False
     """Also what the catalogue says of the SKUs the order has."""
 
@@ -125,3 +126,8 @@ class OperationSpec:
     verb: Verb | None
     """What a channel that owns the order must accept."""
     needs: Callable[[Any], Needs] = _needs_nothing
+
+    @property
+    def recalculates(self) -> bool:
+        """Whether derived money follows it; tax alone moves where the whole edit leaves the tax area."""
+        return self.money in ("lines", "adjustments")

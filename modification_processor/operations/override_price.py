@@ -7,16 +7,15 @@ Refused for a line with nothing open, for a price below 0 or of too many digits,
 """
 
 from modification_processor.operations.amounts import price_of
-from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
+from modification_processor.operations.operation import Context, LineEdit, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import inverse_of, line_of, replace_line
 from modification_processor.operations.texts import required
-from schemas.model import Model
 from schemas.money import scaled_text
 from schemas.order import Order, OrderLine
 from schemas.ticket import Operation
 
 
-class OverridePrice(Model):
+class OverridePrice(LineEdit):
     """`unit_price` is a decimal like "9.95"; `note` says why, and is kept with the ticket."""
 
     line_id: str

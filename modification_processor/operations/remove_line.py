@@ -5,15 +5,14 @@ and its history do. Money: its gross, its share of discounts and its tax leave w
 Refused once the warehouse holds a unit of it.
 """
 
-from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
+from modification_processor.operations.operation import Context, LineEdit, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import inverse_of, line_of, replace_line, taken
 from normalizers.channel import Verb
-from schemas.model import Model
 from schemas.order import Order
 from schemas.ticket import Operation
 
 
-class RemoveLine(Model):
+class RemoveLine(LineEdit):
     """The line to remove."""
 
     line_id: str

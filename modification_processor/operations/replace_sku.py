@@ -6,15 +6,14 @@ so the order costs what it did; tax the channel is liable for stays where the ch
 Refused for a SKU the catalogue does not sell in this currency, and once the warehouse holds a unit of the line.
 """
 
-from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Product, Touch
+from modification_processor.operations.operation import Context, LineEdit, Needs, OperationRefused, OperationSpec, Product, Touch
 from modification_processor.operations.rows import NEW, inverse_of, line_of, minted_id, minted_line_id, next_position, replace_line, taken
 from normalizers.channel import Verb
-from schemas.model import Model
 from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, TaxRow
 from schemas.ticket import Operation
 
 
-class ReplaceSku(Model):
+class ReplaceSku(LineEdit):
     """The line whose goods are swapped, and the SKU that comes instead."""
 
     line_id: str

@@ -5,9 +5,10 @@ id is only known with the ticket, and nobody else can have written it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from modification_processor.operations.operation import Context, OperationRefused
+from modification_processor.totals import tax_of
 from schemas.model import Model
 from schemas.order import Adjustment, Order, OrderLine, TaxRow
 from schemas.ticket import Operation
@@ -97,6 +98,36 @@ def minted_line_id(order: Order, context: Context) -> str:
 def next_position(rows: tuple[OrderLine, ...] | tuple[Adjustment, ...] | tuple[TaxRow, ...]) -> int:
     """Return the position behind the last row."""
     return max((row.position for row in rows), default=-1) + 1
+
+
+def taxes_like(order: Order, rows: Sequence[TaxRow], line_id: str) -> tuple[TaxRow, ...]:
+    """Return tax rows for a new line like those of another: rate, title, side and liable party.
+
+    A row whose amount no rate of its own explains (none is stated, or it is on top of other taxes) keeps its basis,
+    whose ratio is the rate.
+    """
+    start = next_position(order.taxes)
+    return tuple(
+        TaxRow(
+            tax_id=f"{line_id}-t{index}",
+            position=start + index,
+            line_id=line_id,
+            title=row.title,
+            rate=row.rate,
+            included=row.included,
+            liable="seller",
+            amount_minor=0,
+            basis=None if _explained(order, row) else row.basis,
+        )
+        for index, row in enumerate(rows)
+    )
+
+
+def _explained(order: Order, row: TaxRow) -> bool:
+    """Say whether the rate gives the amount that was agreed, to the unit that rounding may cost."""
+    if row.rate is None or row.basis is None or row.basis.input <= 0:
+        return row.rate is not None
+    return abs(tax_of(order, row.model_copy(update={"basis": None}), row.basis.input) - row.basis.amount_minor) <= 1
 
 
 def replacements_of(order: Order, line: OrderLine) -> tuple[OrderLine, ...]:

@@ -1,12 +1,13 @@
 """Send the order to another address.
 
-Arguments: the whole new address; what is not given is empty afterwards. Moves no money here: tax for another
-tax area (country and region) is the tax engine's answer, so such a change has a lock class of its own.
+Arguments: the whole new address; what is not given is empty afterwards. Moves no money inside the tax area (country and
+region). Into another one, which has a lock class of its own, the seller's tax follows where the catalogue has rates for all
+that is taxed; else it stays, and the edit warns of it.
 Refused without a line, a city and a known country, and for text that is too long or has control characters.
 """
 
 from modification_processor.operations.addresses import WholeAddress, checked_address, former_address
-from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
+from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import inverse_of
 from normalizers.channel import Verb
 from schemas.order import Address, Order
@@ -31,6 +32,11 @@ def reads(_order: Order, _arguments: SetShipAddress) -> frozenset[str]:
     return frozenset()
 
 
+def needs(arguments: SetShipAddress) -> Needs:
+    """The rates of where it goes."""
+    return Needs(tax_area=(arguments.country, arguments.region or None))
+
+
 def apply(order: Order, arguments: SetShipAddress, _context: Context) -> Order:
     """Return the order with the address replaced."""
     address = checked_address(Address(**dict(arguments)), PATH)
@@ -52,9 +58,10 @@ OPERATION = OperationSpec(
     reasons=frozenset({"customer_request", "address_correction", "entry_error", "channel_change"}),
     touches=touches,
     reads=reads,
-    money="none",
+    money="tax",
     bulk_safe=False,
     apply=apply,
     inverse=inverse,
     verb=Verb.CHANGE_ADDRESS,
+    needs=needs,
 )
