@@ -1,6 +1,6 @@
 """Etsy Open API v3 receipts and webhook events -> canonical Order.
 
-Input:   the JSON of getShopReceipt (one receipt) or getShopReceipts (`results`); a webhook's event, which names a receipt by its URL.
+Input:   the JSON of getShopReceipt (one receipt) or getShopReceipts (`results`), v3 and the older v2; a webhook's event, which names a receipt by its URL.
 Output:  Order in the shop's currency, integer minor units: every amount is a whole number over a divisor, so nothing is rounded.
          The grand total is goods less discount, plus shipping, gift wrap and tax; where a receipt leaves the tax out, what is left is
          the tax, and that is said. Etsy computes and remits the tax: it is the channel's.
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, priced_row, refused, stated_totals
+from normalizers.building import Draft, account_of, address_of, currency_of, decimal_in, line_ids, priced_row, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.wire import (
     Json,
@@ -47,7 +47,7 @@ _KNOWN = frozenset({"open", "paid", "completed", "payment processing", *_REFUNDE
 _MAPPED = names(
     "receipt_id status created_timestamp create_timestamp updated_timestamp update_timestamp name first_line second_line city state zip "
     "country_iso buyer_email buyer_user_id message_from_buyer payment_method is_paid is_shipped grandtotal subtotal "
-    "total_shipping_cost total_tax_cost total_vat_cost discount_amt gift_wrap_price transactions refunds"
+    "total_shipping_cost total_tax_cost total_vat_cost discount_amt gift_wrap_price transactions refunds currency_code"
 )
 _LINE = names("transaction_id title quantity sku price shipped_timestamp")
 
@@ -58,6 +58,23 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
+
+
+_SINCE_V3: Mapping[str, str] = {
+    "creation_tsz": "created_timestamp",
+    "last_modified_tsz": "updated_timestamp",
+    "was_paid": "is_paid",
+    "was_shipped": "is_shipped",
+    "Transactions": "transactions",
+}
+"""What v2 called what v3 names otherwise."""
+
+
+def _as_v3(body: Json) -> Json:
+    """Return a receipt under the names of v3; a v2 receipt states each amount as a text, in the receipt's currency."""
+    if "currency_code" not in body:
+        return body
+    return {_SINCE_V3.get(key, key): value for key, value in body.items() if _SINCE_V3.get(key, key) == key or _SINCE_V3[key] not in body}
 
 
 def _guarded(message: Message) -> Result:
@@ -79,7 +96,7 @@ def _result(message: Message) -> Result:
         return _transaction(body, order_id, account)
     report = Report()
     try:
-        return _order(body, at, order_id, account, report)
+        return _order(_as_v3(body), at, order_id, account, report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event="snapshot", report=report)
 
@@ -100,7 +117,10 @@ def _transaction(body: Json, order_id: str, account: str) -> StatedPart:
 
 
 def _money(row: Json, key: str, at: str, draft: Draft) -> Fraction | None:
-    """Read `{"amount": …, "divisor": …, "currency_code": …}` in major units, exactly; another currency than the order's fails."""
+    """Read `{"amount": …, "divisor": …, "currency_code": …}` (or v2's text) in major units, exactly; another currency fails."""
+    if isinstance(row.get(key), str | int | Decimal) and row[key] != "":
+        exact = decimal_in(row, key, at)
+        return None if exact is None else Fraction(exact)
     pair = child(row, key, at)
     if not pair:
         return None
@@ -205,7 +225,9 @@ def _status(body: Json) -> str | None:
 
 def _currency(body: Json, items: list[Json]) -> str | None:
     pairs = [body.get(key) for key in ("grandtotal", "subtotal", "total_price")] + [row.get("price") for row in items]
-    return next((code for pair in pairs if isinstance(pair, dict) and (code := text(pair, "currency_code"))), None)
+    return text(body, "currency_code") or next(
+        (code for pair in pairs if isinstance(pair, dict) and (code := text(pair, "currency_code"))), None
+    )
 
 
 def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str], *, shipped: bool) -> None:
@@ -218,7 +240,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
         draft.line(
             line_id,
             channel_line_id=number,
-            sku=text(row, "sku"),
+            sku=text(row, "sku") or _sku_of_product(row),
             name=text(row, "title") or "",
             unit_price=price,
             ordered=ordered,
@@ -227,6 +249,11 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
             shipped=ordered if shipped or row.get("shipped_timestamp") else 0,
         )
         unmapped(row, _LINE, where, extensions)
+
+
+def _sku_of_product(row: Json) -> str | None:
+    product = row.get("product_data")
+    return text(product, "sku") if isinstance(product, dict) else None
 
 
 def _row(draft: Draft, price: Fraction, ordered: int, exponent: int, at: str) -> tuple[UnitPrice, int]:
