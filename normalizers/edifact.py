@@ -4,8 +4,8 @@ Input:   one interchange; each ORDERS in it is an order, each ORDCHG a change of
 Output:  Order in the currency of CUX, integer minor units; a price is for its basis quantity (PRI 5284). A change names the order in
          RFF+ON; its own number (BGM) is not it.
 Loses:   nothing; segments without a canonical place go to `extensions`, /segment number/tag -> JSON text.
-Fails:   UndecodableMessage (no interchange). A message that is cut short is a dead letter; one whose counts say that segments are
-         missing is quarantined.
+Fails:   UndecodableMessage (no interchange). A message that is cut short, or whose counts say that segments are missing, is a dead
+         letter.
 Source:  UN/EDIFACT D.96A to D.01B, ORDERS and ORDCHG, and code lists 1225, 1229, 2005, 2379, 3035, 5025, 5125, 6063, 7143, 7161; EANCOM
          2002 guidelines; read 2026-11-24. PRI+AAA is net of the line's allowances, PRI+AAB is not; a time without a zone is UTC.
 """
@@ -105,12 +105,11 @@ def _result(one: Message, account: str) -> Result:
     for finding in one.problems:
         report.warn(*finding)
     try:
-        _whole(one)
+        _whole(one, report)
         reader = _Reader(one, report)
         return _order(reader, head, number, account, event) if one.kind == "ORDERS" else _change(reader, head, number, account, event)
     except OrdermendError as error:
-        counts = error.rule in {"line_count", "segment_count"}
-        return refused(number, error, account=account, event=event, verdict="quarantine" if counts else "dead_letter", report=report)
+        return refused(number, error, account=account, event=event, report=report)
 
 
 def _event(kind: str, function: str | None) -> StatedEvent:
@@ -132,8 +131,8 @@ def _order_number(one: Message, head: Segment | None) -> str | None:
     return head.at(2) if head else None
 
 
-def _whole(one: Message) -> None:
-    """Refuse a message that lost segments: it ends early, or its own counts disagree with what is there."""
+def _whole(one: Message, report: Report) -> None:
+    """Refuse a message that lost segments: it ends early, or its own counts are above what is there; too low a count harms nobody."""
     if not one.ended:
         raise NormalizationFailed("the message is cut short: it has no UNT", field="/UNT", rule="truncated")
     lines = sum(segment.tag == "LIN" for segment in one.segments)
@@ -141,13 +140,14 @@ def _whole(one: Message) -> None:
         raise LimitExceeded(f"{lines} lines are more than {MAX_ROWS}", field="/LIN", rule="max_rows", value=str(lines))
     counted = next((segment for segment in one.segments if segment.tag == "CNT" and segment.at(1) == "2"), None)
     stated = counted.at(1, 2) if counted else None
-    if counted and stated and stated.isdecimal() and int(stated) != lines:
+    if counted and stated and stated.isdecimal() and len(stated) < 10 and int(stated) != lines:
+        message = f"CNT+2 counts {stated} lines, there are {lines}"
+        if int(stated) > lines:
+            raise NormalizationFailed(message, field=counted.path(1, 2), rule="line_count", value=stated)
+        report.warn(counted.path(1, 2), "line_count", message, stated)
+    if one.lost and stated is None:
         raise NormalizationFailed(
-            f"CNT+2 counts {stated} lines, there are {lines}", field=counted.path(1, 2), rule="line_count", value=stated
-        )
-    if not one.count_right and stated is None:
-        raise NormalizationFailed(
-            "UNT counts other segments than there are, and no CNT+2 vouches for the lines", field="/UNT01", rule="segment_count"
+            "UNT counts more segments than there are, and no CNT+2 vouches for the lines", field="/UNT01", rule="segment_count"
         )
 
 
@@ -555,6 +555,8 @@ def _change(reader: _Reader, head: Segment, number: str, account: str, event: St
     if place is not None:
         summary["ship_to"] = {"country": place.country, "postal_code": place.postal_code}
         report.note("/NAD", "ship_to_stated", "the change document states a delivery address")
+    if _window(reader) is not None:
+        report.note("/DTM", "delivery_stated", "the change document states when the goods are wanted")
     if event == "cancel":
         summary["cancelled_at"] = moment_text(changed_at)
     return StatedChange(

@@ -95,7 +95,8 @@ class Message:
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     """The same, for what harms nobody."""
     ended: bool = False
-    count_right: bool = True
+    lost: bool = False
+    """Whether UNT counts more segments than there are."""
 
 
 def read_messages(body: bytes) -> list[Message]:
@@ -155,10 +156,13 @@ def _separators(text: str) -> tuple[Separators, str]:
         if len(text) < 9:
             raise UndecodableMessage("no EDIFACT interchange: UNA is cut short", field="/UNA", rule="una", value=text)
         component, element, decimal, release, terminator = text[3], text[4], text[5], text[6], text[8]
+        end = 9
+        if terminator in "\r\n" and text[7] not in " *":  # the reserved character was left out: what stands in its place ends the segment
+            terminator, end = text[7], 8
         own = (component, element, terminator)
         if any(one.isalnum() or one in " \r\n" for one in own[:2]) or terminator.isalnum() or len({*own}) < 3:
             raise UndecodableMessage("no EDIFACT interchange: UNA has no service characters", field="/UNA", rule="una", value=text[:9])
-        return Separators(component, element, decimal, "" if release == " " else release, terminator), text[9:].lstrip()
+        return Separators(component, element, decimal, "" if release == " " else release, terminator), text[end:].lstrip()
     if text[3] == "\x1d":  # the control characters of syntax level B
         return Separators("\x1f", "\x1d", ",", "", "\x1c"), text
     if text[3] != "+":
@@ -242,7 +246,7 @@ def _end(current: Message, segment: Segment) -> None:
     current.segments.append(segment)
     stated, counted = segment.at(1), len(current.segments)
     if not _equal(stated, str(counted)):
-        current.count_right = False
+        current.lost = stated is not None and stated.isdecimal() and len(stated) < 10 and int(stated) > counted
         current.problems.append((segment.path(1), "segment_count", f"UNT counts {stated} segments, there are {counted}"))
     if not _equal(segment.at(2), current.reference):
         current.problems.append((segment.path(2), "reference", f"UNT02 is {segment.at(2)}, UNH01 is {current.reference}"))

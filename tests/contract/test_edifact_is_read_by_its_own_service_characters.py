@@ -84,14 +84,31 @@ def test_a_message_cut_short_is_never_applied_in_part() -> None:
     assert ("PO-3301", "dead_letter", "truncated") == (found.channel_order_id, found.verdict, found.findings[0].rule)
 
 
-def test_a_count_that_says_lines_are_missing_is_quarantined() -> None:
-    first, _ = normalised(FIXTURE.replace(b"CNT+2:2", b"CNT+2:3"))
-    assert isinstance(first, Unreadable)
-    assert ("quarantine", "line_count") == (first.verdict, first.findings[0].rule)
+@pytest.mark.parametrize(
+    ("change", "verdict", "rule"),
+    [
+        ((b"CNT+2:2", b"CNT+2:3"), "dead_letter", "line_count"),
+        ((b"CNT+2:2", b"CNT+2:1"), "accept_with_warning", "line_count"),
+        ((b"UNT+34+1", b"UNT+40+1"), "accept_with_warning", "segment_count"),  # CNT vouches for the lines
+        ((b"CNT+2:2'\nUNT+34+1", b"UNT+40+1"), "dead_letter", "segment_count"),
+        ((b"CNT+2:2'\nUNT+34+1", b"UNT+9+1"), "accept_with_warning", "segment_count"),
+        ((b"UNT+34+1", b"UNT+34+7"), "accept_with_warning", "reference"),
+    ],
+)
+def test_a_count_above_what_is_there_is_a_loss_and_one_below_is_a_warning(change: tuple[bytes, bytes], verdict: str, rule: str) -> None:
+    first, _ = normalised(FIXTURE.replace(*change))
+    assert isinstance(first, StatedOrder | Unreadable)
+    assert verdict == first.verdict
+    assert rule in {finding.rule for finding in first.findings}
 
 
 def test_a_missing_terminator_is_mended_where_the_count_vouches_for_it() -> None:
     found = order_of(FIXTURE.replace(b"QTY+21:1250:PCE'\n", b"QTY+21:1250:PCE\n"))
+    assert order_of(FIXTURE).order == found.order
+
+
+def test_a_reserved_character_left_out_of_una_is_no_harm() -> None:
+    found = order_of(FIXTURE.replace(b"UNA:+,? '", b"UNA:+,?'"))
     assert order_of(FIXTURE).order == found.order
 
 
