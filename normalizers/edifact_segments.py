@@ -17,6 +17,8 @@ from normalizers.wire import MAX_BYTES, MAX_ROWS
 from schemas.failures import LimitExceeded, UndecodableMessage, UnsafeDocument
 
 MAX_SEGMENTS = 50 * MAX_ROWS
+MAX_COMPONENTS = 1_000
+"""Of one segment; the longest there is has some sixty."""
 
 _CHARSETS: Mapping[str, str] = {
     "UNOA": "ascii",
@@ -111,12 +113,16 @@ def read_messages(body: bytes) -> list[Message]:
         segments: list[Segment] = []
         separators, part = _separators(rest)
         part, rest = _next_interchange(part, separators)
+        if part.count(separators.terminator) > 2 * MAX_SEGMENTS:
+            raise LimitExceeded(f"more than {MAX_SEGMENTS} segments", field=f"/{number}", rule="max_segments")
         for raw in _split(part, separators):
             if not raw:
                 continue
             if number >= MAX_SEGMENTS:
                 raise LimitExceeded(f"more than {MAX_SEGMENTS} segments", field=f"/{number}", rule="max_segments")
             number += 1
+            if raw.count(separators.element) + raw.count(separators.component) > MAX_COMPONENTS:
+                raise LimitExceeded(f"more than {MAX_COMPONENTS} components", field=f"/{number}", rule="max_components")
             segments.append(Segment(number, _elements(raw, separators)))
         found.extend(_grouped(segments, separators.decimal))
     for message in found:
@@ -182,7 +188,7 @@ def _split(text: str, separators: Separators) -> list[str]:
     if separators.terminator in "\r\n":
         return [raw.strip() for raw in re.split(r"[\r\n]+", hidden)]
     tag = rf"(?=[A-Z][A-Z0-9]{{2}}{re.escape(separators.element)})"
-    hidden = re.sub(rf"(?<!{re.escape(separators.terminator)})[ \t]*[\r\n]+[ \t]*{tag}", separators.terminator, hidden)
+    hidden = re.sub(rf"(?<![\r\n])[\r\n]+[ \t]*{tag}", lambda _: separators.terminator, hidden)  # also where the terminator was left out
     return [re.sub(r"[\r\n]+", "", raw).strip() for raw in hidden.split(separators.terminator)]
 
 

@@ -170,6 +170,31 @@ def survives(body: bytes) -> None:
         assert error.field is not None  # noqa: PT017  # either outcome is right, and a refusal names its place
 
 
+@pytest.mark.parametrize(
+    ("flood", "rule"),
+    [
+        (b"'" * 5_000_000, "max_segments"),
+        (b"A+1'" * 1_000_000, "max_segments"),
+        (b"+" * 5_000_000, "max_components"),
+        (b":" * 5_000_000, "max_components"),
+        (b" " * 5_000_000, None),
+        (b"\n" * 5_000_000, None),
+        (b" \n" * 2_500_000, None),
+        (b"?" * 5_000_000, None),
+        (b"'UNA" * 1_250_000, "una"),
+        (b"x" * 6_000_000, "max_bytes"),
+    ],
+)
+def test_a_flood_of_anything_is_refused_or_read_and_never_explodes(flood: bytes, rule: str | None) -> None:
+    try:
+        found = read_messages(b"UNH+1+ORDERS:D:96A:UN'" + flood)
+    except OrdermendError as error:
+        assert rule == error.rule  # noqa: PT017  # a flood that bounds do not concern is read
+        return
+    assert rule is None
+    assert 1 == len(found)
+
+
 def test_segments_are_numbered_over_the_interchange() -> None:
     numbers = [segment.number for message in read_messages(FIXTURE) for segment in message.segments]
     assert sorted(numbers) == numbers
