@@ -108,8 +108,9 @@ def _order(root: Node, request: Node, head: Node, number: str, account: str, kin
     items = request.all("ItemOut")
     if len(items) > MAX_ROWS:
         raise LimitExceeded(f"{len(items)} lines are more than {MAX_ROWS}", field=request.path, rule="max_rows", value=str(len(items)))
-    currency = currency_of(_currency(head, items), f"{head.path}/Total/Money/@currency", report)
     cancelled = kind == "delete"
+    bare = cancelled and not items  # only says which order is to go
+    currency = currency_of(_currency(head, items), f"{head.path}/Total/Money/@currency", Report() if bare else report)
     draft = Draft(currency, report, cancelled=cancelled)
     total = amount_at(head.first("Total/Money"), draft, "currency")
     subtotal = _lines(draft, items)
@@ -145,7 +146,7 @@ def _order(root: Node, request: Node, head: Node, number: str, account: str, kin
         stated_totals=stated_totals(shipping=shipping, tax=tax, grand=grand),
         extensions=unread(root),
     )
-    if not draft.lines:
+    if not draft.lines and not bare:
         report.warn(request.path, "no_lines", "the order has no lines")
     summary = {
         "subtotal": None if subtotal is None else to_text(subtotal, currency),
@@ -382,7 +383,10 @@ def _change(stated: StatedOrder, kind: Kind) -> StatedChange:
     """Return the change a document asks for: what it says of the order is shown, and is not the order."""
     sent = stated.order.source.channel_updated_at
     values = {**order_values(stated), **stated.stated}
-    values |= {"cancelled_at": moment_text(sent)} if kind == "delete" else {"lines": None, "subtotal": None}
+    if kind == "delete":
+        values["cancelled_at"] = moment_text(sent)
+    if kind != "delete" or not stated.order.lines:
+        values |= {"lines": None, "subtotal": None}
     changes = tuple([_line_change(line, kind) for line in stated.order.lines])
     return StatedChange(
         channel_order_id=stated.order.source.channel_order_id,

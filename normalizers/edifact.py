@@ -107,7 +107,8 @@ def _result(one: Message, account: str) -> Result:
     try:
         _whole(one, report)
         reader = _Reader(one, report)
-        return _order(reader, head, number, account, event) if one.kind == "ORDERS" else _change(reader, head, number, account, event)
+        stated = one.kind == "ORDERS" and (bool(reader.lines) or event != "cancel")  # without lines it only says which order is to go
+        return _order(reader, head, number, account, event) if stated else _change(reader, head, number, account, event)
     except OrdermendError as error:
         return refused(number, error, account=account, event=event, report=report)
 

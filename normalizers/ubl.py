@@ -59,7 +59,7 @@ _SHIPPING_CODES = frozenset({"FC", "DL", "SH", "FI", "AEP", "64"})  # UNCL 7161:
 _SHIPPING_WORDS = re.compile(
     r"\b(?:freight|shipping|shipment|delivery|carriage|postage|fracht|versand|porto|frakt|livraison)\b", re.IGNORECASE
 )
-_ITEM_IDS = ("Item/SellersItemIdentification/ID", "Item/StandardItemIdentification/ID", "Item/BuyersItemIdentification/ID")
+_ITEM_IDS = tuple(f"Item/{whose}ItemIdentification/ID" for whose in ("Sellers", "Standard", "Buyers", "Manufacturers", "Catalogue"))
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
