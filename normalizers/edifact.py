@@ -32,7 +32,7 @@ from normalizers.building import (
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
 from normalizers.edifact_segments import Message, Segment, read_messages
 from normalizers.summary import changes_to, moment_text
-from normalizers.wire import MAX_ROWS, Report, json_text, quantity
+from normalizers.wire import MAX_ROWS, Report, captured_text, json_text, quantity
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
 from schemas.money import UnitPrice, exponent_of, scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order_id_of
@@ -82,11 +82,13 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each message says."""
     results: list[Result] = []
     for document in documents:
-        messages = read_messages(document.body)
+        captured = captured_text(document)
+        body, headers = (document.body, document.headers) if captured is None else (captured[0].encode(), captured[1])
+        messages = read_messages(body)
         if not any(one.kind in {"ORDERS", "ORDCHG"} for one in messages):
             kinds = ",".join(one.kind for one in messages)
             raise NormalizationFailed("no purchase order and no change of one", field="/UNH02", rule="message_type", value=kinds)
-        results.extend(_result(one, account_of(document.headers, one.sender)) for one in messages)
+        results.extend(_result(one, account_of(headers, one.sender)) for one in messages)
     return tuple(results)
 
 

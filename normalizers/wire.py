@@ -449,3 +449,16 @@ def epoch(row: Json, key: str, at: str, report: Report, *, per_second: int = 1) 
     except (AmountError, OverflowError):
         report.warn(f"{at}/{key}", "instant", "no count of seconds we can read", value)
         return None
+
+
+def captured_text(document: Document) -> tuple[str, Mapping[str, str]] | None:
+    """Return (body, headers) of a document that is no JSON, in a capture tool's JSON wrapping; None where there is no wrapping."""
+    if document.body[:64].removeprefix(_BOM).lstrip()[:1] != b"{":
+        return None
+    value = read_json(document.body)
+    body = value.get("body") if isinstance(value, dict) else None
+    if not isinstance(body, str):
+        raise UndecodableMessage(
+            "JSON without a text under body", field="/body", rule="captured", value=document.body[:40].decode("utf-8", "replace")
+        )
+    return body, _captured(value, document.headers)

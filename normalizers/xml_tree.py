@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from lxml import etree
 
 from normalizers.channel import Document
-from normalizers.wire import MAX_BYTES, MAX_DEPTH, json_text, messages
+from normalizers.wire import MAX_BYTES, MAX_DEPTH, captured_text, json_text
 from schemas.failures import LimitExceeded, UndecodableMessage, UnsafeDocument
 
 MAX_ELEMENTS = 150_000
@@ -181,11 +181,9 @@ def plain(node: Node) -> Any:
 
 def read_document(document: Document, *, doctype: str | None = None) -> tuple[Node, Mapping[str, str]]:
     """Return the root and the headers of a document; `doctype` is the root whose bare document type is tolerated."""
-    if document.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        message = messages(document)[0]
-        if not isinstance(message.value, str):
-            raise UndecodableMessage("no XML document", field=message.at or "@0", rule="xml", value=str(message.value)[:40])
-        return read_text(message.value, doctype=doctype), message.headers
+    captured = captured_text(document)
+    if captured is not None:
+        return read_text(captured[0], doctype=doctype), captured[1]
     return read_xml(document.body, doctype=doctype), document.headers
 
 
