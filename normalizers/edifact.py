@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from normalizers.building import (
     Draft,
@@ -34,7 +35,7 @@ from normalizers.edifact_segments import Message, Segment, read_messages
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import MAX_ROWS, Report, captured_text, json_text, quantity
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, exponent_of, scaled_text, to_text
+from schemas.money import UnitPrice, exponent_of, round_ratio, scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order_id_of
 from schemas.statement import LineAction, LineChange, StatedEvent
 
@@ -437,6 +438,7 @@ def _taxes(reader: _Reader, draft: Draft, grand: int | None) -> int | None:
     bare = reader.amount(draft, next((one for one in reader.tail if one.tag == "MOA" and one.at(1) in {"176", "150"}), None))
     stated = sum(row[2] for row in of_order) if of_order else bare if bare is not None else sum(row[2] for row in rows) if rows else None
     if stated is None:
+        _rated(reader, draft, grand)
         return None
     if grand is not None and stated and grand == draft.totals(None).grand_total_minor:
         reader.report.note("/TAX", "tax_outside_total", "the stated tax is not in the order's total", stated)
@@ -450,6 +452,32 @@ def _taxes(reader: _Reader, draft: Draft, grand: int | None) -> int | None:
         draft.tax("tax:order", stated)
         reader.pick(reader.tail, "MOA", "176", "150")
     return stated
+
+
+def _rated(reader: _Reader, draft: Draft, grand: int | None) -> None:
+    """Add what the total has beyond the rows as tax, line by line, where it is what the stated rates come to; else add nothing."""
+    rest = 0 if grand is None else grand - draft.totals(None).grand_total_minor
+    of_order = _rate([*reader.header, *reader.tail])
+    rates = [_rate(loop) or of_order for loop in reader.lines]
+    if rest <= 0 or not rates or None in rates:
+        return
+    amounts = [_taxed(draft.left[line.line_id], rate or "0") for line, rate in zip(draft.lines, rates, strict=True)]
+    if abs(sum(amounts) - rest) > len(amounts):
+        return
+    amounts[0] += rest - sum(amounts)
+    for line, rate, amount in zip(list(draft.lines), rates, amounts, strict=True):
+        draft.tax(f"tax:{line.line_id}", amount, line_id=line.line_id, rate=rate)
+    reader.report.note("/TAX", "tax_from_rates", "the total has the tax of the stated rates in it, which no amount states", rest)
+
+
+def _rate(segments: list[Segment]) -> str | None:
+    found = next((one for one in segments if one.tag == "TAX" and one.at(5, 4)), None)
+    return rate_text(found.at(5, 4), percent=True) if found else None
+
+
+def _taxed(base: int, rate: str) -> int:
+    exact = base * Fraction(Decimal(rate))
+    return round_ratio(exact.numerator, 1, exact.denominator, "half_up")
 
 
 # --- parties and dates ---
