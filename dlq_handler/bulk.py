@@ -17,7 +17,7 @@ from dlq_handler.repair import NEEDS, NEEDS_EDITED
 from dlq_handler.rules import bulk_four_eyes, must_stop, next_step
 from schemas.assertion import Actor
 from schemas.failures import OrdermendError
-from schemas.repair import DOOR, SentBack
+from schemas.repair import SentBack
 from store import replays
 from store.database import Cursor
 from store.letters import Letter
@@ -47,7 +47,7 @@ def prepare(desk: Desk, bulk_id: UUID, fingerprint: str, actor: Actor, patch_tex
     if patch_text is not None:
         patch.read_patch(patch_text)
     with desk.connection.transaction(), desk.connection.cursor() as cursor:
-        made = Bulk(bulk_id, actor.user_id, " ".join(sorted(actor.roles)), fingerprint, patch_text, "running", None, None)
+        made = Bulk(bulk_id, actor.user_id, fingerprint, patch_text, "running", None, None)
         count, highest = replays.create(cursor, made, min(limit, MAX_LETTERS))
         if not count:
             raise DeskRefused(f"no unresolved letter has the fingerprint {fingerprint[:40]!r}; see `ordermend letters groups`")
@@ -76,17 +76,19 @@ def approve(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:
 def run(desk: Desk, bulk_id: UUID, actor: Actor, stop: Event, tell: Callable[[Progress], None] = lambda _: None) -> Progress:
     """Go on with a bulk until it is done or stopped, or `stop` is set; return where it stands then.
 
-    Whoever runs it needs the roles that its letters need; they are sent back in the name of who prepared it.
+    Whoever runs it needs the roles that its letters need, now; they are sent back in the runner's name.
     """
     desk.permit(actor, NEEDS, "bulk_run", bulk_id)
     with desk.connection.transaction(), desk.connection.cursor() as cursor:
         standing = _found(replays.find(cursor, bulk_id), bulk_id)
         if not replays.lead(cursor, bulk_id):
             raise DeskRefused(f"bulk {bulk_id} is being run already")
+    if standing.patch is not None:
+        desk.permit(actor, NEEDS_EDITED, "bulk_run", bulk_id)
     if standing.state == "awaiting_approval":
         raise DeskRefused(f"bulk {bulk_id} awaits approval: {standing.reason}")
     while not stop.is_set():
-        found = advance(desk, bulk_id)
+        found = advance(desk, bulk_id, actor)
         tell(found)
         if found.state != "running":
             return found
@@ -95,7 +97,7 @@ def run(desk: Desk, bulk_id: UUID, actor: Actor, stop: Event, tell: Callable[[Pr
     return progress(desk, bulk_id)
 
 
-def advance(desk: Desk, bulk_id: UUID) -> Progress:
+def advance(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:
     """Take over outcomes; once all of a step are there, stop or send the next step back."""
     with desk.connection.transaction(), desk.connection.cursor() as cursor:
         replays.settle(cursor, bulk_id)
@@ -112,7 +114,7 @@ def advance(desk: Desk, bulk_id: UUID) -> Progress:
             if not members:
                 replays.set_state(cursor, bulk_id, "done")
     for member in members:
-        _send(desk, standing, member)
+        _send(desk, standing, member, actor)
     return progress(desk, bulk_id)
 
 
@@ -124,9 +126,8 @@ def progress(desk: Desk, bulk_id: UUID) -> Progress:
     return Progress(bulk_id, standing.state, frozen, sent, done, failed, skipped, standing.reason)
 
 
-def _send(desk: Desk, standing: Bulk, member: Member) -> None:
+def _send(desk: Desk, standing: Bulk, member: Member, actor: Actor) -> None:
     """Send one letter back, and say so in the same transaction; what cannot be sent is skipped, and says why."""
-    author = Actor(standing.actor, frozenset(standing.roles.split()), DOOR)
 
     def mark(cursor: Cursor, letter: Letter, sent: SentBack) -> None:
         if letter.attempts != member.attempts:
@@ -134,7 +135,7 @@ def _send(desk: Desk, standing: Bulk, member: Member) -> None:
         replays.mark(cursor, standing.bulk_id, member, "sent", sent.text, (sent.target_order_id, sent.target_message_id))
 
     try:
-        if desk.replay_of_bulk(member.letter_id, author, standing.patch, mark):
+        if desk.replay_of_bulk(member.letter_id, actor, standing.patch, mark):
             return
         state, detail = "skipped", "it was sent back before"
     except OrdermendError as refusal:

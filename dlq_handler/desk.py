@@ -21,7 +21,7 @@ from schemas.assertion import Actor
 from schemas.codec import decode
 from schemas.failures import OrdermendError
 from schemas.order import NAMESPACE
-from schemas.repair import DOCUMENTS, Rehearsed, Repaired, SentBack
+from schemas.repair import DOCUMENTS, DOOR, Rehearsed, Repaired, SentBack, Step
 from schemas.statement import IntakeFailed, Statement
 from store import claims, heads, letters
 from store.claims import Claim, Repair
@@ -83,6 +83,17 @@ class Work:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Effects:
+    """What a repair does: about how many EUR it moves, and a hash of all it changes."""
+
+    moved_eur: Decimal
+    digest: str
+
+
+NO_EFFECTS = Effects(Decimal(0), "")
+
+
 class Desk:
     """The desk of the operators. One instance, one thread."""
 
@@ -124,11 +135,11 @@ class Desk:
             return "released"
 
     def view(self, letter_id: UUID, actor: Actor) -> View:
-        """Return the message as it may be edited, own patch not applied; the look is audited, for it may be personal."""
+        """Return the message as it may be edited, and the patch proposed for it; the look is audited, for it may be personal."""
         self.permit(actor, NEEDS, "view", letter_id)
         with self._at(letter_id) as work:
             _audit(work, actor, "letter_payload_viewed", "", str(uuid4()))
-            return repair.view(work.letter.message, self._value(work)[0])
+            return repair.view(work.letter.message, self._value(work)[0])._replace(patch=self._patch_text(work))
 
     def edit(self, letter_id: UUID, actor: Actor, patch_text: str) -> Claim:
         """Keep a JSON Patch on an own claim (which it takes or renews), checked against the message; nothing is sent."""
@@ -144,17 +155,21 @@ class Desk:
             return claims.find(work.cursor, work.letter.order_id, letter_id) or claim
 
     def dry_run(self, letter_id: UUID, actor: Actor) -> Rehearsed:
-        """Return what a replay by `actor` would do now, with every follower; nothing is written but that it was looked at."""
+        """Return what a replay would do now, with every follower; nothing is written.
+
+        By whoever has claimed the letter, with their patch: so a second person sees what they are asked to approve.
+        """
         self.permit(actor, NEEDS, "dry_run", letter_id)
         with self._at(letter_id) as work:
             letter, repaired, statements = self._prepared(work, actor)
         return self._handler.rehearse(letter, repaired, statements)
 
     def approve(self, letter_id: UUID, actor: Actor, act: str = "replay") -> str:
-        """Approve the replay (or the discard) that somebody else has claimed the letter for, with its patch as it is."""
+        """Approve the replay (or the discard) that somebody else has claimed the letter for, with its patch and its effects."""
         self.permit(actor, APPROVER, "approve", letter_id)
         if act not in ("replay", "discard"):
             raise DeskRefused(f"{act[:40]} is nothing to approve: replay or discard")
+        effects = self._effects(letter_id)
         with self._at(letter_id) as work:
             _unresolved(work.letter)
             if work.claim is None:
@@ -162,21 +177,22 @@ class Desk:
             first = _first_author(work)
             if actor.user_id in (work.claim.actor, first.user_id if first else None):
                 raise DeskRefused("nobody approves an act of their own, nor one for a message of their own")
-            claims.approve(work.cursor, work.claim, actor.user_id, _act(act, work.letter, work.claim))
-            _audit(work, actor, "letter_approved", act, f"approve:{_act(act, work.letter, work.claim)}")
+            what = _act(act, work.letter, work.claim, effects)
+            claims.approve(work.cursor, work.claim, actor.user_id, what)
+            _audit(work, actor, "letter_approved", act, f"approve:{what}")
             return f"{act} by {work.claim.actor} approved"
 
     def replay(self, letter_id: UUID, actor: Actor) -> str:
         """Send the letter back once, with the patch of the own claim if there is one; return what was done."""
         self.permit(actor, NEEDS, "replay", letter_id)
-        moved = self._moved(letter_id, actor)
+        effects = self._effects(letter_id)
         with self._at(letter_id) as work:
             done = _done_before(work, actor, "letter_replayed", "replay")
             if done is not None:
                 return done
             _unresolved(work.letter, self._last_act(work))
             self._mine(work, actor)
-            self._second_person(work, "replay", four_eyes("replay", _score(work), self.rules, moved_eur=moved))
+            self._second_person(work, "replay", four_eyes("replay", _score(work), self.rules, moved_eur=effects.moved_eur), effects)
             return self._send_back(work, actor, self._patch_text(work)).text
 
     def replay_of_bulk(
@@ -215,13 +231,14 @@ class Desk:
         self.permit(actor, NEEDS, "discard", letter_id)
         if not reason.strip():
             raise DeskRefused("a discard has a reason", field="reason", rule="reason_given")
+        effects = self._effects(letter_id)
         with self._at(letter_id) as work:
             done = _done_before(work, actor, "letter_discarded", "discard")
             if done is not None:
                 return f"discarded: {done}"
             _unresolved(work.letter, self._last_act(work))
             self._mine(work, actor)
-            self._second_person(work, "discard", four_eyes("discard", _score(work), self.rules, paid=_is_paid(work)))
+            self._second_person(work, "discard", four_eyes("discard", _score(work), self.rules, paid=_is_paid(work)), effects)
             self._handler.discard(work.cursor, work.letter, actor)
             claims.drop(work.cursor, work.letter.order_id, letter_id)
             _audit(work, actor, "letter_discarded", reason.strip()[:500], f"discard:{work.letter.attempts}")
@@ -282,33 +299,29 @@ class Desk:
         if work.claim is not None and work.claim.actor != actor.user_id:
             raise LetterTaken(_taken(work.claim))
 
-    def _second_person(self, work: Work, act: str, needed: tuple[str, ...]) -> None:
+    @staticmethod
+    def _second_person(work: Work, act: str, needed: tuple[str, ...], effects: Effects) -> None:
         claim = work.claim
-        if needed and (claim is None or claim.approved_act != _act(act, work.letter, claim)):
+        if needed and (claim is None or claim.approved_act != _act(act, work.letter, claim, effects)):
             raise ApprovalNeeded(
                 f"a second person has to approve this {act} ({', '.join(needed)}): claim it, then `ordermend letters approve"
                 f" {work.letter.letter_id}{' --act discard' if act == 'discard' else ''}`",
                 rule=needed[0],
             )
 
-    def _moved(self, letter_id: UUID, actor: Actor) -> Decimal:
-        """Return about how many EUR an own repair would move."""
+    def _effects(self, letter_id: UUID) -> Effects:
+        """Return what the claimed repair would do to the order now; nothing without a patch."""
         with self._at(letter_id) as work:
-            if (
-                work.letter.status != "unresolved"
-                or work.claim is None
-                or work.claim.actor != actor.user_id
-                or self._patch_text(work) is None
-            ):
-                return Decimal(0)
-            letter, repaired, statements = self._prepared(work, actor)
-        steps = self._handler.rehearse(letter, repaired, statements).steps[: max(1, len(statements))]
-        rates = impact.default_rules()
-        return sum((impact.eur(abs(step.money_delta_minor), step.currency or "EUR", rates) for step in steps), Decimal(0))
+            if work.letter.status != "unresolved" or work.claim is None or self._patch_text(work) is None:
+                return NO_EFFECTS
+            letter, repaired, statements = self._prepared(work, Actor(work.claim.actor, NEEDS_EDITED, DOOR))
+        return effects_of(self._handler.rehearse(letter, repaired, statements).steps[: max(1, len(statements))])
 
     def _prepared(self, work: Work, actor: Actor) -> tuple[Letter, Repaired | None, Sequence[tuple[str, Statement]]]:
-        """Return the letter, its repair if `actor` has one, and what its document becomes."""
-        letter, text = work.letter, self._patch_text(work) if work.claim is None or work.claim.actor == actor.user_id else None
+        """Return the letter, the repair proposed for it, and what its document becomes."""
+        letter, text = work.letter, self._patch_text(work)
+        if work.claim is not None and work.claim.actor != actor.user_id:
+            actor = Actor(work.claim.actor, NEEDS_EDITED, DOOR)
         _unresolved(letter, self._last_act(work))
         _answerable(letter)
         if text is not None:
@@ -369,9 +382,20 @@ class Desk:
         return f": {row[1].removeprefix('letter_')} by {row[0]} at {row[2]:%Y-%m-%d %H:%M:%S} UTC" if row else ""
 
 
-def _act(act: str, letter: Letter, claim: Claim) -> str:
-    """Name exactly what is approved: the act, the failure, the patch and whose it is."""
-    return f"{act}:{letter.attempts}:{claim.patch_sha256 or ''}:{claim.actor}"
+def effects_of(steps: Sequence[Step]) -> Effects:
+    """Return the effects of a rehearsal's own messages. The moment of a change is no effect: no two rehearsals agree on it."""
+    rates = impact.default_rules()
+    moved = sum((impact.eur(abs(step.money_delta_minor), step.currency or "EUR", rates) for step in steps), Decimal(0))
+    did = [
+        (step.outcome, step.code, step.money_delta_minor, [(c.path, c.old, c.new) for c in step.changes if not c.path.endswith("_at")])
+        for step in steps
+    ]
+    return Effects(moved, sha256(repr(did).encode()).hexdigest())
+
+
+def _act(act: str, letter: Letter, claim: Claim, effects: Effects) -> str:
+    """Name exactly what is approved: the act, the failure, the patch, whose it is, and what it would do."""
+    return f"{act}:{letter.attempts}:{claim.patch_sha256 or ''}:{claim.actor}:{effects.digest}"
 
 
 def _unresolved(letter: Letter, by: str = "") -> None:

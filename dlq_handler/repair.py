@@ -53,6 +53,8 @@ class View(NamedTuple):
 
     document: Json
     locked: tuple[str, ...]
+    patch: str | None = None
+    """What whoever has claimed it proposes."""
 
 
 def view(message: str, value: bytes) -> View:

@@ -45,13 +45,13 @@ def edit(
     patch: Annotated[Path | None, typer.Option("--patch", help="File with a JSON Patch (RFC 6902).", exists=True, dir_okay=False)] = None,
     role: Roles = None,
 ) -> None:
-    """Keep a JSON Patch on the letter; nothing is sent. Without --patch: print what may be edited, which is audited."""
+    """Keep a JSON Patch on the letter; nothing is sent. Without --patch: print what may be edited and what is proposed, which is audited."""
     with _desk() as desk:
         if patch is None:
             view = desk.view(letter_id, _actor(actor, role))
             from dlq_handler.patch import dumps  # noqa: PLC0415 - keeps --help fast
 
-            typer.echo(dumps({"document": view.document, "locked": list(view.locked)}))
+            typer.echo(dumps({"document": view.document, "locked": list(view.locked), "patch": view.patch}))
             return
         made = desk.edit(letter_id, _actor(actor, role), _text(patch))
     typer.echo(f"letter {letter_id}: patch kept until {made.expires_at:%Y-%m-%d %H:%M:%S %Z}; see `ordermend letters dry-run {letter_id}`")
@@ -64,7 +64,7 @@ def dry_run(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what a replay would do now, with the own patch and every follower. Nothing is changed."""
+    """Show what a replay would do now, with the patch proposed and every follower. Nothing is changed."""
     with _desk() as desk:
         _print_steps(desk.dry_run(letter_id, _actor(actor, role)), as_json=as_json)
 

@@ -11,7 +11,6 @@ class Bulk(NamedTuple):
 
     bulk_id: UUID
     actor: str
-    roles: str
     fingerprint: str
     patch: str | None
     state: str
@@ -33,7 +32,7 @@ _BULK = ", ".join(Bulk._fields)
 def create(cursor: Cursor, bulk: Bulk, limit: int) -> tuple[int, int]:
     """Freeze the unresolved letters of a cause, worst first; return (how many, the highest score). Made before: as it was."""
     cursor.execute(
-        f"""insert into bulk_replay ({_BULK}, created_at, updated_at) values (%s, %s, %s, %s, %s, %s, %s, %s, now(), now())
+        f"""insert into bulk_replay ({_BULK}, created_at, updated_at) values (%s, %s, %s, %s, %s, %s, %s, now(), now())
             on conflict do nothing""",
         bulk,
     )

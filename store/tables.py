@@ -323,7 +323,6 @@ bulk_replay = Table(
     metadata,
     Column("bulk_id", Uuid, primary_key=True),
     Column("actor", Text, nullable=False),
-    Column("roles", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("patch", Text),
     Column("state", Text, nullable=False),

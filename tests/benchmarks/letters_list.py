@@ -67,7 +67,7 @@ def measure(connection: Connection) -> None:
             half, most = percentiles(act)
             print(f"{name:<28} p50 {half:8.1f} ms   p95 {most:8.1f} ms")  # noqa: T201 -- a program
         started = time.perf_counter()
-        made = Bulk(uuid4(), "bench", "DLQ_Operate", busy[0] if busy else "", None, "running", None, None)
+        made = Bulk(uuid4(), "bench", busy[0] if busy else "", None, "running", None, None)
         frozen, _ = replays.create(cursor, made, 10_000)
         print(f"{frozen} letters frozen for a bulk replay in {(time.perf_counter() - started) * 1000:.1f} ms")  # noqa: T201 -- a program
 

@@ -98,9 +98,9 @@ def test_membership_is_frozen_and_a_killed_runner_is_gone_on_from(still_line: Li
     eventually(lambda: line.one("select count(*) from dead_letter") == 16, what="the late letter")
     broken.every = False
 
-    first = bulk.advance(desk, bulk_id)
+    first = bulk.advance(desk, bulk_id, OLGA)
     assert (14, 1) == (first.frozen, first.sent)
-    assert first == bulk.advance(desk, bulk_id), "the canary is awaited"
+    assert first == bulk.advance(desk, bulk_id, OLGA), "the canary is awaited"
     desk.close()  # the runner is gone; what it had sent is on its way
     retry_with(line, broken)
     other = bootstrap.desk(line.settings)

@@ -215,9 +215,18 @@ def test_large_repairs_and_urgent_letters_take_a_second_person(
         desk.approve(letter, Actor("olga", OTTO.roles, "test"))
     with pytest.raises(DeskRefused, match="their own"):
         desk.approve(letter, Actor("ana", OTTO.roles, "test"))
+    assert desk.dry_run(letter, OLGA) == desk.dry_run(letter, OTTO), "the second person sees what is proposed"
+    assert fix(50) == desk.view(letter, OTTO).patch
     desk.approve(letter, OTTO)
     # Another patch than was approved is not approved.
     desk.edit(letter, OLGA, fix(49))
+    with pytest.raises(ApprovalNeeded):
+        desk.replay(letter, OLGA)
+    desk.approve(letter, OTTO)
+    # Nor is the same patch once it would do something else: the channel has changed the order meanwhile.
+    lines = (("SKU-A", 3, "10.00"), ("SKU-B", 1, "5.50"))
+    line.state_order(shopify_order(5104, lines=lines, updated="2026-11-09T10:00:00Z"))
+    eventually(lambda: line.one("select version from orders where order_number = '#5104'") == 2, what="the order restated")
     with pytest.raises(ApprovalNeeded):
         desk.replay(letter, OLGA)
     desk.approve(letter, OTTO)

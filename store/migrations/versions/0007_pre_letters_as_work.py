@@ -58,7 +58,6 @@ STEPS = (
     """CREATE TABLE bulk_replay (
     bulk_id UUID NOT NULL,
     actor TEXT NOT NULL,
-    roles TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     patch TEXT,
     state TEXT NOT NULL,
