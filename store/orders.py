@@ -11,6 +11,7 @@ from psycopg.types.json import Json
 
 from schemas.leaves import PERSONAL
 from schemas.order import Order
+from store import search
 from store.database import Cursor
 from store.sealing import OrderKey, Unsealable
 
@@ -97,6 +98,7 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
                     Json(order, dumps=_document_bytes),
                 )
             )
+    search.insert(cursor, (row.order for row in rows))
 
 
 def update(cursor: Cursor, rows: Sequence[Written]) -> None:
@@ -118,6 +120,7 @@ def update(cursor: Cursor, rows: Sequence[Written]) -> None:
             [document(r.order) for r in rows],
         ),
     )
+    search.update(cursor, [row.order for row in rows])
 
 
 class Origin(NamedTuple):

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 metadata = MetaData()
 NOW = text("now()")
@@ -86,6 +86,7 @@ orders = Table(
     _at("updated_at", nullable=False, default=True),
     Index("orders_by_channel_order", "channel", "account", "channel_order_id"),
     Index("orders_by_number", "order_number"),
+    Index("orders_by_arrival", "created_at", "order_id"),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -521,5 +522,23 @@ promotion_usage = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
-APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set")
+order_search = Table(
+    "order_search",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("terms", ARRAY(Text), nullable=False),
+    Index("order_search_terms", "terms", postgresql_using="gin"),
+)
+
+submission = Table(
+    "submission",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    _at("at", nullable=False),
+)
+
+APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set", "submission")
 """The application's role may read and insert here, and nothing else."""
