@@ -1,1 +1,50 @@
-"""The one writer of orders: what channels state, tickets and facts, each batch in one transaction."""
+"""The one writer of orders: what channels state, tickets and facts, each batch in one transaction.
+
+What is exported here is for doors and forms: they ask, and decide nothing themselves.
+"""
+
+from modification_processor.door import (
+    Looked,
+    RequestLost,
+    effects_of,
+    look,
+    modes_for,
+    operations_known,
+    preview_for,
+    read_operations,
+    request_of,
+    what_undoes,
+)
+from modification_processor.field_locks import FieldMode
+from modification_processor.outcomes import Refused
+from modification_processor.past import Difference, Entry, Move, NoSuchVersion, Past, VersionNote, as_of, between, versions, why
+from modification_processor.past import load as load_past
+from modification_processor.preview import Preview, PreviewedChange
+
+__all__ = [
+    "Difference",
+    "Entry",
+    "FieldMode",
+    "Looked",
+    "Move",
+    "NoSuchVersion",
+    "Past",
+    "Preview",
+    "PreviewedChange",
+    "Refused",
+    "RequestLost",
+    "VersionNote",
+    "as_of",
+    "between",
+    "effects_of",
+    "load_past",
+    "look",
+    "modes_for",
+    "operations_known",
+    "preview_for",
+    "read_operations",
+    "request_of",
+    "versions",
+    "what_undoes",
+    "why",
+]

@@ -21,7 +21,7 @@ from modification_processor.actions import pending_of
 from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import BULK_DOOR
+from modification_processor.edit import BULK_DOOR, Call
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
@@ -696,6 +696,15 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
     else:
         lane.state, lane.next_attempt_at = "retrying", writes.at
         writes.lanes[place] = lane
+
+
+def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
+    """Return what these operations may know now, as the commit would load it; takes no lock."""
+    row = cursor.execute("select now()").fetchone()
+    assert row is not None
+    read = replace(_clock(order.order_id, ticket_id, row[0]), calls=calls)
+    wanted = catalogue_facts.wanted_by([read], {order.order_id: order})
+    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, row[0]), ticket_id=str(ticket_id))
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:
