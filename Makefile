@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ordermend-ready
 UV ?= uv
-CODE := schemas telemetry normalizers streaming store intake modification_processor dlq_handler ordermend tests
+CODE := schemas telemetry normalizers streaming store intake modification_processor dlq_handler console ordermend tests
 
 # The first Python that is new enough; PYTHON=… overrides.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \

@@ -42,6 +42,7 @@ PACKAGES: Final = (
     "intake",
     "modification_processor",
     "dlq_handler",
+    "console",
     "ordermend",
 )
 DAY_MS: Final = 86_400_000

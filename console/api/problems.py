@@ -1,0 +1,175 @@
+"""Every error the API answers, once: problem documents with a stable code (RFC 9457, read 2026-11-24)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from psycopg import DataError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from console.cursors import CursorInvalid
+from modification_processor import NoSuchVersion, Refused, RequestLost
+from schemas.failures import DependencyUnavailable
+from telemetry.logs import logger
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+CODES: Final[Mapping[str, tuple[int, str]]] = {
+    "token_missing": (401, "The request carries no bearer token."),
+    "token_refused": (401, "The bearer token is not one that we take."),
+    "role_missing": (403, "None of your roles allows this."),
+    "origin_refused": (403, "The request comes from another site."),
+    "not_found": (404, "There is nothing at this address."),
+    "no_such_order": (404, "The book has no such order."),
+    "no_such_version": (404, "The order has no such version."),
+    "no_such_ticket": (404, "The order has no such ticket."),
+    "no_such_letter": (404, "There is no such dead letter."),
+    "method_not_allowed": (405, "The address does not take this method."),
+    "erased": (410, "What was asked for was erased."),
+    "version_ahead": (412, "The order has not reached the version you name."),
+    "body_too_large": (413, "The body is larger than we read."),
+    "invalid_request": (422, "The request breaks a rule."),
+    "idempotency_key_reused": (422, "The idempotency key was used for another request."),
+    "operation_refused": (422, "An operation of the ticket cannot be read or done."),
+    "base_version_missing": (428, "Say which version you looked at: base_version or If-Match."),
+    "too_many_requests": (429, "Too many requests."),
+    "unexpected": (500, "Something went wrong on our side."),
+    "unavailable": (503, "Something we depend on does not answer."),
+}
+
+
+class ProblemDocument(BaseModel):
+    """What went wrong. `code` never changes its meaning; `detail` is for people."""
+
+    type: str = Field("about:blank", description="Always about:blank: the code says what it is.")
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = Field(None, description="JSON pointer of the part of the request that breaks the rule.")
+    rule: str | None = None
+
+
+class Problem(Exception):
+    """An error the API answers. `code` is one of `CODES`."""
+
+    def __init__(self, code: str, detail: str | None = None, *, field: str | None = None, rule: str | None = None) -> None:
+        self.status, self.title = CODES[code]
+        super().__init__(detail or self.title)
+        self.code = code
+        self.field = field
+        self.rule = rule
+
+    @classmethod
+    def of(cls, refused: Refused) -> "Problem":
+        """Return a refusal of the processor's own code as a problem."""
+        return cls("operation_refused", f"{refused.code}: {refused.message}", field=refused.path, rule=refused.rule_id or refused.code)
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    """Return the body of the answer."""
+    found = ProblemDocument(
+        type="about:blank",
+        title=problem.title,
+        status=problem.status,
+        code=problem.code,
+        detail=str(problem),
+        field=problem.field,
+        rule=problem.rule,
+    )
+    return found.model_dump(exclude_none=True)
+
+
+def response(problem: Problem) -> JSONResponse:
+    """Return the answer."""
+    headers = {"Cache-Control": "no-store"}
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="ordermend"'
+    if problem.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        headers["Retry-After"] = "1"
+    return JSONResponse(jsonable_encoder(document(problem)), problem.status, headers, MEDIA_TYPE)
+
+
+def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return what a route may answer beside its own, for the OpenAPI document. What every route may is added."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for code in (*codes, "token_refused", "role_missing", "invalid_request", "too_many_requests", "unavailable"):
+        status, title = CODES[code]
+        words = {title, *str(found.get(status, {}).get("description", "")).split(" / ")} - {""}
+        schema = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+        found[status] = {"description": " / ".join(sorted(words)), "content": {MEDIA_TYPE: schema}}
+    return found
+
+
+def _of_problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return response(error)
+
+
+def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    pointer = "/" + "/".join(str(part) for part in first["loc"])
+    return response(Problem("invalid_request", first["msg"], field=pointer, rule=first["type"]))
+
+
+def _of_cursor(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, CursorInvalid)
+    return response(Problem("invalid_request", error.message, field=error.field, rule=error.rule))
+
+
+def _of_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, Problem):  # raised while the framework read the body
+        return response(error.__cause__)
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "invalid_request")
+    answer = response(Problem(code))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _of_outage(_request: Request, error: Exception) -> JSONResponse:
+    logger("api").warning("unavailable", error=str(error))
+    return response(Problem("unavailable"))
+
+
+def _of_data(_request: Request, _error: Exception) -> JSONResponse:
+    return response(Problem("invalid_request", "a value of the request cannot be stored"))
+
+
+def _of_version(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, NoSuchVersion)
+    return response(Problem("no_such_order" if error.rule == "order_exists" else "no_such_version", error.message))
+
+
+def _of_erased(_request: Request, _error: Exception) -> JSONResponse:
+    return response(Problem("erased"))
+
+
+def _of_defect(_request: Request, error: Exception) -> JSONResponse:
+    logger("api").error("unexpected", error=type(error).__name__)
+    return response(Problem("unexpected"))
+
+
+HANDLERS: Final = (
+    (Problem, _of_problem),
+    (RequestValidationError, _of_validation),
+    (CursorInvalid, _of_cursor),
+    (HTTPException, _of_http),
+    (DependencyUnavailable, _of_outage),
+    (DataError, _of_data),
+    (NoSuchVersion, _of_version),
+    (RequestLost, _of_erased),
+    (Exception, _of_defect),
+)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application as a problem document."""
+    for kind, handler in HANDLERS:
+        app.add_exception_handler(kind, handler)

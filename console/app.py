@@ -1,0 +1,92 @@
+"""The door as a web application: the API, the login, the pages, behind one guard."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp
+
+from console.api import events, operating, orders, problems, tickets
+from console.book import Book
+from console.guard import API, Guard
+from console.issuer import Issuer
+from console.services import Services
+from console.submitting import ASSERTION_SECONDS, Door
+from console.tokens import Verifier
+from console.watching import Bell
+from schemas.assertion import Signer
+from store.sealing import KeyVault
+
+VERSION = "1.0.0"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the application is made of; chosen by `ordermend.bootstrap`."""
+
+    book: Book
+    vault: KeyVault
+    signer: Signer
+    topic: str
+    verifier: Verifier
+    issuer: Issuer | None = None
+    """Whom people log in with; None: the API alone."""
+
+
+@dataclass(frozen=True)
+class Console:
+    """The application behind its guard (`asgi`), and the application itself."""
+
+    api: FastAPI
+    services: Services
+    asgi: ASGIApp
+
+
+def create(parts: Parts) -> Console:
+    """Put the application together."""
+    parts.signer.lifetime_seconds = ASSERTION_SECONDS
+    services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
+    api = _api(parts, services)
+    return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit))
+
+
+def _api(parts: Parts, services: Services) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        bell = app.state.bell = Bell(parts.book.connect)
+        bell.start(asyncio.get_running_loop())
+        yield
+        bell.stop()
+        parts.book.close()
+
+    api = FastAPI(
+        title="Ordermend",
+        version=VERSION,
+        summary="Read orders, correct them before fulfilment, and see what became of every correction.",
+        openapi_url=f"{API}openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    api.state.services = services
+    problems.install(api)
+    for part in (orders, tickets, events, operating):
+        api.include_router(part.router, prefix=API.removesuffix("/"))
+    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]  # the framework's own way to extend the document
+    return api
+
+
+def _openapi(api: FastAPI) -> dict[str, Any]:
+    if api.openapi_schema is None:
+        found = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
+        schemas = found["components"]["schemas"]
+        schemas["ProblemDocument"] = problems.ProblemDocument.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        api.openapi_schema = found
+    return api.openapi_schema

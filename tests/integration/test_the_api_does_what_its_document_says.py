@@ -1,0 +1,103 @@
+"""Generated requests, good and bad, against every operation: none fails on our side, every answer is as documented.
+
+The event stream is left out: it answers for as long as it is asked to; it has a scenario of its own.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from console.app import Console
+from console.guard import Buckets, Guard
+from console.tokens import Verifier
+from ordermend import web
+from schemas.order import Order
+from tests.api import ISSUER, Published, token
+from tests.conftest import Eventually
+from tests.line import Line, shopify_order
+
+EXAMPLES = 40
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    ignored_auth,
+    unsupported_method,
+]
+ROLES = ("Order_Modify", "Order_Approve", "DLQ_Operate", "Audit_Read")
+
+
+@pytest.fixture
+def order(line: Line, eventually: Eventually) -> Order:
+    made = line.state_order(shopify_order(6401))
+    line.send_raw(b'{"id": 2', key=b"2")
+    eventually(lambda: line.order(made.order_id), what="the order in the book")
+    return made
+
+
+@pytest.fixture
+def console(line: Line) -> Iterator[Console]:
+    made = web.console(line.settings.model_copy(update={"issuer_url": ISSUER}), pages=False, keys=Published())
+    guard = Guard(
+        made.api, verifier=Verifier(ISSUER, "ordermend", Published()), audit=made.services.audit,
+        rate=Buckets(1e9, 1e9), strangers=Buckets(1e9, 1e9),
+    )  # fmt: skip
+    yield Console(made.api, made.services, guard)
+    made.services.book.close()
+
+
+def test_every_operation_keeps_the_contract(line: Line, console: Console, order: Order, eventually: Eventually) -> None:
+    ticket = line.ticket(order.order_id, ("set_contact", {"email": "new@example.org"}))
+    eventually(lambda: line.state(ticket) == "applied", what="a ticket to ask for")
+    schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", console.asgi)
+    known = {
+        "order_id": str(order.order_id),
+        "ticket_id": str(ticket),
+        "letter_id": str(line.one("select letter_id from dead_letter") or uuid4()),
+    }
+    tried = 0
+    for result in schema.exclude(path_regex=r"/events$").get_all_operations():
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            tried += _ask(_good(result), mode, known)
+    assert tried > 20 * EXAMPLES
+    assert () == line.findings()
+
+
+def _good(result: Any) -> Any:
+    """Return the operation; one that the document describes wrongly fails here."""
+    return result.ok()
+
+
+def _ask(operation: Any, mode: GenerationMode, known: dict[str, str]) -> int:
+    """Send generated requests; return how many. Every second good one is about what is there: made-up ids would find nothing."""
+    tried = 0
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(mode))
+    def ask(case: Any) -> None:
+        nonlocal tried
+        tried += 1
+        if mode is GenerationMode.POSITIVE and tried % 2:
+            case.path_parameters |= {name: known[name] for name in known.keys() & case.path_parameters.keys()}
+        case.call_and_validate(headers={"Authorization": f"Bearer {token('ana', ROLES)}"}, checks=CHECKS)
+
+    ask()
+    return tried

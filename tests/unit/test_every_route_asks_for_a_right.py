@@ -1,0 +1,152 @@
+"""Route by route and role by role: who has the right comes in, who has not is refused, and that is remembered.
+
+The matrix is made from the application's own routes: a new route without a right fails here. Nothing behind the door
+runs: a book that does not answer stands for it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from console.access import ROLES, Action, can, roles_for
+from console.api.route import action_of
+from console.app import Console, Parts, create
+from console.book import Book
+from console.guard import API, MAX_BODY_BYTES, Buckets, Guard
+from console.services import Services
+from console.tokens import Verifier
+from schemas.assertion import create_key, load_signer
+from schemas.failures import DependencyUnavailable
+from store.database import Cursor
+from store.sealing import KeyVault
+from tests.api import ISSUER, Published, client, token
+
+DENIED: list[tuple[str, str, str]] = []
+
+
+class Closed(Book):
+    """A book that does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("nobody connects here"))
+
+    @contextmanager
+    def _lent(self, begin: str) -> Iterator[Cursor]:
+        raise DependencyUnavailable
+        yield
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Console:
+    folder: Path = tmp_path_factory.mktemp("keys")
+    create_key(folder, "door", "RS256", roles=ROLES, messages=("ModificationTicket",))
+    parts = Parts(Closed(), KeyVault(b"k" * 32), load_signer(folder, "door", "console"), "t", Verifier(ISSUER, "ordermend", Published()))
+    made = create(parts)
+
+    def audit(_services: Services, who: str, subject: str, detail: str, _order: object = None) -> None:
+        DENIED.append((who, subject, detail))
+
+    Services.audit = audit  # type: ignore[method-assign,assignment]  # the audit log needs a book; here it is a list
+    return Console(
+        made.api, made.services, Guard(made.api, verifier=parts.verifier, audit=made.services.audit, rate=Buckets(10_000, 10_000))
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _audit_again() -> Iterator[None]:
+    before = Services.audit
+    yield
+    Services.audit = before  # type: ignore[method-assign]  # see above
+
+
+def _routes() -> list[APIRoute]:
+    from console.api import events, operating, orders, tickets  # noqa: PLC0415 -- parametrised from them
+
+    return [route for part in (orders, tickets, events, operating) for route in part.router.routes if isinstance(route, APIRoute)]
+
+
+ROUTES = {f"{method} {route.path}": (method, route) for route in _routes() for method in sorted(route.methods or ())}
+
+
+def _call(console: Console, method: str, route: APIRoute, roles: tuple[str, ...]) -> int:
+    path = API.removesuffix("/") + route.path
+    for name in ("order_id", "ticket_id", "letter_id"):
+        path = path.replace(f"{{{name}}}", str(uuid4()))
+    found: int = client(console, "ana", roles).request(method, path.replace("{version}", "1")).status_code
+    return found
+
+
+@pytest.mark.parametrize("name", ROUTES)
+@pytest.mark.parametrize("role", [*ROLES, ""])
+def test_the_matrix(console: Console, name: str, role: str) -> None:
+    method, route = ROUTES[name]
+    action = action_of(route.endpoint)
+    assert action is not None, f"{name} asks for no right"
+    DENIED.clear()
+    status = _call(console, method, route, (role,) if role else ())
+    if can(action, frozenset({role})):
+        assert status not in {401, 403}
+        assert [] == DENIED
+    else:
+        assert 403 == status
+        assert [("ana", f"role_missing {action}")] == [(who, detail) for who, _, detail in DENIED]
+
+
+def test_every_route_of_the_application_is_in_the_matrix(console: Console) -> None:
+    paths = {path for path in console.api.openapi()["paths"] if path.startswith(API)}
+    assert paths == {API.removesuffix("/") + route.path for _, route in ROUTES.values()}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_without_a_token_there_is_nothing_to_learn(console: Console, name: str) -> None:
+    method, route = ROUTES[name]
+    stranger = TestClient(console.asgi, raise_server_exceptions=False)
+    DENIED.clear()
+    answer = stranger.request(method, API.removesuffix("/") + route.path, content=b"{")
+    assert 401 == answer.status_code
+    assert ("token_missing", "application/problem+json") == (answer.json()["code"], answer.headers["content-type"])
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert [("anonymous", "token_missing")] == [(who, detail) for who, _, detail in DENIED]
+
+
+@pytest.mark.parametrize("action", ["orders.read", "tickets.submit", "tickets.review", "letters.read"])
+def test_rights_are_held_by_named_roles_alone(action: Action) -> None:
+    assert roles_for(action)
+    assert not can(action, frozenset())
+    assert not can(action, frozenset({"Rules_Tune", "root"}))
+
+
+def test_a_body_above_the_cap_is_refused_stated_or_not(console: Console) -> None:
+    path = f"{API}orders/{uuid4()}/preview"
+    big = b'{"operations": [' + b" " * MAX_BODY_BYTES + b"]}"
+    assert 413 == client(console).post(path, content=big).status_code
+    assert 413 == client(console).post(path, content=(big[i : i + 5000] for i in range(0, len(big), 5000))).status_code
+
+
+def test_another_sites_page_changes_nothing(console: Console) -> None:
+    asked = TestClient(console.asgi, "http://testserver", raise_server_exceptions=False)
+    for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+        answer = asked.post("/logout", headers=headers)
+        assert (403, "origin_refused") == (answer.status_code, answer.json()["code"])
+    assert "origin_refused" != asked.post("/logout", headers={"Origin": "http://testserver"}).json().get("code")
+
+
+def test_answers_are_kept_by_nobody_and_framed_by_nobody(console: Console) -> None:
+    answer = client(console).get(f"{API}orders")
+    assert 503 == answer.status_code
+    assert ("no-store", "nosniff") == (answer.headers["cache-control"], answer.headers["x-content-type-options"])
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_who_asks_too_often_waits(console: Console) -> None:
+    guard = Guard(console.api, verifier=Verifier(ISSUER, "ordermend", Published()), audit=lambda *_: None, rate=Buckets(3, 0))
+    asked = TestClient(guard, headers={"Authorization": f"Bearer {token()}"}, raise_server_exceptions=False)
+    statuses = [asked.get(f"{API}operations").status_code for _ in range(5)]
+    assert [200, 200, 200, 429, 429] == statuses
+    other = TestClient(guard, headers={"Authorization": f"Bearer {token('ben')}"}, raise_server_exceptions=False)
+    assert 200 == other.get(f"{API}operations").status_code
