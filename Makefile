@@ -71,8 +71,8 @@ test-unit: setup ## unit and contract tests only: no server, seconds
 test-integration: setup ## integration tests only
 	$(BIN)/python -m pytest tests/integration $(ARGS)
 
-test-e2e: setup ## the agent's day in a real browser (planned: it needs the console)
-	@echo "error: there are no browser tests yet; they come with the console" >&2; exit 2
+test-e2e: setup ## the agent's day in a real browser; needs Chromium (Debian: apt-get install chromium), or CHROMIUM=/path/to/it
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 test-faults: setup ## kills, zombies and moving partitions; then check that nothing is lost
 	$(BIN)/python -m pytest tests/integration -k "killed or zombies or partitions_move or stack_up" $(ARGS)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -14,7 +15,9 @@ from console.api import events, operating, orders, problems, tickets
 from console.book import Book
 from console.guard import API, Guard
 from console.issuer import Issuer
+from console.login import Login
 from console.services import Services
+from console.sessions import Sessions
 from console.submitting import ASSERTION_SECONDS, Door
 from console.tokens import Verifier
 from console.watching import Bell
@@ -35,6 +38,8 @@ class Parts:
     verifier: Verifier
     issuer: Issuer | None = None
     """Whom people log in with; None: the API alone."""
+    base_url: str = ""
+    """Where people reach the pages: scheme, host and port."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,12 @@ def create(parts: Parts) -> Console:
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
     api = _api(parts, services)
-    return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit))
+    if parts.issuer is not None:
+        from console import pages  # noqa: PLC0415 -- the API alone needs no page library
+
+        login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
+        pages.install(api, services, login)
+    return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
 
 
 def _api(parts: Parts, services: Services) -> FastAPI:

@@ -61,14 +61,22 @@ class Buckets:
 
 
 class Guard:
-    """Wraps the application."""
+    """Wraps the application. `host`: where the pages are reached; under another name they do not answer. Empty: any."""
 
     def __init__(
-        self, app: ASGIApp, *, verifier: Verifier, audit: Audit, rate: Buckets | None = None, strangers: Buckets | None = None
+        self,
+        app: ASGIApp,
+        *,
+        verifier: Verifier,
+        audit: Audit,
+        host: str = "",
+        rate: Buckets | None = None,
+        strangers: Buckets | None = None,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._audit = audit
+        self._host = host
         self._rate = rate or Buckets(200, 50)
         self._strangers = strangers or Buckets(60, 1)
 
@@ -101,6 +109,8 @@ class Guard:
         path = scope["path"]
         if path.startswith(API) and path not in OPEN_PATHS:
             return await self._caller(scope, headers)
+        if self._host and headers.get("host") != self._host:
+            raise Problem("not_found", f"the pages are at {self._host}")
         if scope["method"] not in _SAFE and not _same_origin(headers, required=True):
             await self._deny("anonymous", scope, "origin_refused")
             raise Problem("origin_refused")

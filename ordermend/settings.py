@@ -108,6 +108,16 @@ class Settings(BaseSettings):
         validation_alias="ORDERMEND_PORTS",
         description="module:function that returns the gateway, channel and notifier to ask after edits, or `simulated`; unset: simulated on a local stack.",
     )
+    console_listen: Annotated[str, AfterValidator(_host_ports)] = Field(
+        default="127.0.0.1:8080",
+        validation_alias="ORDERMEND_CONSOLE_LISTEN",
+        description="Where the console listens, host:port; before it stands whatever speaks TLS.",
+    )
+    console_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        default=None,
+        validation_alias="ORDERMEND_CONSOLE_URL",
+        description="Address at which people reach the console; unset: http://ORDERMEND_CONSOLE_LISTEN.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="ORDERMEND_LOG_LEVEL", description="Least level that is logged."
     )
@@ -121,6 +131,11 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Return the folder of private keys."""
         return self.keys or self.home / "keys"
+
+    @property
+    def console_address(self) -> str:
+        """Return where people reach the console."""
+        return self.console_url or f"http://{self.console_listen}"
 
     @property
     def migration_url(self) -> str | None:

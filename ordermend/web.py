@@ -1,20 +1,25 @@
 """The console's part of the composition root; apart from `bootstrap`, so that no other service loads a web framework."""
 
+from collections.abc import Callable
+from threading import Event
+
 from console.app import Console, Parts, create
 from console.book import Book
 from console.issuer import Issuer
+from console.serving import loop
 from console.tokens import Keys, Verifier
 from ordermend import bootstrap
 from ordermend.settings import Settings
 from schemas.failures import SettingsInvalid
 from store.sealing import KeyVault
+from telemetry.health import Health
 
 AUDIENCE = "ordermend"
 """Whom access tokens have to be for."""
 
 
-def console(settings: Settings, *, pages: bool = True, keys: Keys | None = None) -> Console:
-    """Return the API and the pages; `pages` False leaves the API alone. `keys` stands in for the issuer's published ones."""
+def console(settings: Settings, base_url: str = "", *, keys: Keys | None = None) -> Console:
+    """Return the API, and the pages where `base_url` says at which address. `keys` stands in for the issuer's published ones."""
     if settings.issuer_url is None:
         raise SettingsInvalid("ORDERMEND_ISSUER_URL is not set and no local stack runs; run `ordermend up`")
     issuer = Issuer(settings.issuer_url)
@@ -25,6 +30,14 @@ def console(settings: Settings, *, pages: bool = True, keys: Keys | None = None)
             signer=bootstrap.signer(settings, "door-console", "console"),
             topic=bootstrap.topics_of(settings).modifications,
             verifier=Verifier(settings.issuer_url, AUDIENCE, keys or issuer),
-            issuer=issuer if pages else None,
+            issuer=issuer if base_url else None,
+            base_url=base_url,
         )
     )
+
+
+def console_loop(settings: Settings, health: Health) -> Callable[[Event], None]:
+    """Return the loop that serves the console until it is told to stop."""
+    host, _, port = settings.console_listen.rpartition(":")
+    url = settings.console_address
+    return loop(lambda: console(settings, url), host.strip("[]"), int(port), url, health)

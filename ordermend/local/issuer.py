@@ -1,6 +1,7 @@
 """A token issuer for one machine: demo users, no passwords. NEVER FOR PRODUCTION.
 
 Input:   `POST /token`, JSON or form, with `username`: agent, approver, operator or auditor.
+         `GET /authorize` lets a person choose one of them (`login.py`); `POST /token` then takes the code.
 Output:  an RS256 token (audience `ordermend`, claim `roles`), and what a door needs to verify it: discovery document and JWKS.
 Guarantee: listens on 127.0.0.1 only and answers only to that name; its key is its own and lies in a file of mode 0600.
 Fails:   400 with OAuth's `invalid_request` for an unknown user.
@@ -12,7 +13,6 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -24,16 +24,12 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from ordermend.local.login import Login
 from ordermend.local.state import write_private
+from ordermend.local.users import USERS
 
 AUDIENCE: Final = "ordermend"
 LIFETIME_SECONDS: Final = 3_600
-USERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "agent": ("Order_Modify",),
-    "approver": ("Order_Modify", "Order_Approve"),
-    "operator": ("DLQ_Operate", "Order_Modify", "Rules_Tune"),
-    "auditor": ("Audit_Read",),
-}
 WARNING: Final = "WARNING: this token issuer hands out tokens without a password. It is for this machine only; never use it in production."
 
 
@@ -67,15 +63,19 @@ def create_app(key: RSAKey, issuer: str) -> FastAPI:
     """Return the web application; `issuer` is the address it is reached at."""
     app = FastAPI(title="Ordermend's local token issuer", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    login = Login(key, issuer, USERS)
+    login.install(app)
 
     @app.get("/.well-known/openid-configuration")
     def discovery() -> dict[str, object]:
         return {
             "issuer": issuer,
             "jwks_uri": f"{issuer}/jwks.json",
+            "authorization_endpoint": f"{issuer}/authorize",
             "token_endpoint": f"{issuer}/token",
+            "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["token"],
+            "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "for_local_use_only": True,
         }
@@ -86,7 +86,11 @@ def create_app(key: RSAKey, issuer: str) -> FastAPI:
 
     @app.post("/token")
     async def grant(request: Request) -> JSONResponse:
-        user = _username(await request.body(), request.headers.get("content-type", ""))
+        body = await request.body()
+        form = _form(body)
+        if form.get("grant_type") == "authorization_code":
+            return _redeemed(login.redeem(form), key, issuer)
+        user = _username(body, request.headers.get("content-type", ""))
         if user not in USERS:
             problem = {"error": "invalid_request", "error_description": f"username must be one of {', '.join(USERS)}"}
             return JSONResponse(problem, status_code=400)
@@ -94,6 +98,18 @@ def create_app(key: RSAKey, issuer: str) -> FastAPI:
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     return app
+
+
+def _redeemed(found: tuple[str, str] | None, key: RSAKey, issuer: str) -> JSONResponse:
+    if found is None:
+        return JSONResponse({"error": "invalid_grant", "error_description": "the code does not hold"}, status_code=400)
+    access = token(key, issuer, found[0], int(time.time()))
+    answer = {"access_token": access, "id_token": found[1], "token_type": "Bearer", "expires_in": LIFETIME_SECONDS}
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
 def _username(body: bytes, content_type: str) -> str:

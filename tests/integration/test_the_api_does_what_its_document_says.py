@@ -55,7 +55,7 @@ def order(line: Line, eventually: Eventually) -> Order:
 
 @pytest.fixture
 def console(line: Line) -> Iterator[Console]:
-    made = web.console(line.settings.model_copy(update={"issuer_url": ISSUER}), pages=False, keys=Published())
+    made = web.console(line.settings.model_copy(update={"issuer_url": ISSUER}), keys=Published())
     guard = Guard(
         made.api, verifier=Verifier(ISSUER, "ordermend", Published()), audit=made.services.audit,
         rate=Buckets(1e9, 1e9), strangers=Buckets(1e9, 1e9),

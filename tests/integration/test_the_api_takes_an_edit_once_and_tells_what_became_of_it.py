@@ -21,7 +21,7 @@ EDIT = {"operations": [{"name": "set_ship_address", "arguments": ADDRESS}], "rea
 
 @pytest.fixture
 def console(line: Line) -> Iterator[Console]:
-    made = web.console(line.settings.model_copy(update={"issuer_url": ISSUER}), pages=False, keys=Published())
+    made = web.console(line.settings.model_copy(update={"issuer_url": ISSUER}), keys=Published())
     with TestClient(made.asgi):
         yield made
 

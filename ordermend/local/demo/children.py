@@ -21,6 +21,8 @@ PROCESSES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {"processor": ("processor",), "intake": ("intake", "relay", "retrier", "settlement", "bulk", "verifier")}
 )
 """Process -> the services in it. The one writer has a process to itself."""
+CONSOLE: Final[Mapping[str, Sequence[str]]] = MappingProxyType({"console": ("console",)})
+"""What is added where somebody is there to look."""
 
 _WATCH_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 20.0
@@ -37,9 +39,10 @@ class _Child:
 class Children:
     """The running services. `with Children(...) as children:` stops them at the end, whatever happens."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path, processes: Mapping[str, Sequence[str]] = PROCESSES) -> None:
         self._environment = dict(environment)
         self._folder = folder
+        self._processes = processes
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._children: dict[str, _Child] = {}
@@ -49,7 +52,7 @@ class Children:
 
     def __enter__(self) -> Self:
         try:
-            for name in PROCESSES:
+            for name in self._processes:
                 self.log(name).unlink(missing_ok=True)
                 self._children[name] = _Child(self._spawn(name))
         except BaseException:
@@ -95,7 +98,7 @@ class Children:
                 _close_input(process)
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ordermend.local.demo.services", *PROCESSES[name]]
+        command = [sys.executable, "-m", "ordermend.local.demo.services", *self._processes[name]]
         with self.log(name).open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment, start_new_session=True

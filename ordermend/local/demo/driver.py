@@ -27,7 +27,7 @@ from normalizers import discover
 from ordermend import bootstrap
 from ordermend.local import stack as local_stack
 from ordermend.local.demo import place as places
-from ordermend.local.demo.children import Children
+from ordermend.local.demo.children import CONSOLE, PROCESSES, Children
 from ordermend.local.demo.edits import Edit
 from ordermend.local.demo.feed import Feed, read_feed
 from ordermend.local.demo.place import Place
@@ -38,6 +38,7 @@ from ordermend.local.demo.stories import Step, Story, Teller
 from ordermend.local.demo.watch import Progress, Watch
 from ordermend.local.stack import Interrupted
 from ordermend.local.traffic.schedule import Plan, Send, plan
+from ordermend.local.users import USERS
 from ordermend.progress import Report as Phases
 from ordermend.progress import phases
 from ordermend.settings import Settings
@@ -77,7 +78,8 @@ def run(options: Options, settings: Settings) -> Report:
         try:
             with phases() as progress:
                 place = _set_up(settings, options, progress, cleanup)
-                children = cleanup.enter_context(Children(place.environment, place.folder))
+                watched = not options.once and place.settings.issuer_url is not None
+                children = cleanup.enter_context(Children(place.environment, place.folder, {**PROCESSES, **(CONSOLE if watched else {})}))
                 progress("Services", "ready")
             play = cleanup.enter_context(contextlib.closing(_Play(options, place, feed, children, began)))
             return play.run()
@@ -233,6 +235,10 @@ class _Play:
 
     def _stay(self, report: Report) -> None:
         self._screen.say("; ".join(report.problems) or "Everything has an outcome, the sums close, the book has no integrity error.")
+        if self._place.settings.issuer_url is not None:
+            self._screen.say(
+                f"The console is at {self._place.settings.console_address}: sign in as {', '.join(USERS)}; there is no password."
+            )
         self._screen.say(f"The services go on. Before any command, {self._place.hint} looks at this run. Ctrl-C ends it.")
         while True:
             self._tick()

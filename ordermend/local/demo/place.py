@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 
 from ordermend import bootstrap
 from ordermend.local.demo.edits import AMOUNT_CODE, EXPIRED_CODE, PERCENT_CODE
-from ordermend.local.processes import python_environment
+from ordermend.local.processes import free_port, python_environment
 from ordermend.local.stack import Stack
 from ordermend.local.traffic.catalogue import PRODUCTS
 from ordermend.settings import Settings
@@ -52,13 +52,16 @@ class Place:
 def fresh(stack: Stack, connected: Settings) -> Place:
     """Name a new place; nothing is made yet."""
     name = NAME + time.strftime("%Y%m%d%H%M%S", time.gmtime())
-    settings = connected.model_copy(update={"topic_prefix": f"{name}.", "db_schema": name})
+    host, _, port = connected.console_listen.rpartition(":")
+    listen = f"{host}:{free_port(int(port))}"
+    settings = connected.model_copy(update={"topic_prefix": f"{name}.", "db_schema": name, "console_listen": listen})
     environment = {
         **python_environment(),
         **stack.environment(),
         "ORDERMEND_PORTS": settings.ports or "simulated",
         "ORDERMEND_TOPIC_PREFIX": settings.topic_prefix,
         "ORDERMEND_DB_SCHEMA": settings.db_schema,
+        "ORDERMEND_CONSOLE_LISTEN": listen,
     }
     return Place(settings, environment, connected.home / "demo")
 

@@ -1,0 +1,115 @@
+"""What every page shares: who is signed in, the bar, the colours, and how a problem is told."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from nicegui import ui
+from starlette.concurrency import run_in_threadpool
+
+from console.access import Action, can
+from console.api.problems import Problem
+from console.login import Login
+from console.pages.show import Markup
+from console.services import Services
+from console.sessions import Session
+from console.watching import Bell
+from modification_processor import NoSuchVersion, RequestLost
+from schemas.failures import DependencyUnavailable
+
+T = TypeVar("T")
+RESPONSE_SECONDS: Final = 20.0
+_NAV: Final[tuple[tuple[str, str, Action], ...]] = (
+    ("Orders", "/", "orders.read"),
+    ("Approvals", "/approvals", "approvals.read"),
+    ("Dead letters", "/letters", "letters.read"),
+    ("Figures", "/kpis", "kpis.read"),
+)
+_CSS: Final = resources.files("console.pages").joinpath("style.css").read_text(encoding="utf-8")
+
+
+class SignedOut(Exception):
+    """The session is over."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What pages are made with."""
+
+    services: Services
+    login: Login
+    api: FastAPI
+
+    @property
+    def bell(self) -> Bell:
+        """What rings when something was committed."""
+        found: Bell = self.api.state.bell
+        return found
+
+    def admit(self, request: Request, action: Action) -> Session | Response:
+        """Return who is signed in and may see this page, or where to go instead."""
+        session = self.login.session(request)
+        if session is None:
+            return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+        if not can(action, session.user.roles):
+            self.services.audit(session.user.sub, f"GET {request.url.path}"[:200], f"role_missing {action}")
+            return HTMLResponse('<!doctype html><html lang="en"><title>No access</title><p>None of your roles shows this page.</p>', 403)
+        return session
+
+    async def ask(self, session: Session, call: Callable[..., T], *arguments: Any) -> T:
+        """Call a service off the event loop, for a session that is still good."""
+        if not self.login.sessions.alive(session):
+            raise SignedOut
+        session.used = self.login.sessions.clock()
+        return await run_in_threadpool(call, *arguments)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell the person what went wrong, in one sentence, and go on."""
+    try:
+        yield
+    except SignedOut:
+        ui.notify("You are signed out. Load the page again to sign in.", type="warning", timeout=0, close_button="Close")
+    except (Problem, NoSuchVersion, RequestLost) as problem:
+        ui.notify(str(problem), type="negative")
+    except DependencyUnavailable:
+        ui.notify("The order book does not answer. Nothing was changed; try again in a moment.", type="negative")
+
+
+@contextmanager
+def shell(session: Session, here: str) -> Iterator[None]:
+    """Draw the bar; the page goes inside."""
+    ui.add_css(_CSS)
+    ui.colors(primary="#1f5f5b")
+    dark = ui.dark_mode(session.dark)
+    with ui.element("header").classes("om-bar"):
+        ui.label("Ordermend").classes("om-brand")
+        with ui.element("nav").classes("om-row").props('aria-label="Main"').style("width: auto"):
+            for name, path, action in _NAV:
+                if can(action, session.user.roles):
+                    link = ui.link(name, path)
+                    if name == here:
+                        link.props('aria-current="page"')
+        ui.element("div").classes("om-grow")
+        ui.label(f"{session.user.name or session.user.sub} · {', '.join(sorted(session.user.roles))}").classes("om-quiet")
+
+        def switch() -> None:
+            session.dark = not dark.value
+            dark.value = session.dark
+
+        ui.button("Colours", on_click=switch).props('flat dense no-caps aria-label="Switch between light and dark"')
+        with ui.element("form").props('method="post" action="/logout"'):
+            ui.button("Sign out").props("flat dense no-caps type=submit")
+    with ui.element("main").classes("om-main"):
+        yield
+
+
+def markup(text: Markup) -> ui.html:
+    """Put HTML of ours on the page."""
+    return ui.html(text).style("width: 100%")
