@@ -34,24 +34,27 @@ def terms_of(order: Order) -> list[str]:
 
 
 def _terms(order: Order) -> Iterator[str]:
+    addresses = _addresses(order)
     yield f"n:{_plain(order.order_number)}"
     yield f"c:{_plain(order.source.channel_order_id)}"
     if order.contact.email:
         yield f"e:{_email(order.contact.email)}"
-    for phone in (order.contact.phone, *(address.phone for address in _addresses(order))):
-        yield from _phone(phone or "")
-    for address in _addresses(order):
+    for phone in (order.contact.phone, *(address.phone for address in addresses)):
+        if phone:
+            yield from _phone(phone)
+    for address in addresses:
         if postcode := _plain(address.postal_code or ""):
             yield f"z:{postcode}"
     for line in order.lines:
         if line.sku:
             yield f"s:{_sku(line.sku)}"
-    for name in (order.contact.name, *(address.name for address in _addresses(order))):
+    for name in {order.contact.name, *(address.name for address in addresses)}:
         yield from (f"w:{word}" for word in _words(name or ""))
 
 
-def _addresses(order: Order) -> Iterator[Address]:
-    return (address for address in (order.ship_to, order.bill_to) if address is not None)
+def _addresses(order: Order) -> list[Address]:
+    both = [] if order.ship_to is None else [order.ship_to]
+    return both if order.bill_to is None or order.bill_to == order.ship_to else [*both, order.bill_to]
 
 
 def wanted(query: str) -> Wanted:
@@ -66,16 +69,20 @@ def wanted(query: str) -> Wanted:
 
 def _folded(text: str) -> str:
     """Return the text without case and accents; what PostgreSQL cannot store is dropped."""
+    if text.isascii():
+        return text.lower().replace("\x00", "")
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c) and c != "\x00" and not 0xD800 <= ord(c) <= 0xDFFF)
 
 
 def _plain(text: str) -> str:
-    return "".join(c for c in _folded(text) if c.isalnum())[:80]
+    folded = _folded(text)
+    return (folded if folded.isalnum() else "".join(filter(str.isalnum, folded)))[:80]
 
 
 def _words(text: str) -> list[str]:
-    spaced = "".join(c if c.isalnum() else " " for c in _folded(text))
+    folded = _folded(text)
+    spaced = folded if folded.replace(" ", "").isalnum() else "".join(c if c.isalnum() else " " for c in folded)
     return [word[:40] for word in dict.fromkeys(spaced.split()) if len(word) > 1]
 
 
