@@ -56,9 +56,9 @@ def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
 
 
 def mark_sent(cursor: Cursor, rows: Sequence[Unsent]) -> None:
-    """Flag rows whose delivery Kafka confirmed. What is no event may name people, and has its home elsewhere: it is blanked."""
+    """Flag rows whose delivery Kafka confirmed. What is no event may name people and has its home elsewhere: its value is blanked, and no assertion is kept."""
     cursor.execute(
         "update outbox o set sent_at = now(), value = case when o.event_seq is null then ''::bytea else o.value end,"
-        " headers = case when o.event_seq is null then '{}'::jsonb else o.headers end from unnest(%b::bigint[], %b::uuid[]) u(id, order_id) where o.id = u.id and o.order_id = u.order_id",
+        " headers = o.headers - 'actor' from unnest(%b::bigint[], %b::uuid[]) u(id, order_id) where o.id = u.id and o.order_id = u.order_id",
         ([r.id for r in rows], [r.order_id for r in rows]),
     )

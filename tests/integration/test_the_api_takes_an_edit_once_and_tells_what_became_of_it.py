@@ -86,7 +86,7 @@ def test_a_submitted_edit_survives_kafka_being_away(line: Line, console: Console
     line.start("relay")
     eventually(lambda: _state(tool, sent.headers["location"]) == "applied", what="the ticket applied")
     # What was sent is kept by nobody but the ticket's own seal.
-    assert [(b"",)] == line.rows("select distinct value from outbox where event_seq is null and sent_at is not null")
+    assert [(b"", {})] == line.rows("select distinct value, headers from outbox where event_seq is null and sent_at is not null")
 
 
 def test_four_eyes_at_the_door(line: Line, console: Console, order: Order, eventually: Eventually) -> None:
