@@ -93,7 +93,7 @@ def _answers(address: str) -> bool:
 @pytest.fixture
 def page(browser: Browser, console: str) -> Iterator[Page]:
     """A page that fails the test where a script of ours fails, or anything is asked of another host than ours and the issuer's."""
-    context = browser.new_context(base_url=console, viewport={"width": 1280, "height": 900})
+    context = browser.new_context(base_url=console, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     context.set_default_timeout(20_000)
     made = context.new_page()
     problems: list[str] = []

@@ -31,18 +31,24 @@ def sign_in(page: Page, user: str, path: str = "/") -> None:
     page.get_by_role("button", name=re.compile(f"^{user}")).click()
 
 
+def picture(page: Page, name: str) -> None:
+    """Keep what the page shows, once nothing moves on it any more."""
+    page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+
+
 def test_in_five_interactions(line: Line, page: Page, order: Order) -> None:
     sign_in(page, "Agent")
     expect(page.get_by_role("heading", name="Orders")).to_be_visible()
     page.get_by_label("Find an order").fill("#7001")
     expect(page.get_by_role("table").get_by_role("link")).to_have_count(1)
-    page.screenshot(path=IMAGES / "orders.png")
+    picture(page, "orders")
 
     # 1: open the order. 2: E. 3: type. 4: choose the reason. 5: Ctrl+Enter.
     page.get_by_role("link", name="#7001").click()
     expect(page.get_by_role("heading", name="Order #7001")).to_be_visible()
     expect(page.get_by_role("button", name="Edit order")).to_be_enabled()
-    page.screenshot(path=IMAGES / "order.png")
+    picture(page, "order")
     page.keyboard.press("e")
     page.get_by_label("Ship to street lines").fill("2 Low Street")
     expect(page.get_by_role("status")).to_contain_text("2 Low Street")
@@ -51,10 +57,10 @@ def test_in_five_interactions(line: Line, page: Page, order: Order) -> None:
     page.get_by_label("Reason code (required)").click()
     page.get_by_role("option", name="address correction").click()
     expect(page.get_by_role("button", name="Apply")).to_be_enabled()
-    page.screenshot(path=IMAGES / "edit.png")
+    picture(page, "edit")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("Edit: applied.")).to_be_visible()
-    page.screenshot(path=IMAGES / "applied.png")
+    picture(page, "applied")
     stored = line.order(order.order_id)
     assert stored is not None
     assert stored.ship_to is not None
@@ -67,7 +73,7 @@ def test_in_five_interactions(line: Line, page: Page, order: Order) -> None:
     expect(row).to_contain_text("2 Low Street")
     expect(row).to_contain_text("agent")
     expect(row).to_contain_text("address correction")
-    page.screenshot(path=IMAGES / "history.png")
+    picture(page, "history")
     assert () == line.findings()
 
 
@@ -120,7 +126,7 @@ def test_an_approver_agrees_to_what_is_shown(line: Line, page: Page, order: Orde
     sign_in(page, "Approver", "/approvals")
     expect(page.get_by_role("heading", name="Approvals")).to_be_visible()
     expect(page.get_by_role("table", name="What it does")).to_contain_text("1 Rue Haute")
-    page.screenshot(path=IMAGES / "approvals.png")
+    picture(page, "approvals")
     page.get_by_role("button", name="Approve").click()
     eventually(lambda: line.state(ticket) == "applied", what="the ticket applied")
 
@@ -136,7 +142,7 @@ def test_operators_see_letters_and_figures_and_dark_is_kept(line: Line, page: Pa
     expect(page.locator("body")).to_have_class(re.compile("body--dark"))
     page.reload()
     expect(page.locator("body")).to_have_class(re.compile("body--dark"))
-    page.screenshot(path=IMAGES / "figures-dark.png")
+    picture(page, "figures-dark")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_text("You are signed out.")).to_be_visible()
     page.goto("/")
