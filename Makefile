@@ -79,7 +79,7 @@ test-faults: setup ## kills, zombies and moving partitions; then check that noth
 
 test-laws: setup ## the laws of money and locks over 1,000,000 and 100,000 generated cases; takes its time
 	ORDERMEND_CASES=1000000 $(BIN)/python -m pytest tests/unit/test_what_a_form_shows_is_what_the_commit_does.py tests/unit/test_totals.py \
-		tests/unit/test_leaves.py --hypothesis-profile=laws -o timeout=7200 $(ARGS)
+		tests/unit/test_leaves.py tests/unit/test_payment_plan.py --hypothesis-profile=laws -o timeout=7200 $(ARGS)
 
 bench: setup ## measure throughput and latency
 	$(BIN)/ordermend bench $(ARGS)
