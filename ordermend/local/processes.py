@@ -6,6 +6,7 @@ Fails:   StackFailed naming the cause, the log and its last lines; StartCancelle
 Limits:  left-over processes are found through /proc, so on Linux only.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -28,6 +29,15 @@ _COMPLAINT: Final = re.compile(r"FATAL|PANIC|ERROR|Error\b|Exception|error:")
 _STACK_FRAME: Final = re.compile(r"^\s+(at |\.\.\. |File )|^Traceback")
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """What this process started and has to reap."""
+
+
+@atexit.register
+def _let_go() -> None:
+    """Reap what has ended; what runs on outlives us on purpose, and is no leak to complain about."""
+    for child in _children.values():
+        if child.poll() is None:
+            child.returncode = 0
+    _children.clear()
 
 
 class StartCancelled(Exception):
