@@ -37,17 +37,19 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
     plan = follows.plan
     if plan.cancels:
         _cancel(work, plan.cancels, read, writes, topic)
+    rows: list[ActionRow] = []
     for step in plan.steps:
-        row = _row(work, ticket_id, PAYMENT, step.kind, step.amount_minor, writes)
+        row = _row(work, ticket_id, len(rows) + 1, PAYMENT, step.kind, step.amount_minor, writes)
         row = row._replace(provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id)
-        writes.actions.append(row)
+        rows.append(row)
         work.pending.append(pending_of(row))
     if plan.channel_minor:
-        writes.actions.append(_row(work, ticket_id, CHANNEL, ADJUST, plan.channel_minor, writes))
+        rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, ADJUST, plan.channel_minor, writes))
     for verb in follows.verbs:
-        writes.actions.append(_row(work, ticket_id, CHANNEL, verb, 0, writes))
+        rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, verb, 0, writes))
     if follows.notice is not None:
-        writes.actions.append(_row(work, ticket_id, NOTICE, follows.notice, 0, writes))
+        rows.append(_row(work, ticket_id, len(rows) + 1, NOTICE, follows.notice, 0, writes))
+    writes.actions += rows
     if plan.open_minor < 0:
         open_items(work, read, (_open_item(work, plan),), writes, topic)
 
@@ -86,9 +88,9 @@ def _cancel(work: OrderWork, cancels: Sequence[Pending], read: Read, writes: Wri
     end_steps(work, read, [ended(step, "cancelled", "not needed any more", rest, "settled") for step in cancels], (), writes, topic)
 
 
-def _row(work: OrderWork, ticket_id: UUID, port: str, kind: str | Verb, amount_minor: int, writes: Writes) -> ActionRow:
+def _row(work: OrderWork, ticket_id: UUID, step: int, port: str, kind: str | Verb, amount_minor: int, writes: Writes) -> ActionRow:
     assert work.order is not None
-    order_id, step = work.head.order_id, sum(row.ticket_id == ticket_id for row in writes.actions) + 1
+    order_id = work.head.order_id
     return ActionRow(
         order_id=order_id,
         action_id=uuid5(NAMESPACE, f"{order_id}:{ticket_id}:{step}"),
