@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from modification_processor.edit import Call, needs_of
+from modification_processor.channel_changes import Asked, asked
+from modification_processor.edit import Call, calls_of, needs_of
 from modification_processor.incoming import Read
 from modification_processor.operations.operation import Context, Product
 from modification_processor.outcomes import Refused
@@ -19,7 +20,7 @@ from modification_processor.promotions import is_promotion
 from schemas.catalogue import PriceEntry, ProductEntry, Promotion, TaxRates, area_of
 from schemas.facts import FulfillmentFact
 from schemas.order import Order
-from schemas.statement import OrderStated
+from schemas.statement import ChangeStated, OrderStated
 
 
 class PriceList(Protocol):
@@ -105,6 +106,10 @@ def wanted_by(batch: Iterable[Read], orders: Mapping[UUID, Order | None]) -> Wan
         order = orders.get(read.order_id) or stated.get(read.order_id)
         if read.calls and not isinstance(read.calls, Refused):
             wanted.add(order, read.calls)
+        elif isinstance(read.body, ChangeStated):
+            if order is not None and isinstance(wish := asked(order, read.body, None, {}), Asked):
+                calls = calls_of(wish.operations) if wish.operations else ()
+                wanted.add(order, () if isinstance(calls, Refused) else calls)
         elif order is not None and (
             isinstance(read.body, OrderStated) or (isinstance(read.body, FulfillmentFact) and read.body.kind == "cancelled")
         ):

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
+from modification_processor import channel_changes
 from modification_processor.approvals import ApprovalRules
-from modification_processor.edit import Call, Edited, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
+from modification_processor.edit import Call, Edited, calls_of, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
 from modification_processor.followup import Followup, followup
 from modification_processor.incoming import Body, Read
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import (
     Applied,
+    Asked,
     AwaitsApproval,
     Conflicted,
     Failed,
@@ -36,6 +38,7 @@ from modification_processor.reports import report, requests_paid
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
+from schemas.codec import encode
 from schemas.events import Conflict
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrderUnknown
@@ -92,7 +95,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if order is None:
         return Failed.of(OrderUnknown(f"order {read.order_id} is not in the book yet", field="/order_id", rule="order_exists"), "decide")
     if isinstance(body, ChangeStated):
-        return _change_stated(order, body, known)
+        return _change_stated(order, body, read, known)
     if isinstance(body, FulfillmentFact | ReleaseRequested | ActionReported):
         return _fact(order, body, known)
     if isinstance(body, ModificationTicket):
@@ -141,14 +144,48 @@ def _intake_failed(body: IntakeFailed) -> Failed:
     )
 
 
-def _change_stated(order: Order, body: ChangeStated, known: Known) -> Recorded:
+def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -> Outcome:
+    """Turn the channel's change into a ticket and decide that; what cannot be turned into one takes a person."""
+    if channel_changes.is_stale(order, body):
+        return Noted("stale")
+    wish = channel_changes.asked(order, body, known.previous, known.context.products)
+    if isinstance(wish, channel_changes.Unclear):
+        return Recorded(*_handed_over(order, body, wish.why, known.at))
+    left = tuple(WorkItem("channel_change", _told(body, f"{rule}: see the document")) for rule in wish.left)
+    if not wish.operations:
+        return Noted("duplicate", left)
+    ticket = channel_changes.ticket_of(body, wish.operations, known.at)
+    incoming = replace(read.incoming, value=encode(ticket))
+    asked = Read(
+        incoming, read.order_id, f"ticket:{ticket.ticket_id}", type(ticket).__name__, read.sha256, ticket, channel_changes.actor_of(body),
+        calls=calls_of(wish.operations),
+    )  # fmt: skip
+    context = replace(known.context, ticket_id=str(ticket.ticket_id))
+    outcome = _ticket(order, ticket, asked, replace(known, context=context, verbs=None))
+    if isinstance(outcome, Applied):
+        # The customer made this change over there, and was told there.
+        return Asked(asked, replace(outcome, followup=replace(outcome.followup, notice=None)), work_items=left)
+    if isinstance(outcome, AwaitsApproval):
+        return Asked(asked, outcome, work_items=left)
+    assert isinstance(outcome, Refused | Conflicted)
+    why = f"{outcome.code}: {outcome.message}" if isinstance(outcome, Refused) else "changed since by somebody else"
+    after, items = _handed_over(order, body, why, known.at)
+    return Asked(asked, outcome, after, (*items, *left))
+
+
+def _handed_over(order: Order, body: ChangeStated, why: str, at: datetime) -> tuple[Order, tuple[WorkItem, ...]]:
     """Hold the order until somebody has dealt with the channel's change, and say what it asks."""
+    detail = _told(body, why)
+    hold = Hold(hold_id=f"C{body.message_id}"[:80], kind="channel", reason=detail, placed_at=at)
+    return held(order, hold), (WorkItem("channel_change", detail),)
+
+
+def _told(body: ChangeStated, why: str) -> str:
     lines = "; ".join(
-        f"{c.action} {c.line_id or c.line or c.sku or ''} {c.quantity_delta or c.quantity_left or ''}".strip() for c in body.line_changes
+        f"{c.action} {c.line_id or c.line or c.sku or ''} {c.quantity_delta or c.quantity_ordered or c.quantity_left or ''}".strip()
+        for c in body.line_changes
     )
-    detail = f"{body.channel} sent {body.event} for order {body.channel_order_id}: {lines or 'see the document'}"[:500]
-    hold = Hold(hold_id=f"C{body.message_id}"[:80], kind="channel", reason=detail, placed_at=known.at)
-    return Recorded(held(order, hold), (WorkItem("channel_change", detail),))
+    return f"{body.channel} sent {body.event} for order {body.channel_order_id} ({why}): {lines or 'see the document'}"[:500]
 
 
 def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReported, known: Known) -> Outcome:

@@ -11,6 +11,7 @@ from schemas.order import Order
 
 if TYPE_CHECKING:
     from modification_processor.followup import Followup
+    from modification_processor.incoming import Read
     from modification_processor.preview import Preview
 
 
@@ -63,6 +64,19 @@ class Applied:
     followup: "Followup"
     approved_by: str | None = None
     warnings: tuple[EditWarning, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A channel's change became a ticket: `read` is that ticket, and `outcome` what became of it.
+
+    `order` is the order where the ticket was not applied: held, until somebody has dealt with the change.
+    """
+
+    read: "Read"
+    outcome: "Applied | AwaitsApproval | Refused | Conflicted"
+    order: Order | None = None
+    work_items: tuple[WorkItem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,6 +190,7 @@ Outcome = (
     | Restated
     | Noted
     | Applied
+    | Asked
     | Refused
     | Conflicted
     | AwaitsApproval

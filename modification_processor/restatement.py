@@ -2,12 +2,15 @@
 
 The new statement is compared with the channel's *previous* one, normalised by the same mapping, not with the book.
 What the channel did not change stays as the book has it, so an unrelated update never undoes an agent's edit. What
-it did change is taken where the book still has the channel's old value and the field is not locked. Anything else
-is a clash: the book stays, and hold `channel` with a work item names both values' paths.
+it did change is taken where the book still has the channel's old value and the field is not locked. What the book has
+already, by a change of ours that the channel was told of and now sends back, is no change; a line that we added is known
+again by its SKU and quantity, and from then on by the id the channel gave it. Anything else is a clash: the book stays, and
+hold `channel` with a work item names both values' paths.
 
 The unit of comparison is a part of the order that means something by itself (an address, a line, the tags).
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from modification_processor.field_locks import evaluate
@@ -15,7 +18,7 @@ from modification_processor.operations.operation import Touch
 from modification_processor.outcomes import Restated, WorkItem
 from modification_processor.totals import recalculate
 from schemas.model import Instant
-from schemas.order import Hold, Order, OrderLine, StatedTotals, held
+from schemas.order import Adjustment, Hold, Order, OrderLine, StatedTotals, TaxRow, held
 
 PARTS: tuple[tuple[str, str], ...] = (
     ("ship_to", "ship_address_area"),
@@ -29,6 +32,7 @@ PARTS: tuple[tuple[str, str], ...] = (
 )
 """Fields merged whole, and the lock class each falls under."""
 
+Rows = tuple[Adjustment, ...] | tuple[TaxRow, ...]
 MONEY_ROWS = ("adjustments", "taxes")
 _SYSTEM = frozenset({"Order_Modify"})
 _OPEN_MODES = frozenset({"editable", "approval"})
@@ -75,33 +79,67 @@ def _stated(line: OrderLine) -> tuple[Any, ...]:
     return (line.sku, line.name, line.ordered, line.cancelled, line.unit_price, line.gross_minor, line.gross_basis)
 
 
+def _agree(ours: OrderLine, says: OrderLine) -> bool:
+    """Whether the book has what the channel says, however each came to it: a change of ours that it sends back is no change."""
+    return (ours.sku, ours.open, ours.gross_minor) == (says.sku, says.open, says.gross_minor)
+
+
 def _lines(book: Order, before: Order, now: Order, clashes: list[str]) -> dict[str, Any]:
     old, new = {row.line_id: row for row in before.lines}, {row.line_id: row for row in now.lines}
+    twins = _twins(book, now)
     lines = []
-    changed = False
     for ours in book.lines:
-        was, says = old.get(ours.line_id), new.get(ours.line_id)
+        was, says = _named(ours, old), _named(ours, new)
+        if ours.line_id in twins:
+            lines.append(ours.model_copy(update={"channel_line_id": twins[ours.line_id].channel_line_id}))
+            continue
         if was is None or (says is not None and _stated(was) == _stated(says)):
             lines.append(ours)
             continue
-        wanted = says if says is not None else was.model_copy(update={"ordered": 0, "gross_minor": 0})
-        if _stated(ours) == _stated(wanted):
+        wanted = says if says is not None else was.model_copy(update={"ordered": 0, "cancelled": 0, "gross_minor": 0})
+        if _agree(ours, wanted):
             lines.append(ours)
         elif _stated(ours) == _stated(was) and _line_open(book, ours, wanted):
             lines.append(_take(ours, wanted))
-            changed = True
         else:
             lines.append(ours)
             clashes.append(f"/lines/{ours.line_id}")
-    known = {row.line_id for row in book.lines}
+    lines += _new_lines(book, old, now, {row.line_id for row in twins.values()}, clashes)
+    return {} if tuple(lines) == book.lines else {"lines": tuple(lines)}
+
+
+def _new_lines(book: Order, old: Mapping[str, OrderLine], now: Order, ours: Collection[str], clashes: list[str]) -> list[OrderLine]:
+    """Return the lines that the channel has added of its own accord."""
+    known = {row.line_id for row in book.lines} | {f"L{row.channel_line_id}" for row in book.lines} | {*old, *ours}
+    lines = []
     for row in now.lines:
-        if row.line_id not in known and row.line_id not in old:
-            if _open(book, "quantity_up", f"/lines/{row.line_id}", None):
-                lines.append(row)
-                changed = True
-            else:
-                clashes.append(f"/lines/{row.line_id}")
-    return {"lines": tuple(lines)} if changed else {}
+        if row.line_id in known:
+            continue
+        if _open(book, "quantity_up", f"/lines/{row.line_id}", None):
+            lines.append(row)
+        else:
+            clashes.append(f"/lines/{row.line_id}")
+    return lines
+
+
+def _named(ours: OrderLine, rows: Mapping[str, OrderLine]) -> OrderLine | None:
+    """Return what the channel says of a line of ours: under our id, or under the one it gave a line that we added."""
+    return rows.get(ours.line_id) or (rows.get(f"L{ours.channel_line_id}") if ours.channel_line_id else None)
+
+
+def _twins(book: Order, now: Order) -> dict[str, OrderLine]:
+    """Return, by our id, the lines that we added, told the channel of, and now get back under an id of the channel's."""
+    known = {row.line_id for row in book.lines} | {f"L{row.channel_line_id}" for row in book.lines}
+    fresh = [row for row in now.lines if row.line_id not in known and row.channel_line_id]
+    twins: dict[str, OrderLine] = {}
+    for ours in book.lines:
+        if ours.channel_line_id is not None or ours.price_source == "channel" or not ours.open:
+            continue
+        twin = next((row for row in fresh if row.sku == ours.sku and row.open == ours.open), None)
+        if twin is not None:
+            fresh.remove(twin)
+            twins[ours.line_id] = twin
+    return twins
 
 
 def _line_open(book: Order, ours: OrderLine, wanted: OrderLine) -> bool:
@@ -122,13 +160,26 @@ def _money(book: Order, before: Order, now: Order, clashes: list[str]) -> dict[s
         old, new, ours = getattr(before, name), getattr(now, name), getattr(book, name)
         if new in (old, ours):
             continue
-        if ours == old and not any(path.startswith("/lines/") for path in clashes):
+        if _amounts(new) == _amounts(ours):
+            continue
+        if (ours == old or _followed(book, now, new, ours)) and not any(path.startswith("/lines/") for path in clashes):
             changes[name] = new
         else:
             clashes.append(f"/{name}")
     if now.stated_totals not in (before.stated_totals, StatedTotals()):
         changes["stated_totals"] = now.stated_totals
     return changes
+
+
+def _amounts(rows: Rows) -> dict[str, int]:
+    return {str(getattr(row, str(type(row).KEY))): row.amount_minor for row in rows}
+
+
+def _followed(book: Order, now: Order, new: Rows, ours: Rows) -> bool:
+    """Whether the channel worked out the same rows after the same change of lines: then what it says they come to counts."""
+    says = {line.line_id: line for line in now.lines}
+    same = all((found := _named(line, says)) is not None and _agree(line, found) for line in book.lines if line.open)
+    return same and len(says) <= len(book.lines) and _amounts(new).keys() == _amounts(ours).keys()
 
 
 def _payments(book: Order, now: Order) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from modification_processor import catalogue_facts, past, undo
+from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
 from modification_processor.catalogue_facts import Catalogue
@@ -37,7 +37,7 @@ from schemas.facts import ActionReported, FulfillmentFact
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
-from schemas.statement import OrderStated, unpacked
+from schemas.statement import ChangeStated, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import actions, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
@@ -265,7 +265,7 @@ class Processor:
     @staticmethod
     def _load_pending(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load payment steps that are on their way, for orders whose money may move."""
-        moving = ModificationTicket | ActionReported | FulfillmentFact | TicketReviewed
+        moving = ModificationTicket | ChangeStated | ActionReported | FulfillmentFact | TicketReviewed
         wanted = {read.order_id for read in batch if isinstance(read.body, moving)}
         if wanted:
             for order_id, rows in actions.pending_payments(cursor, list(wanted)).items():
@@ -273,7 +273,7 @@ class Processor:
 
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
-        again = {read.order_id: works[read.order_id].statement_id for read in batch if isinstance(read.body, OrderStated)}
+        again = {read.order_id: works[read.order_id].statement_id for read in batch if isinstance(read.body, OrderStated | ChangeStated)}
         wanted = [(order_id, statement_id) for order_id, statement_id in again.items() if statement_id]
         if not wanted:
             return
@@ -352,16 +352,26 @@ class Processor:
     def _known(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Known:
         body, at = read.body, writes.at
         if isinstance(body, ModificationTicket):
-            channel = work.order.source.channel if work.order else ""
-            return Known(
-                work.head.version, at, replace(context, ticket_id=str(body.ticket_id)), _verbs(channel), work.recent,
-                rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
-                in_bulk=read.actor is not None and read.actor.door == BULK_DOOR,
-            )  # fmt: skip
+            door = read.actor.door if read.actor is not None else ""
+            ticket = replace(context, ticket_id=str(body.ticket_id))
+            return self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=door == channel_changes.DOOR)
+        if isinstance(body, ChangeStated) and work.order is not None:
+            previous, _ = _previous(work)
+            return replace(self._known_of_edit(work, writes, context, in_bulk=False, by_channel=True), previous=previous)
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
         return Known(work.head.version, at, context, pending=work.pending)
+
+    @staticmethod
+    def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
+        """Return what an edit may look at. A channel's own change is not told to it, and what it lets us change does not bind it."""
+        channel = work.order.source.channel if work.order else ""
+        return Known(
+            work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
+            rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            in_bulk=in_bulk,
+        )  # fmt: skip
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
         """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody."""

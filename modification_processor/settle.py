@@ -14,6 +14,7 @@ from modification_processor.actions import end_steps, plan_actions
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
+    Asked,
     AwaitsApproval,
     Conflicted,
     Failed,
@@ -116,6 +117,8 @@ class Settler:
                 return self._answered(work, read, outcome)
             case Applied():
                 return self._applied(work, read, outcome)
+            case Asked():
+                return self._asked(work, read, outcome)
             case Refused():
                 return self._refused(work, read, outcome)
             case Conflicted():
@@ -226,6 +229,15 @@ class Settler:
         )  # fmt: skip
         plan_actions(work, read, body.ticket_id, follows, self.writes, self.topics.events)
         return "applied"
+
+    def _asked(self, work: OrderWork, read: Read, outcome: Asked) -> str:
+        """The statement is kept, its ticket is settled like any other, and what takes a person is said."""
+        keep_statement(work, read, "accepted", self.writes)
+        self._settle(work, outcome.read, outcome.outcome)
+        if outcome.order is not None:
+            change(work, outcome.order, read, self.writes)
+        open_items(work, read, outcome.work_items, self.writes, self.topics.events)
+        return "accepted"
 
     def _refused(self, work: OrderWork, read: Read, outcome: Refused) -> str:
         audit(work, read, "modification_refused", f"{outcome.code} {outcome.rule_id or ''} {outcome.path or ''}".strip(), self.writes)

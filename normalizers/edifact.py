@@ -596,6 +596,7 @@ def _change(reader: _Reader, head: Segment, number: str, account: str, event: St
         account=account,
         changed_at=changed_at,
         line_changes=changes,
+        ship_to=place,
         findings=tuple(report.findings),
         verdict="accept_with_warning" if report.warned else "accept",
         stated=summary,

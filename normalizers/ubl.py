@@ -487,6 +487,7 @@ def _change(root: Node, number: str, account: str, report: Report) -> Result:
         account=account,
         changed_at=issued,
         line_changes=changes,
+        ship_to=place,
         findings=tuple(report.findings),
         verdict="accept_with_warning" if report.warned else "accept",
         stated=summary,

@@ -373,6 +373,7 @@ def _change(one: TransactionSet, head: Segment, order_id: str, account: str, rep
         account=account,
         changed_at=changed_at,
         line_changes=tuple([_line_change(loop[0], report) for loop in loops]),
+        ship_to=party,
         findings=tuple(report.findings),
         verdict="accept_with_warning" if report.warned else "accept",
         stated=summary,

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from schemas.failures import ErrorClass
 from schemas.model import Instant, Model
-from schemas.order import Order
+from schemas.order import Address, Order
 
 StatedEvent = Literal["create", "update", "edit", "cancel", "cancel_request", "draft", "notification", "lines", "snapshot"]
 Verdict = Literal["accept", "accept_with_warning", "accept_with_hold", "incomplete", "quarantine", "reject", "dead_letter"]
@@ -95,6 +95,8 @@ class ChangeStated(Model):
     line_changes: tuple[LineChange, ...] = ()
     findings: tuple[Finding, ...] = ()
     raw: RawDocument
+    ship_to: Address | None = None
+    """Where the goods shall go now, where the change says so."""
 
 
 class FetchNeeded(Model):
