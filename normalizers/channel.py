@@ -123,7 +123,17 @@ class Channel:
     restates: Restates
     missing: Missing
     verbs: frozenset[Verb]
-    signature: Literal["shopify_hmac_sha256", "woocommerce_hmac_sha256", "none"]
+    signature: Literal[
+        "shopify_hmac_sha256",
+        "woocommerce_hmac_sha256",
+        "bigcommerce_standard_webhooks",
+        "shopware_app_hmac_sha256",
+        "square_hmac_sha256",
+        "squarespace_hmac_sha256",
+        "stripe_signature",
+        "wix_jwt",
+        "none",
+    ]
     account_field: str
     order_key: str
     normalize: Callable[[tuple[Document, ...]], tuple[Result, ...]]
