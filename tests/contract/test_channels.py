@@ -180,6 +180,8 @@ def _with(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
 def test_a_wrong_value_anywhere_is_read_or_refused_and_nothing_else(case: tuple[str, str]) -> None:
     found = documents(case)
     for number, document in enumerate(found):
+        if document.body.lstrip().startswith(b"<"):  # texts of XML are put wrong in test_hostile_xml…
+            continue
         body = json.loads(document.body)
         for path in _mutations(body):
             for new in [..., *WRONG]:
