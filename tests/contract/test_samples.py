@@ -14,7 +14,7 @@ from normalizers.summary import summarize, summarize_failure
 from schemas.failures import OrdermendError
 
 SAMPLES = Path(os.environ.get("ORDERMEND_SAMPLES") or Path(__file__).parents[2].parent / "shared" / "samples")
-EXPECTED = sorted(path for path in SAMPLES.glob("*/*.expected.json") if path.parent.name in discover())
+EXPECTED = sorted(SAMPLES.glob("*/*.expected.json"))
 REFUSED = ("dead_letter", "quarantine")
 
 pytestmark = pytest.mark.skipif(not EXPECTED, reason=f"no samples in {SAMPLES} (set ORDERMEND_SAMPLES)")
