@@ -1,10 +1,11 @@
-"""The console as a loop of a service process: a web server in this thread until it is told to stop."""
+"""An application as a loop of a service process: a web server in this thread until it is told to stop."""
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from console.app import Console
 from telemetry.health import Health
@@ -18,9 +19,20 @@ def loop(make: Callable[[], Console], host: str, port: int, url: str, health: He
     """Return the loop. `make` puts the application together, in the thread that serves it."""
 
     def run(stop: threading.Event) -> None:
+        serve(make().asgi, host, port, url, health, "console", lifespan="on")(stop)
+
+    return run
+
+
+def serve(
+    app: ASGIApp, host: str, port: int, url: str, health: Health, name: str, *, lifespan: Literal["on", "off"] = "off"
+) -> Callable[[threading.Event], None]:
+    """Return a loop that serves `app`."""
+
+    def run(stop: threading.Event) -> None:
         config = uvicorn.Config(
-            make().asgi, host=host, port=port, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS,
-            lifespan="on",
+            app, host=host, port=port, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS,
+            lifespan=lifespan,
         )  # fmt: skip
         server = uvicorn.Server(config)
 
@@ -30,8 +42,8 @@ def loop(make: Callable[[], Console], host: str, port: int, url: str, health: He
                     health.tick()
             server.should_exit = True
 
-        threading.Thread(target=watch, name="console-watch", daemon=True).start()
-        logger("console").info("serving", url=url)
+        threading.Thread(target=watch, name=f"{name}-watch", daemon=True).start()
+        logger(name).info("serving", url=url)
         server.run()
 
     return run

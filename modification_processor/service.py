@@ -374,11 +374,14 @@ class Processor:
         )  # fmt: skip
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
-        """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody."""
+        """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody.
+
+        A change is none of them: it says what the statement may not have yet, and is decided in its turn.
+        """
         settler.writes.flush_waiting(cursor)
-        ids = letters.supersede(cursor, work.head.order_id, lane.topic)
+        ids, left = letters.supersede(cursor, work.head.order_id, lane.topic, kept=ChangeStated.__name__)
         settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
-        _open(work, lane, lane.depth, settler.writes)
+        _open(work, lane, lane.depth - left, settler.writes)
 
     def _withdraw(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Withdrawn, settler: Settler) -> str:
         """Cancel a ticket that waits, is dead or awaits approval; its followers go on at once."""

@@ -23,7 +23,7 @@ Loop = Callable[[threading.Event], None]
 
 
 def loops_of(service: str, settings: Settings, health: Health, instance: str, channels: Iterable[str]) -> dict[str, Loop]:
-    """Return the loops of a service by name; `all` is every service in one process, but for the monitor and the console."""
+    """Return the loops of a service by name; `all` is every service in one process, but for the monitor, the console and the webhook door."""
     if service == "monitor":
         return {"monitor": bootstrap.monitor(settings, health).run}
     makers: Mapping[str, Callable[[], dict[str, Loop]]] = {
@@ -35,10 +35,10 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str, ch
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }
-    if service == "console":
+    if service in {"console", "webhooks"}:
         from ordermend import web  # noqa: PLC0415 -- no other service needs a web framework
 
-        return {"console": web.console_loop(settings, health)}
+        return {service: web.console_loop(settings, health) if service == "console" else web.webhooks_loop(settings, health)}
     wanted = makers if service == "all" else {service: makers[service]}
     return {name: loop for make in wanted.values() for name, loop in make().items()}
 

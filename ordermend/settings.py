@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         validation_alias="ORDERMEND_CONSOLE_URL",
         description="Address at which people reach the console; unset: http://ORDERMEND_CONSOLE_LISTEN.",
     )
+    webhooks_listen: Annotated[str, AfterValidator(_host_ports)] = Field(
+        default="127.0.0.1:8081",
+        validation_alias="ORDERMEND_WEBHOOKS_LISTEN",
+        description="Where the webhook door listens, host:port; before it stands whatever speaks TLS.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="ORDERMEND_LOG_LEVEL", description="Least level that is logged."
     )

@@ -1,4 +1,4 @@
-"""The console's part of the composition root; apart from `bootstrap`, so that no other service loads a web framework."""
+"""The web services' part of the composition root; apart from `bootstrap`, so that no other service loads a web framework."""
 
 from collections.abc import Callable
 from threading import Event
@@ -6,12 +6,15 @@ from threading import Event
 from console.app import Console, Parts, create
 from console.book import Book
 from console.issuer import Issuer
-from console.serving import loop
+from console.serving import loop, serve
 from console.tokens import Keys, Verifier
+from intake.endpoints import FILE, Watched
+from intake.webhooks import Door, KafkaOutlet
 from ordermend import bootstrap
 from ordermend.settings import Settings
 from schemas.failures import SettingsInvalid
 from store.sealing import KeyVault
+from streaming.producer import ReportingProducer
 from telemetry.health import Health
 
 AUDIENCE = "ordermend"
@@ -41,3 +44,19 @@ def console_loop(settings: Settings, health: Health) -> Callable[[Event], None]:
     host, _, port = settings.console_listen.rpartition(":")
     url = settings.console_address
     return loop(lambda: console(settings, url), host.strip("[]"), int(port), url, health)
+
+
+def webhooks_loop(settings: Settings, health: Health) -> Callable[[Event], None]:
+    """Return the loop that serves the webhook door until it is told to stop."""
+    host, _, port = settings.webhooks_listen.rpartition(":")
+    endpoints = Watched(settings.keys_dir / FILE)
+
+    def run(stop: Event) -> None:
+        producer = ReportingProducer(bootstrap.bootstrap_of(settings))
+        door = Door(endpoints.find, KafkaOutlet(producer.enqueue), settings.topic_prefix)
+        try:
+            serve(door.app(), host.strip("[]"), int(port), f"http://{settings.webhooks_listen}", health, "webhooks")(stop)
+        finally:
+            producer.close()
+
+    return run

@@ -1,8 +1,8 @@
 """The idempotent producer. A record counts as sent when its delivery is reported, and not before."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock, Thread
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -73,3 +73,34 @@ class BatchProducer:
     def close(self) -> None:
         """Wait briefly for what is under way."""
         self._producer.flush(10)
+
+
+class ReportingProducer:
+    """Sends single records and reports each one's own outcome, from its polling thread: None is confirmed, else the error."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._producer = Producer({**producer_config(bootstrap), "linger.ms": 5}, logger=CLIENT_LOG)
+        self._stop = Event()
+        self._thread = Thread(target=self._poll, name="producer-reports", daemon=True)
+        self._thread.start()
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            self._producer.poll(0.1)
+
+    def enqueue(self, record: Record, told: Callable[[str | None], None]) -> None:
+        """Hand over a record; `told` is called once, later, from another thread. Raises `DeliveryFailed` where the queue is full."""
+
+        def report(error: KafkaError | None, _message: Message) -> None:
+            told(None if error is None else error.str())
+
+        try:
+            self._producer.produce(record.topic, record.value, record.key, headers=record.headers, on_delivery=report)
+        except BufferError:
+            raise DeliveryFailed("the producer's queue is full") from None
+
+    def close(self) -> None:
+        """Wait briefly for what is under way, and end the polling thread."""
+        self._producer.flush(10)
+        self._stop.set()
+        self._thread.join(5)

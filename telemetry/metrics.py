@@ -9,6 +9,11 @@ from prometheus_client import Counter, Gauge, Histogram
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 INTAKE_RECORDS = Counter("ordermend_intake_records_total", "Channel documents handled, by channel and verdict.", ("channel", "verdict"))
+WEBHOOKS = Counter(
+    "ordermend_webhooks_total",
+    "Requests at the webhook door, by channel and outcome (`taken`, or the problem's code).",
+    ("channel", "outcome"),
+)
 PROCESSOR_MESSAGES = Counter(
     "ordermend_processor_messages_total", "Messages handled by the processor, by record and outcome.", ("message", "outcome")
 )

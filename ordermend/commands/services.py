@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "bulk", "verifier", "monitor", "console")
+SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "bulk", "verifier", "monitor", "console", "webhooks")
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def topics(*, check: Annotated[bool, typer.Option("--check", help="Only compare;
 
 
 def run(
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}, or all (but the monitor and the console).")],
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}, or all (but the last three).")],
     instance: Annotated[str, typer.Option(help="A name that stays the same over restarts: the pod's ordinal.")] = "processor-0",
     channel: Annotated[list[str] | None, typer.Option(help="Intake only: this channel (several times for several).")] = None,
     health_host: Annotated[str, typer.Option(help="Where /livez, /readyz and /metrics are served.")] = "127.0.0.1",
