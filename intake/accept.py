@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from intake.rules.rule import Rule, judge
+from intake.rules.tuning import SHIPPED, Tuning
 from normalizers.channel import Channel, Document, Result, StatedChange, StatedOrder, StatedPart, Unreadable
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
@@ -57,15 +58,31 @@ class Accepted:
     value: bytes
     actor: bytes
     verdict: str
+    spoke: tuple[tuple[str, str], ...] = ()
+    """Rules that had something to say, and in which mode."""
 
 
-def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], signer: Signer) -> list[Accepted]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """By what a record's orders are judged, and what was said."""
+
+    rules: Sequence[Rule]
+    tuning: Tuning
+    spoke: list[tuple[str, str]]
+
+
+def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], signer: Signer, tuning: Tuning = SHIPPED) -> list[Accepted]:
     """Return what the record becomes."""
-    return [_publishable(statement, key, signer) for key, statement in statements(record, channel, rules)]
+    spoke: list[tuple[str, str]] = []
+    found = [_publishable(statement, key, signer) for key, statement in statements(record, channel, rules, tuning, spoke)]
+    return [replace(found[0], spoke=tuple(spoke)), *found[1:]] if spoke else found
 
 
-def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> list[tuple[str, Statement]]:
-    """Return (record key, statement) for every order the record names; at least one."""
+def statements(
+    record: RawRecord, channel: Channel, rules: Sequence[Rule], tuning: Tuning = SHIPPED, spoke: list[tuple[str, str]] | None = None
+) -> list[tuple[str, Statement]]:
+    """Return (record key, statement) for every order the record names, at least one; `spoke` gets the rules that had something to say."""
+    judged = _Judged(rules, tuning, [] if spoke is None else spoke)
     raw = RawDocument(
         body=record.value,
         sha256=sha256(record.value).hexdigest(),
@@ -87,7 +104,7 @@ def statements(record: RawRecord, channel: Channel, rules: Sequence[Rule]) -> li
         name, frame = type(error).__name__, frame_of(error)
         finding = Finding(path="", rule=name, message=f"normalising failed unexpectedly: {name} in {frame}", value=frame)
         results = (Unreadable(None, "dead_letter", "unexpected", (finding,), error_class="BUG"),)
-    found = [_statement(result, channel, rules, record, raw, message_id) for result in results]
+    found = [_statement(result, channel, judged, record, raw, message_id) for result in results]
     return [_numbered(key, statement, index) for index, (key, statement) in enumerate(found)]
 
 
@@ -114,10 +131,10 @@ def _numbered(key: str, statement: Statement, index: int) -> tuple[str, Statemen
 
 
 def _statement(
-    result: Result, channel: Channel, rules: Sequence[Rule], record: RawRecord, raw: RawDocument, message_id: str
+    result: Result, channel: Channel, judged: "_Judged", record: RawRecord, raw: RawDocument, message_id: str
 ) -> tuple[str, Statement]:
     if isinstance(result, StatedOrder):
-        return _order_stated(_for_account(result, channel, record), channel, rules, raw, message_id)
+        return _order_stated(_for_account(result, channel, record), channel, judged, raw, message_id)
     account = record.headers.get("account") or result.account
     if isinstance(result, Unreadable):
         order_id = _order_id_of_failure(result, channel, record, account)
@@ -149,13 +166,19 @@ def _for_account(result: StatedOrder, channel: Channel, record: RawRecord) -> St
     return replace(result, order=order.with_(order_id=channel.order_id(account, source.channel_order_id), source=source))
 
 
-def _order_stated(stated: StatedOrder, channel: Channel, rules: Sequence[Rule], raw: RawDocument, message_id: str) -> tuple[str, Statement]:
-    verdict, findings, _ = judge(stated, rules)
+def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw: RawDocument, message_id: str) -> tuple[str, Statement]:
+    verdict, findings, spoke = judge(stated, judged.rules, judged.tuning.mode_of if judged.tuning.version else None)
+    judged.spoke.extend(spoke)
     if verdict in REFUSING:
         error_class, code = ERROR_OF_VERDICT[verdict]
+        # The first finding is the letter's reason: the rule's, not what the channel's module had to say before it.
+        refusing = {name for name, mode in spoke if mode == "enforce"}
+        findings = tuple(sorted(findings, key=lambda finding: finding.rule not in refusing))
         refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
         return _failed(stated.order.order_id, channel, refused, raw, message_id)
     order = stated.order
+    if judged.tuning.version:
+        order = order.with_(source=order.source.with_(rules_version=judged.tuning.version))
     if verdict == "accept_with_hold" and not order.holds:
         reason = findings[-1].message if findings else "held by a rule"
         order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException, Message
 
 from intake.accept import RawRecord, accept, headers_of
 from intake.rules import discover as rules
+from intake.rules.tuning import SHIPPED, Tuning
 from normalizers.channel import Channel
 from schemas.assertion import Signer
 from streaming.config import consumer_config
@@ -18,7 +19,7 @@ from streaming.consumer import BatchConsumer, Place
 from streaming.producer import BatchProducer, DeliveryFailed, Record
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import INFRA_FAULTS, INTAKE_RECORDS
+from telemetry.metrics import INFRA_FAULTS, INTAKE_RECORDS, RULE_FINDINGS
 
 BATCH = 2000
 IDLE_SECONDS = 0.1
@@ -114,16 +115,18 @@ def headers_in(message: Message) -> dict[str, str]:
     return found
 
 
-def channel_transform(channel: Channel, canonical_topic: str, signer: Signer) -> Transform:
-    """Return the function of a channel's loop: `accept` around Kafka's message."""
+def channel_transform(channel: Channel, canonical_topic: str, signer: Signer, tuning: Callable[[], Tuning] = lambda: SHIPPED) -> Transform:
+    """Return the function of a channel's loop: `accept` around Kafka's message, by the tuning in force."""
     active = rules()
 
     def transform(message: Message) -> Sequence[Record]:
         place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
         record = RawRecord(*place, message.key(), message.value() or b"", headers_in(message))
-        accepted = accept(record, channel, active, signer)
+        accepted = accept(record, channel, active, signer, tuning())
         for item in accepted:
             INTAKE_RECORDS.labels(channel.name, item.verdict).inc()
+            for rule, mode in item.spoke:
+                RULE_FINDINGS.labels(rule, mode, channel.name).inc()
         return [Record(canonical_topic, item.key, item.value, headers_of(item)) for item in accepted]
 
     return transform

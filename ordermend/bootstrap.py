@@ -11,6 +11,10 @@ from dlq_handler.retrier import Retrier
 from intake import rules as intake_rules
 from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
+from intake.rules.live import LiveTuning
+from intake.rules.tuning import KIND as TUNING
+from intake.rules.tuning import SHIPPED, Tuning
+from intake.rules.tuning import parse as parse_tuning
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.edit import BULK_DOOR
@@ -29,6 +33,7 @@ from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_si
 from schemas.failures import NormalizationFailed, SettingsInvalid
 from schemas.statement import RawDocument, Statement
 from schemas.topics import Topic
+from store import rulesets
 from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
@@ -58,7 +63,7 @@ def all_topics(prefix: str = "") -> list[Topic]:
     """Return every topic this version reads or writes, dead-letter topics included."""
     raw = [topic_list.raw_topic(name) for name in discover()]
     sources = [*topic_list.SOURCES, *raw]
-    every = [*sources, topic_list.EVENTS, *(topic_list.dead_letter_topic(source) for source in sources)]
+    every = [*sources, topic_list.EVENTS, topic_list.RULES, *(topic_list.dead_letter_topic(source) for source in sources)]
     return [topic_list.prefixed(topic, prefix) for topic in every]
 
 
@@ -200,19 +205,27 @@ def desk(settings: Settings) -> Desk:
         send_back=lambda cursor, letter, repaired: send_back(cursor, vault, topics, letter, repaired),
         rehearse=bench.rehearse,
         discard=bench.discard,
-        normalise=_normalise,
+        normalise=lambda channel, raw: _normalise(channel, raw, tuning_in(settings)),
         close=bench.close,
     )
     return Desk(connector(settings, "desk"), vault, handler)
 
 
-def _normalise(channel: str, raw: RawDocument) -> list[tuple[str, Statement]]:
+def tuning_in(settings: Settings) -> Tuning:
+    """Return the tuning of intake's rules that the book has in force."""
+    with connector(settings, "rules")() as connection, connection.cursor() as cursor:
+        _, version = rulesets.moment(cursor, TUNING)
+        text = rulesets.text_of(cursor, TUNING, version) if version else ""
+    return parse_tuning(text, intake_rules.discover(), version) if version else SHIPPED
+
+
+def _normalise(channel: str, raw: RawDocument, tuning: Tuning) -> list[tuple[str, Statement]]:
     """Normalise a document as intake would, from its kept bytes and headers."""
     known = discover().get(channel)
     if known is None:
         raise NormalizationFailed(f"there is no channel {channel[:40]!r}", field="channel", rule="channel_known")
     record = RawRecord(raw.topic, raw.partition, raw.offset, raw.key, raw.body, raw.headers)
-    return statements(record, known, intake_rules.discover())
+    return statements(record, known, intake_rules.discover(), tuning)
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:
@@ -220,12 +233,13 @@ def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (
     wanted = set(channels)
     own = signer(settings, "intake", "intake")
     canonical = topics_of(settings).canonical
+    tuning = LiveTuning(bootstrap_of(settings), settings.topic_prefix + topic_list.RULES.name)
     return {
         name: IntakeLoop(
             bootstrap_of(settings),
             f"{settings.topic_prefix}intake.{name}",
             settings.topic_prefix + channel.topic.name,
-            channel_transform(channel, canonical, own),
+            channel_transform(channel, canonical, own, tuning),
             health,
         )
         for name, channel in discover().items()

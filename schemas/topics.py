@@ -37,6 +37,8 @@ CANONICAL = Topic("orders.canonical.v1", "order id", 30 * DAY_MS)
 MODIFICATIONS = Topic("orders.modifications.v1", "order id", 30 * DAY_MS)
 FULFILLMENT = Topic("orders.fulfillment.v1", "order id", 30 * DAY_MS)
 EVENTS = Topic("orders.events.v1", "order id", 365 * DAY_MS)
+RULES = Topic("rules.intake.v1", "kind of rules", -1, partitions=1, compacted=True)
+"""The tuning of intake's rules: the newest record is in force."""
 SOURCES = (CANONICAL, MODIFICATIONS, FULFILLMENT)
 """What the modification processor reads."""
 

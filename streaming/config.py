@@ -41,6 +41,19 @@ def consumer_config(bootstrap: str, group: str, instance: str | None = None, *, 
     return config
 
 
+def reader_config(bootstrap: str) -> Config:
+    """Return settings for reading a small compacted topic whole, outside any group: nothing is committed, nothing rebalances."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "group.id": "none",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "check.crcs": True,
+        "fetch.wait.max.ms": 500,
+    }
+
+
 def producer_config(bootstrap: str) -> Config:
     """Return settings for a producer that neither loses, doubles nor reorders.
 

@@ -9,6 +9,12 @@ from prometheus_client import Counter, Gauge, Histogram
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 INTAKE_RECORDS = Counter("ordermend_intake_records_total", "Channel documents handled, by channel and verdict.", ("channel", "verdict"))
+RULE_FINDINGS = Counter(
+    "ordermend_rule_findings_total",
+    "Orders an intake rule had something to say of, by rule, mode and channel.",
+    ("rule", "mode", "channel"),
+)
+RULES_VERSION = Gauge("ordermend_rules_version", "Version of the intake rules' tuning in force; 0 is as shipped.")
 WEBHOOKS = Counter(
     "ordermend_webhooks_total",
     "Requests at the webhook door, by channel and outcome (`taken`, or the problem's code).",

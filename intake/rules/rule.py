@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from normalizers.channel import StatedOrder
+from schemas.order import Order
 from schemas.statement import Finding, Verdict
 
 Mode = Literal["shadow", "warn", "enforce"]
@@ -36,21 +37,32 @@ class Rule:
     channels: frozenset[str] = frozenset()
 
 
-def judge(stated: StatedOrder, rules: Iterable[Rule]) -> tuple[Verdict, tuple[Finding, ...], tuple[str, ...]]:
-    """Return the worst verdict, all findings, and the names of shadow rules that would have spoken."""
-    verdict, findings, shadows = stated.verdict, list(stated.findings), []
+SHADOW = "in shadow, would have been"
+"""How the message of a finding begins that changed nothing."""
+
+
+def judge(
+    stated: StatedOrder, rules: Iterable[Rule], mode_of: Callable[[Rule, Order], Mode] | None = None
+) -> tuple[Verdict, tuple[Finding, ...], tuple[tuple[str, Mode], ...]]:
+    """Return the worst verdict, all findings, and which rules spoke in which mode.
+
+    `mode_of` says a rule's mode for this order; without it each has the one it ships with. A rule in shadow says what it would have done.
+    """
+    verdict, findings, spoke = stated.verdict, list(stated.findings), []
     for rule in rules:
         if rule.channels and stated.order.source.channel not in rule.channels:
             continue
         finding = rule.check(stated)
         if finding is None:
             continue
-        if rule.mode == "shadow":
-            shadows.append(rule.name)
+        mode = rule.mode if mode_of is None else mode_of(rule, stated.order)
+        spoke.append((rule.name, mode))
+        if mode == "shadow":
+            findings.append(finding.with_(message=f"{SHADOW} {rule.verdict}: {finding.message}"))
             continue
         findings.append(finding)
-        verdict = worst((verdict, rule.verdict if rule.mode == "enforce" else "accept_with_warning"))
-    return verdict, tuple(findings), tuple(shadows)
+        verdict = worst((verdict, rule.verdict if mode == "enforce" else "accept_with_warning"))
+    return verdict, tuple(findings), tuple(spoke)
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
