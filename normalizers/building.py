@@ -113,13 +113,18 @@ def price_of(row: Json, key: str, at: str) -> UnitPrice | None:
 
 
 def quotient_price(amount: Decimal, units: int, quantity_exponent: int) -> UnitPrice | None:
-    """Return the price per unit that a row amount comes from, to six digits after the point; None without units."""
+    """Return the price per unit that a row amount comes from, to six digits after the point; None without units.
+
+    None too where the quotient has more digits than a price may: the row's own amount stands.
+    """
     if not units:
         return None
     exact = amount.scaleb(quantity_exponent) / units
-    rounded = exact.quantize(Decimal("0.000001"), ROUND_HALF_UP)
-    plain = rounded.normalize()
-    return UnitPrice.parse(plain.quantize(amount) if plain == plain.quantize(amount) else plain)
+    try:
+        plain = exact.quantize(Decimal("0.000001"), ROUND_HALF_UP).normalize()
+        return UnitPrice.parse(plain.quantize(amount) if plain == plain.quantize(amount) else plain)
+    except (AmountError, ArithmeticError):
+        return None
 
 
 def decimal_in(row: Json, key: str, at: str) -> Decimal | None:
@@ -201,6 +206,7 @@ class Draft:
         "cancelled",
         "currency",
         "holds",
+        "ids",
         "left",
         "lines",
         "payments",
@@ -224,6 +230,15 @@ class Draft:
         self.left: dict[str, int] = {}  # line id -> gross less discounts so far, at the open units
         self.stated_left: dict[str, int] = {}  # the same at the agreed units
         self.tax_base: dict[str, int] = {}  # adjustment id -> its amount
+        self.ids: set[str] = set()  # of adjustments and taxes
+
+    def _own(self, row_id: str) -> str:
+        """Return the id, told apart where a document states two rows under one."""
+        own = row_id
+        while own in self.ids:
+            own = f"{row_id}:{len(self.ids)}"
+        self.ids.add(own)
+        return own
 
     def line(
         self,
@@ -294,7 +309,7 @@ class Draft:
         parts = tuple([self._allocation(line_id, part) for line_id, part in (shares or {}).items()])
         self.adjustments.append(
             Adjustment(
-                adjustment_id=adjustment_id,
+                adjustment_id=self._own(adjustment_id),
                 position=len(self.adjustments) + 1,
                 kind="discount",
                 source=source,
@@ -327,6 +342,7 @@ class Draft:
         shares: Mapping[str, int] | None = None,
     ) -> None:
         """Add shipping or a fee; `shares` only where the channel states what each line carries."""
+        adjustment_id = self._own(adjustment_id)
         self.tax_base[adjustment_id] = amount
         self.adjustments.append(
             Adjustment(
@@ -364,7 +380,7 @@ class Draft:
             base = self.tax_base.get(adjustment_id or "", 0)
         self.taxes.append(
             TaxRow(
-                tax_id=tax_id,
+                tax_id=self._own(tax_id),
                 position=len(self.taxes) + 1,
                 line_id=line_id,
                 adjustment_id=adjustment_id,

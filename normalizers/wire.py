@@ -173,7 +173,10 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 def _pointer_of_duplicate(text: str) -> str:
-    stack: list[tuple[str, Any]] = [("", json.loads(text, object_pairs_hook=_Pairs, parse_float=str, parse_int=str))]
+    try:
+        stack: list[tuple[str, Any]] = [("", json.loads(text, object_pairs_hook=_Pairs, parse_float=str, parse_int=str))]
+    except (ValueError, RecursionError):  # what comes after it is no JSON: it has no pointer yet
+        return ""
     while stack:
         where, item = stack.pop()
         if isinstance(item, _Pairs):

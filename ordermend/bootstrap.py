@@ -51,17 +51,21 @@ REPORT_LIFETIME_SECONDS = 7 * 86_400
 DEMO_BEHAVIOUR = Behaviour(latency_seconds=0.02, declined=0.02, lost=0.05)
 
 
-def prepare(settings: Settings) -> None:
-    """Migrate the book, create and check the topics, make missing keys: what `ordermend migrate` and `topics` do."""
+def prepare(settings: Settings, channels: Iterable[str] = ()) -> None:
+    """Migrate the book, create and check the topics, make missing keys: what `ordermend migrate` and `topics` do.
+
+    Topics are those of every channel, or of `channels` alone.
+    """
     migrate(settings.migration_url or database_of(settings), settings.db_schema, role_of(database_of(settings)))
-    create_topics(bootstrap_of(settings), all_topics(settings.topic_prefix))
-    check_topics(bootstrap_of(settings), all_topics(settings.topic_prefix))
+    wanted = all_topics(settings.topic_prefix, channels)
+    create_topics(bootstrap_of(settings), wanted)
+    check_topics(bootstrap_of(settings), wanted)
     ensure_keys(settings.keys_dir)
 
 
-def all_topics(prefix: str = "") -> list[Topic]:
-    """Return every topic this version reads or writes, dead-letter topics included."""
-    raw = [topic_list.raw_topic(name) for name in discover()]
+def all_topics(prefix: str = "", channels: Iterable[str] = ()) -> list[Topic]:
+    """Return every topic this version reads or writes, dead-letter topics included; of `channels`, where some are named."""
+    raw = [topic_list.raw_topic(name) for name in (tuple(channels) or discover())]
     sources = [*topic_list.SOURCES, *raw]
     every = [*sources, topic_list.EVENTS, topic_list.RULES, *(topic_list.dead_letter_topic(source) for source in sources)]
     return [topic_list.prefixed(topic, prefix) for topic in every]

@@ -31,6 +31,8 @@ from streaming.producer import BatchProducer, Record
 from telemetry.health import Health
 
 AGENT = ("Order_Modify",)
+CHANNELS = ("shopify", "x12", "ebay")
+"""Whose topics and intake loops a scenario has: a broker and two cores carry three channels a test better than all."""
 
 
 def shopify_order(
@@ -94,7 +96,7 @@ class Line:
     def start(self, *names: str) -> None:
         """Start services, each with its loops in threads."""
         for name in names:
-            self.services[name] = Running(loops_of(name, self.settings, Health(), f"{name}-0", ()))
+            self.services[name] = Running(loops_of(name, self.settings, Health(), f"{name}-0", CHANNELS))
 
     def stop(self, *names: str) -> None:
         """Stop services in good order; raise what ended one early."""
@@ -202,7 +204,7 @@ class Line:
 @contextmanager
 def running_line(settings: Settings, *services: str) -> Iterator[Line]:
     """Prepare the book and the topics, start services, and stop them at the end."""
-    bootstrap.prepare(settings)
+    bootstrap.prepare(settings, CHANNELS)
     line = Line(
         settings,
         BatchProducer(bootstrap.bootstrap_of(settings)),

@@ -50,6 +50,8 @@ def test_a_channels_change_is_a_ticket_or_a_work_item(line: Line, eventually: Ev
     moved = x12("860", "PO-1", "N1*ST*Depot 5*92*D5", "N3*9 Dock", "N4*Tacoma*WA*98424*US", control=3)
     for _ in range(2):  # the same document again
         line.send_raw(moved, "x12")
+    heard = "select count(*) from inbox where message = 'ChangeStated' and outcome <> 'waiting'"
+    eventually(lambda: line.one(heard) == 3, what="both of them heard")  # what is held next locks the address
     line.send_raw(x12("860", "PO-1", "POC*7*QI*3**EA***VP*GEAR", "CTT*1", control=4), "x12")
     eventually(lambda: line.one("select count(*) from work_item where kind = 'channel_change'") == 1, what="the unclear change's work item")
     after = line.order(order.order_id)

@@ -111,8 +111,10 @@ def test_a_refusals_first_reason_is_the_rule_and_an_order_says_by_which_tuning_i
     assert taken.order.source.rules_version == 4
 
 
-def test_an_order_without_a_known_currency_is_held() -> None:
+def test_an_order_without_a_known_currency_is_warned_of_and_held_where_that_is_enforced() -> None:
     found, findings, _ = judge(stated(currency=NO_CURRENCY), discover())
-    assert found == "accept_with_hold"
+    assert found == "accept_with_warning"
+    enforced = Tuning(1, {"currency_known": (Scope("enforce"),)})
+    assert judge(stated(currency=NO_CURRENCY), discover(), enforced.mode_of)[0] == "accept_with_hold"
     assert [finding.rule for finding in findings] == ["currency_known"]
     assert judge(stated(), discover())[0] == "accept"
