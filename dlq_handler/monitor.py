@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import Any
 
@@ -62,7 +63,11 @@ class Monitor:
             loop.close()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, stop: Event) -> None:
-        app = self._app(loop)
+        # Nothing is kept: Faust insists on a folder, and the working directory may not be writable.
+        with TemporaryDirectory(prefix="ordermend-monitor-") as folder:
+            await self._serve_from(self._app(loop, folder), stop)
+
+    async def _serve_from(self, app: Any, stop: Event) -> None:
         await app.start()
         try:
             while not stop.is_set():
@@ -73,11 +78,12 @@ class Monitor:
         finally:
             await app.stop()
 
-    def _app(self, loop: asyncio.AbstractEventLoop) -> Any:
+    def _app(self, loop: asyncio.AbstractEventLoop, folder: str) -> Any:
         app = faust.App(
             f"{self._name}-{time.time_ns()}",
             broker=f"kafka://{self._brokers.replace(',', ';')}",
             loop=loop,
+            datadir=folder,
             store="memory://",
             web_enabled=False,
             topic_allow_declare=False,

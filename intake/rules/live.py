@@ -9,16 +9,17 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from intake.rules import discover
 from intake.rules.tuning import SHIPPED, Tuning, TuningInvalid, read_record
+from schemas.failures import DependencyUnavailable
 from streaming.config import CLIENT_LOG, reader_config
 from telemetry.logs import logger
 from telemetry.metrics import RULES_VERSION
 
 LOOK_SECONDS: Final = 1.0
-CATCH_UP_SECONDS: Final = 15.0
+CATCH_UP_SECONDS: Final = 30.0
 
 
 class LiveTuning:
@@ -30,15 +31,17 @@ class LiveTuning:
         self._clock = clock
         self._lock = Lock()
         self._consumer: Consumer | None = None
+        self._ready = False
         self._looked = 0.0
         self._tuning = SHIPPED
 
     def __call__(self) -> Tuning:
         """Return the tuning in force, looking for a newer one where the last look is long enough ago."""
-        if self._consumer is None:
-            with self._lock:
-                if self._consumer is None:
+        if not self._ready:
+            with self._lock:  # whoever comes meanwhile waits: nothing is judged before the topic was read to its end
+                if not self._ready:
                     self._catch_up()
+                    self._ready = True
         elif self._clock() - self._looked >= LOOK_SECONDS and self._lock.acquire(blocking=False):
             try:
                 self._read(0.0)
@@ -52,10 +55,23 @@ class LiveTuning:
         place = TopicPartition(self._topic, 0, OFFSET_BEGINNING)
         consumer.assign([place])
         self._consumer = consumer
-        _, end = consumer.get_watermark_offsets(place, timeout=CATCH_UP_SECONDS)
         deadline = self._clock() + CATCH_UP_SECONDS
-        while self._clock() < deadline and self._read(0.2) < end and end > 0:
-            pass
+        end = self._end(consumer, place, deadline)
+        while end > 0 and self._read(0.2) < end:
+            if self._clock() > deadline:
+                raise DependencyUnavailable(f"{self._topic} could not be read to its end in {CATCH_UP_SECONDS:g} s")
+
+    def _end(self, consumer: Consumer, place: TopicPartition, deadline: float) -> int:
+        """Return where the topic ends now; a topic that was just made has no leader yet."""
+        while True:
+            try:
+                _, end = consumer.get_watermark_offsets(place, timeout=max(deadline - self._clock(), 0.1))
+            except KafkaException as error:
+                if self._clock() > deadline:
+                    raise DependencyUnavailable(f"{self._topic} could not be read: {error.args[0]}") from None
+                time.sleep(0.1)
+            else:
+                return int(end)
 
     def _read(self, timeout_seconds: float) -> int:
         """Take over what has arrived; return the offset to read next."""

@@ -1,5 +1,7 @@
 """Orders, edits of every outcome, broken documents. The monitor, fed by topics alone, says what SQL says of the book; again after a restart."""
 
+from pathlib import Path
+
 from dlq_handler.monitor import Monitor
 from ordermend import bootstrap
 from ordermend.serving import Running
@@ -38,6 +40,7 @@ def test_the_monitors_figures_are_those_of_the_book(line: Line, eventually: Even
         finally:
             running.stop()
         assert running.failure is None
+        assert list(Path.cwd().glob("*monitor-*")) == [], "the monitor leaves nothing where it was started"
         figures = monitor.figures()
         assert line.one("select count(*) from orders") == figures.orders
         assert line.one("select count(distinct order_id) from ticket where state = 'applied'") == figures.orders_modified == 4
