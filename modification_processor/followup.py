@@ -11,7 +11,7 @@ from modification_processor.payment_plan import NOTHING, Pending, Plan, plan_pay
 from normalizers.channel import Verb
 from schemas.order import Order
 
-CUSTOMER_SEES = ("lines", "adjustments", "ship_to", "delivery_window", "ship_method")
+CUSTOMER_SEES = ("lines", "adjustments", "ship_to", "delivery_window", "ship_method", "shipments")
 """What the customer is told about when it changes; notes, tags, holds and contact data are the house's own."""
 
 

@@ -7,14 +7,15 @@ operations in one ticket leave what two tickets leave. Totals are sums of the st
 
 Order of work: line gross -> discounts in position order (each capped at what the line has left) -> tax on the
 discounted base -> totals. Shipping, fees and the channel's rounding do not follow quantities. A promotion without
-shares is free shipping: it is what the shipping still costs, and the seller's tax on shipping leaves with it.
+shares is free shipping: it is what the shipping still costs, and the seller's tax on shipping leaves with it. Beside money,
+shipments are kept to what is open.
 """
 
 import operator
 from decimal import Decimal
 
 from schemas.money import Rounding, round_decimal, round_ratio
-from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, TaxRow, Totals
+from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, Shipment, TaxRow, Totals
 
 
 def share(basis: Basis, now: int, rounding: Rounding) -> int:
@@ -41,7 +42,25 @@ def recalculate(order: Order) -> Order:
     changed: dict[str, object] = {name: new for name, new, old in rows if any(map(operator.is_not, new, old))}
     if totals != order.totals:
         changed["totals"] = totals
+    if order.shipments and (shipments := _shipments(order.shipments, units)) != order.shipments:
+        changed["shipments"] = shipments
     return order.model_copy(update=changed) if changed else order
+
+
+def _shipments(rows: tuple[Shipment, ...], units: dict[str, int]) -> tuple[Shipment, ...]:
+    """Let shipments carry no more of a line than is open: the first keep what they have, and one that carries nothing is gone."""
+    left = dict(units)
+    found = []
+    for row in rows:
+        parts = []
+        for part in row.parts:
+            quantity = min(part.quantity, max(left.get(part.line_id, 0), 0))
+            left[part.line_id] = left.get(part.line_id, 0) - quantity
+            if quantity:
+                parts.append(part if quantity == part.quantity else part.model_copy(update={"quantity": quantity}))
+        if parts:
+            found.append(row if tuple(parts) == row.parts else row.model_copy(update={"parts": tuple(parts)}))
+    return tuple(found)
 
 
 def _line(order: Order, line: OrderLine) -> OrderLine:

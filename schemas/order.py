@@ -180,6 +180,26 @@ class TaxRow(Model):
     basis: Basis | None = None
 
 
+class ShipmentPart(Model):
+    """How many units of a line a shipment carries, in the line's own unit."""
+
+    KEY: ClassVar[str | None] = "line_id"
+
+    line_id: str
+    quantity: int
+
+
+class Shipment(Model):
+    """Units that travel on their own; what is in none travels together, as the order says. Says nothing of money."""
+
+    KEY: ClassVar[str | None] = "shipment_id"
+
+    shipment_id: str
+    delivery_window: DeliveryWindow | None = None
+    ship_method: str | None = None
+    parts: tuple[ShipmentPart, ...] = ()
+
+
 class Payment(Model):
     """A ledger row, unique by (provider, transaction, kind). `parent` is the transaction it captures, gives back or releases (itself: none)."""
 
@@ -263,6 +283,7 @@ class Order(Model):
     holds: tuple[Hold, ...] = ()
     totals: Totals = Totals()
     stated_totals: StatedTotals = StatedTotals()
+    shipments: tuple[Shipment, ...] = ()
     extensions: dict[str, str] = Field(default_factory=dict)
     """What the channel says and we have no place for: JSON pointer -> JSON text."""
 

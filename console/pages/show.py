@@ -11,7 +11,7 @@ from schemas.money import scaled_text, to_text
 from schemas.order import Address, Order
 
 _NAMES: Final = {
-    "ship_to": "Ship to", "bill_to": "Bill to", "contact": "Contact", "delivery_window": "Delivery window", "ship_method": "Ship method",
+    "ship_to": "Ship to", "bill_to": "Bill to", "contact": "Contact", "delivery_window": "Delivery window", "ship_method": "Ship method", "shipments": "Shipments",
     "payment_method": "Payment method", "lines": "Line", "adjustments": "Adjustment", "taxes": "Tax", "totals": "Total", "holds": "Hold",
     "payments": "Payment", "note": "Note", "tags": "Tags", "lifecycle": "State", "allocations": "share of",
 }  # fmt: skip

@@ -692,3 +692,59 @@ class TestTextsAndTags:
         assert inverses(order().model_copy(update={"bill_to": None}), "set_bill_address", arguments) == ()
         same = {"lines": ("1 Old Road",), "city": "Paris", "postal_code": "75001", "country": "FR"}
         assert refusal(order(), "set_bill_address", same) == "no_change"
+
+
+class TestSplitShipment:
+    """What travels on its own, and no more of it than there is."""
+
+    PATH = "/shipments"
+
+    def split(self, before: Order, *parts: tuple[str, int], **more: Any) -> Order:
+        spec = discover()["split_shipment"]
+        stated = {"parts": [{"line_id": line_id, "quantity": units} for line_id, units in parts], **more}
+        arguments = spec.arguments.model_validate_json(json.dumps(stated))
+        return spec.apply(before, arguments, replace(context(), op_index=len(before.shipments)))
+
+    def test_units_are_promised_once(self) -> None:
+        open_units = order().lines[0].open
+        one = self.split(order(), ("L1", open_units - 1))
+        two = self.split(one, ("L1", 1))
+        assert [part.quantity for row in two.shipments for part in row.parts] == [open_units - 1, 1]
+        assert two.totals == order().totals
+        with pytest.raises(OperationRefused) as refused:
+            self.split(two, ("L1", 1))
+        assert refused.value.reason_code == "not_free"
+
+    @pytest.mark.parametrize(
+        ("parts", "code"),
+        [
+            ((("L1", 0),), "quantity_not_positive"),
+            ((("L1", 1), ("L1", 1)), "line_twice"),
+            ((("L9", 1),), "unknown_line"),
+            ((), "nothing_to_ship"),
+        ],
+    )
+    def test_what_cannot_travel_is_refused(self, parts: tuple[tuple[str, int], ...], code: str) -> None:
+        with pytest.raises(OperationRefused) as refused:
+            self.split(order(), *parts)
+        assert refused.value.reason_code == code
+
+    def test_what_is_released_is_not_sent_apart(self) -> None:
+        with pytest.raises(OperationRefused):
+            self.split(with_line(released=order().lines[0].open), ("L1", 1))
+
+    def test_a_shipment_is_changed_and_dissolved_by_its_id(self) -> None:
+        one = self.split(order(), ("L1", 1))
+        name = one.shipments[0].shipment_id
+        other = self.split(one, ("L1", 1), shipment_id=name, ship_method="night")
+        assert [row.ship_method for row in other.shipments] == ["night"]
+        assert self.split(other, shipment_id=name).shipments == ()
+
+    def test_when_units_go_shipments_carry_fewer_the_last_one_first(self) -> None:
+        before = with_line(ordered=5, released=0, cancelled=0)
+        both = self.split(self.split(before, ("L1", 3)), ("L1", 2))
+        fewer = recalculate(both.model_copy(update={"lines": (both.lines[0].with_(ordered=4), *both.lines[1:])}))
+        assert [[part.quantity for part in row.parts] for row in fewer.shipments] == [[3], [1]]
+        least = recalculate(both.model_copy(update={"lines": (both.lines[0].with_(ordered=3), *both.lines[1:])}))
+        assert [[part.quantity for part in row.parts] for row in least.shipments] == [[3]]
+        assert recalculate(least) == least

@@ -80,6 +80,7 @@ def traffic(line: Line) -> Iterator[None]:
 
 
 def test_killed_processes_lose_double_and_reorder_nothing(still_line: Line, eventually: Eventually, tmp_path: Path) -> None:
+    bootstrap.prepare(still_line.settings)  # a process of its own looks for every channel's topics
     line, dice = still_line, random.Random(5)
     with (
         service("intake", line.settings, tmp_path / "intake.log"),

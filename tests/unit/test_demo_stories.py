@@ -59,7 +59,7 @@ def test_a_fact_is_told_once() -> None:
 
 @pytest.fixture(scope="module")
 def many() -> list[Story]:
-    return told(3000, 1500, 1)
+    return told(9000, 4500, 1)
 
 
 def test_every_operation_is_used(many: list[Story]) -> None:

@@ -123,6 +123,11 @@ def _quantity(rng: random.Random, _send: Send, order: OrderSketch) -> Request:
     return more_units(rng, order)
 
 
+def _split(rng: random.Random, _send: Send, order: OrderSketch) -> Request:
+    line = rng.choice(order.lines)
+    return request("split_shipment", "reschedule", parts=[{"line_id": line.line_id, "quantity": 1}], ship_method="express")
+
+
 def _add_line(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
     return request("add_line", "customer_request", sku=rng.choice(PRODUCTS).sku, quantity=rng.randrange(1, 4))
 
@@ -223,6 +228,7 @@ _MAKERS: Final[Mapping[str, Maker]] = MappingProxyType(
         "set_ship_address": _address,
         "set_bill_address": _bill_address,
         "set_ship_method": _ship_method,
+        "split_shipment": _split,
         "set_payment_method": _payment_method,
         "set_note": _note,
         "set_tags": _tags,
