@@ -3,8 +3,12 @@
 import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
+
+from confluent_kafka import Message
 
 from dlq_handler.desk import Desk, Handler
 from dlq_handler.retrier import Retrier
@@ -18,6 +22,7 @@ from intake.rules.tuning import parse as parse_tuning
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.edit import BULK_DOOR
+from modification_processor.reconcile import Heard, Reconciled, reconcile
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
@@ -38,6 +43,7 @@ from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
+from streaming.reading import Reader
 from telemetry.health import Health
 
 if TYPE_CHECKING:
@@ -190,6 +196,30 @@ def bulk_service(settings: Settings, health: Health) -> BulkService:
 def sampler(settings: Settings, health: Health) -> Sampler:
     """Return the integrity check that never stops."""
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
+
+
+def reconciled(settings: Settings, told: Callable[[int], None] | None = None) -> Reconciled:
+    """Compare what the book sent with what lies on the events topic."""
+    reader = Reader(bootstrap_of(settings), topics_of(settings).events)
+    with connector(settings, "reconcile")() as connection:
+        return reconcile(connection, lambda: map(_heard, reader.messages()), whole=reader.whole, told=told)
+
+
+def _heard(message: Message) -> Heard:
+    """Return a record as what it says of itself; one that says nothing we know is foreign."""
+    headers = dict(message.headers() or ())
+    stated, key = headers.get("event_seq"), message.key()
+    try:
+        order_id = UUID((key if isinstance(key, bytes) else str(key or "").encode()).decode())
+        event_seq = int(stated or b"")
+    except ValueError:
+        order_id, event_seq = None, None
+    _, stamp = message.timestamp()
+    where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+    value = message.value() or b""
+    return Heard(
+        order_id, event_seq, value if isinstance(value, bytes) else value.encode(), where, datetime.fromtimestamp(stamp / 1000, UTC)
+    )
 
 
 def monitor(settings: Settings, health: Health) -> "Monitor":

@@ -1,4 +1,4 @@
-"""`ordermend verify`: the integrity check."""
+"""`ordermend verify` and `ordermend reconcile`: the integrity check of the book, and of what it sent against what arrived."""
 
 import json
 from typing import Annotated
@@ -7,8 +7,9 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command(epilog="Example: ordermend verify --json")(verify)
+    app.command(epilog="Example: ordermend reconcile")(reconcile)
 
 
 def verify(
@@ -43,5 +44,25 @@ def verify(
         for finding in result.findings:
             typer.echo(f"{finding.rule}: order {finding.order_id}: {finding.detail}")
         typer.echo(f"{result.orders} orders, {result.history_rows} history rows, {len(result.findings)} findings")
+    if result.findings:
+        raise typer.Exit(1)
+
+
+def reconcile() -> None:
+    """Compare every event the book calls sent with the events topic: none lost, changed, foreign or out of its order's order.
+
+    Exit code 0: no finding. 1: findings, one line each. 3: database or broker do not answer.
+    """
+    from rich.progress import Progress  # noqa: PLC0415 - keeps --help fast
+
+    from ordermend import bootstrap, settings  # noqa: PLC0415
+    from ordermend.local import stack  # noqa: PLC0415
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("events read", total=None)
+        result = bootstrap.reconciled(stack.connected(settings.load()), lambda done: progress.update(task, completed=done))
+    for finding in result.findings:
+        typer.echo(f"{finding.rule}: order {finding.order_id}: {finding.detail}")
+    typer.echo(f"{result.events} events sent, {result.records} records on the topic, {len(result.findings)} findings")
     if result.findings:
         raise typer.Exit(1)
