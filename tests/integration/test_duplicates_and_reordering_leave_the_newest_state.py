@@ -9,6 +9,8 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from ordermend import bootstrap
 from ordermend.serving import Running, loops_of
 from streaming.producer import BatchProducer, Record
@@ -26,6 +28,7 @@ def stated(number: int, version: int) -> bytes:
     return shopify_order(number, updated=f"2026-11-{version + 1:02}T10:00:00Z", note=f"version {version}")
 
 
+@pytest.mark.timeout(1500)
 def test_duplicates_and_reordering_leave_the_newest_state(line: Line, eventually: Eventually) -> None:
     more = [Running(loops_of("processor", line.settings, Health(), f"processor-{n}", ())) for n in range(1, WORKERS)]
     more += [Running(loops_of("intake", line.settings, Health(), f"intake-{n}", CHANNELS)) for n in range(1, 3)]
@@ -34,7 +37,8 @@ def test_duplicates_and_reordering_leave_the_newest_state(line: Line, eventually
     try:
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda part: send(line, part), [documents[n::WORKERS] for n in range(WORKERS)]))
-        heard = "select (select count(*) from inbox where message = 'OrderStated' and outcome <> 'waiting') + (select count(*) from repeat)"
+        # What intake sends twice, because its partitions moved, is a repeat of the same message and no message more.
+        heard = "select count(*) from inbox where message = 'OrderStated' and outcome <> 'waiting'"
         eventually(lambda: line.one(heard) == len(documents), 600.0 if WORKERS > 2 else 90.0, what="every message heard")
     finally:
         for running in more:
@@ -48,7 +52,7 @@ def test_duplicates_and_reordering_leave_the_newest_state(line: Line, eventually
     words = dict(line.rows("select outcome, count(*)::int from inbox where message = 'OrderStated' group by outcome"))
     assert set(words) <= {"accepted", "restated", "stale", "duplicate"}
     assert words["accepted"] == ORDERS
-    assert sum(words.values()) + line.one("select count(*) from repeat") == len(documents)
+    assert sum(words.values()) == len(documents)
     assert line.one("select count(*) from work_item") == 0
     assert line.findings() == ()
 
