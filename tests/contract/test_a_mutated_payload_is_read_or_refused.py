@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def mutated_json(chance: random.Random, body: bytes) -> bytes:
         if act == 0:
             del container[key]
         elif act == 1:
-            container[key] = chance.choice(STRANGE)
+            container[key] = deepcopy(chance.choice(STRANGE))  # its own: a later mutation may change it
         elif act == 2:
             container[key] = json.loads(json.dumps(other[there]))
         elif act == 3 and isinstance(container, list):
