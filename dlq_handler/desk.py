@@ -28,6 +28,7 @@ from store.claims import Claim, Repair
 from store.database import Connection, Cursor
 from store.letters import Audit, Letter
 from store.sealing import KeyVault, OrderKey, Unsealable
+from telemetry import failpoints
 
 _ERASED = "letter {} was erased with its order's key: it can only be discarded"
 APPROVER = frozenset({"DLQ_Operate", "Order_Approve"})
@@ -193,7 +194,9 @@ class Desk:
             _unresolved(work.letter, self._last_act(work))
             self._mine(work, actor)
             self._second_person(work, "replay", four_eyes("replay", _score(work), self.rules, moved_eur=effects.moved_eur), effects)
-            return self._send_back(work, actor, self._patch_text(work)).text
+            said = self._send_back(work, actor, self._patch_text(work)).text
+        failpoints.hit("replay.committed")
+        return said
 
     def replay_of_bulk(
         self, letter_id: UUID, actor: Actor, patch_text: str | None, also: Callable[[Cursor, Letter, SentBack], None]
@@ -224,6 +227,7 @@ class Desk:
             self._keep(work, actor, before, patch_text, sent)
         claims.drop(work.cursor, letter.order_id, letter.letter_id)
         _audit(work, actor, "letter_replayed", sent.text, f"replay:{letter.attempts}")
+        failpoints.hit("replay.written")
         return sent
 
     def discard(self, letter_id: UUID, actor: Actor, reason: str) -> str:

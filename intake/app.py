@@ -17,6 +17,7 @@ from schemas.assertion import Signer
 from streaming.config import consumer_config
 from streaming.consumer import BatchConsumer, Place
 from streaming.producer import BatchProducer, DeliveryFailed, Record
+from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import INFRA_FAULTS, INTAKE_RECORDS, RULE_FINDINGS
@@ -66,11 +67,15 @@ class IntakeLoop:
             self._health.tick()
         messages = self._consumer.poll(BATCH, IDLE_SECONDS)
         records = [record for message in messages for record in self._transform(message)]
+        if messages:
+            failpoints.hit("intake.read")
         if not self.settle(stop):
             # The batch before is read again, and this one after it: sending it now would let its offset overtake.
             return 0
         for record in records:
             self._producer.enqueue(record)
+        if messages:
+            failpoints.hit("intake.enqueued")
         for message in messages:
             self._pending[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
         if not messages:
@@ -86,12 +91,14 @@ class IntakeLoop:
         except DeliveryFailed as error:
             self._again(error, stop)
             return False
+        failpoints.hit("intake.delivered")
         try:
             self._consumer.commit(self._pending)
         except KafkaException as error:
             # The next commit covers this one; a crash before it only means doing the batch again.
             self._log.warning("commit_waits", error=str(error))
         self._pending = {}
+        failpoints.hit("intake.committed")
         return True
 
     def _again(self, error: DeliveryFailed, stop: Event) -> None:

@@ -28,6 +28,7 @@ from store.partitions import Advance
 from streaming.admin import topic_ids
 from streaming.config import consumer_config
 from streaming.consumer import BatchConsumer, Place
+from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import (
@@ -179,11 +180,13 @@ class ProcessorApp:
     def _claim(self, places: Sequence[Place]) -> Mapping[Place, int | None]:
         """Take partitions over in the database: a new epoch each, and where to go on."""
         found: dict[Place, int | None] = {}
+        failpoints.hit("assign.claiming")
         for place in places:
             claim = self._claim_one(place)
             if claim is not None:
                 self._epochs[place], self._next[place] = claim.epoch, claim.next_offset
                 found[place] = claim.next_offset
+        failpoints.hit("assign.claimed")
         self._log.info("assigned", partitions=sorted(f"{t}[{p}]" for t, p in found))
         return found
 

@@ -15,6 +15,7 @@ from store import outbox
 from store.database import Connection
 from store.outbox import Unsent
 from streaming.producer import BatchProducer, DeliveryFailed, Headers, Record
+from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import INFRA_FAULTS, RELAY_SENT
@@ -71,7 +72,9 @@ class Relay:
             for part in rounds(rows):
                 self._tick()
                 self._producer.send(_record(row) for row in part)
+                failpoints.hit("relay.sent")
                 outbox.mark_sent(cursor, part)
+                failpoints.hit("relay.marked")
         RELAY_SENT.inc(len(rows))
         return len(rows)
 

@@ -47,6 +47,7 @@ from store.letters import Parked
 from store.partitions import Advance
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
+from telemetry import failpoints
 from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
@@ -91,10 +92,6 @@ class Handled:
 Faultpoint = Callable[[str], None]
 
 
-def no_fault(_name: str) -> None:
-    """Do nothing: failpoints are off unless a test sets them."""
-
-
 class Processor:
     """The one writer of orders. `connect` opens a connection to the book; one instance, one thread."""
 
@@ -104,7 +101,7 @@ class Processor:
         group: str,
         vault: KeyVault,
         topics: Topics,
-        faultpoint: Faultpoint = no_fault,
+        faultpoint: Faultpoint = failpoints.hit,
         catalogue: Callable[[Cursor], Catalogue] = BookCatalogue,
     ) -> None:
         self._connect = connect
@@ -160,13 +157,14 @@ class Processor:
         with connection.cursor() as cursor:
             try:
                 self._fence(cursor, advances)
+                self._faultpoint("live.fenced")
                 handled = self._transact(cursor, batch)
             except BaseException:
                 self._rollback()
                 raise
-        self._faultpoint("before_commit")
+        self._faultpoint("live.written")
         self._commit(connection, advances)
-        self._faultpoint("after_commit")
+        self._faultpoint("live.committed")
         return handled
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
@@ -198,13 +196,14 @@ class Processor:
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
         works, seen = self._load(cursor, batch)
+        self._faultpoint("live.loaded")
         writes = self._writes(cursor)
         catalogue_context = self._context(cursor, batch, works.values(), writes)
         loaded = time.perf_counter()
         settler = Settler(writes, self._topics)
         words = [(read.message, self._handle(cursor, works[read.order_id], read, seen, settler, catalogue_context)) for read in batch]
         decided = time.perf_counter()
-        self._faultpoint("before_write")
+        self._faultpoint("live.decided")
         writes.flush(cursor, works)
         written = time.perf_counter()
         STAGE_SECONDS.labels("load").observe(loaded - started)
@@ -596,13 +595,16 @@ class Processor:
         with self.connection.cursor() as cursor:
             letters.suspect(cursor, order_id, topic)
         self.connection.commit()
+        self._faultpoint("retry.suspected")
         with self.connection.cursor() as cursor:
             try:
                 left = self._retry(cursor, order_id, topic, limit)
+                self._faultpoint("retry.written")
             except BaseException:
                 self._rollback()
                 raise
         self.connection.commit()
+        self._faultpoint("retry.committed")
         return left
 
     def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int) -> int:
@@ -621,6 +623,7 @@ class Processor:
         for seq in [read.seq for read in batch][:left]:
             assert seq is not None
             letters.resolve(cursor, order_id, topic, seq, "resolved")
+        self._faultpoint("retry.decided")
         writes.flush(cursor, works)
         return left
 

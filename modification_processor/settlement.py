@@ -26,6 +26,7 @@ from store import actions, heads, orders, outbox
 from store.actions import ActionRow, Ended
 from store.database import Connection
 from store.outbox import Outgoing
+from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import ACTIONS, INFRA_FAULTS
@@ -139,9 +140,13 @@ class Settlement:
     def round(self, connection: Connection, pool: ThreadPoolExecutor) -> int:
         """Claim what is due, ask for it, report; return how many requests were made."""
         claimed, found = self._claim(connection)
+        if claimed:
+            failpoints.hit("settlement.claimed")
         answers = list(pool.map(lambda row: self._ask(row, found.get(row.order_id)), claimed))
         if answers:
+            failpoints.hit("settlement.asked")
             self._report(connection, answers)
+            failpoints.hit("settlement.reported")
         return len(claimed)
 
     def _claim(self, connection: Connection) -> tuple[list[ActionRow], dict[UUID, Order]]:

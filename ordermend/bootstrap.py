@@ -26,7 +26,7 @@ from modification_processor.reconcile import Heard, Reconciled, reconcile
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
-from modification_processor.service import Faultpoint, Processor, no_fault
+from modification_processor.service import Faultpoint, Processor
 from modification_processor.settle import Topics
 from modification_processor.settlement import Ports, Settlement
 from modification_processor.workbench import Workbench
@@ -44,6 +44,7 @@ from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
 from streaming.reading import Reader
+from telemetry import failpoints
 from telemetry.health import Health
 
 if TYPE_CHECKING:
@@ -132,13 +133,17 @@ def connector(settings: Settings, application: str) -> Callable[[], Connection]:
     return open_connection
 
 
-def processor(settings: Settings, application: str = "processor", faultpoint: Faultpoint = no_fault, group: str | None = None) -> Processor:
+def processor(
+    settings: Settings, application: str = "processor", faultpoint: Faultpoint = failpoints.hit, group: str | None = None
+) -> Processor:
     """Return the one writer of orders. `faultpoint` is called at named steps, for fault tests and the bench."""
     vault = KeyVault.load(settings.keys_dir)
     return Processor(connector(settings, application), group or settings.topic_prefix + GROUP, vault, topics_of(settings), faultpoint)
 
 
-def processor_app(settings: Settings, health: Health, instance: str = "processor-0", faultpoint: Faultpoint = no_fault) -> ProcessorApp:
+def processor_app(
+    settings: Settings, health: Health, instance: str = "processor-0", faultpoint: Faultpoint = failpoints.hit
+) -> ProcessorApp:
     """Return the processor as a process."""
     group = settings.topic_prefix + GROUP
     config = AppConfig(bootstrap_of(settings), group, instance, topics_of(settings))
@@ -233,6 +238,7 @@ def monitor(settings: Settings, health: Health) -> "Monitor":
 
 def desk(settings: Settings) -> Desk:
     """Return the desk where dead letters are worked on, with the processor's own way of handling them."""
+    failpoints.arm(settings.failpoints)
     vault, topics = KeyVault.load(settings.keys_dir), topics_of(settings)
     bench = Workbench(connector(settings, "workbench"), settings.topic_prefix + GROUP, vault, topics)
     handler = Handler(

@@ -15,8 +15,8 @@ from ordermend import settings as settings_module
 from ordermend.local import stack
 from ordermend.settings import Settings
 from streaming.admin import check_topics
+from telemetry import failpoints, logs
 from telemetry import health as health_endpoints
-from telemetry import logs
 from telemetry.health import Health
 
 Loop = Callable[[threading.Event], None]
@@ -86,6 +86,9 @@ def serve_until_stopped(service: str, instance: str, channels: Iterable[str], ho
     health = Health()
     server = health_endpoints.serve(health, host, port)
     log = logs.logger(service)
+    failpoints.arm(settings.failpoints)
+    if settings.failpoints:
+        log.warning("failpoints_armed", failpoints=settings.failpoints)
     asked = threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.failures import SettingsInvalid
+from telemetry import failpoints
 
 _SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 
@@ -37,6 +38,11 @@ def _http_url(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http or https address")
     return text.rstrip("/")
+
+
+def _failpoints(text: str) -> str:
+    failpoints.parse(text)
+    return text
 
 
 def _absolute(path: Path) -> Path:
@@ -125,6 +131,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="ORDERMEND_LOG_LEVEL", description="Least level that is logged."
+    )
+
+    failpoints: Annotated[str, AfterValidator(_failpoints)] = Field(
+        default="",
+        validation_alias="ORDERMEND_FAILPOINTS",
+        description="For fault tests only: NAME=exit|raise|sleep:S[@N|%P], several separated by spaces; see telemetry/failpoints.py.",
     )
 
     @property

@@ -12,13 +12,19 @@ from schemas.failures import TopicMismatch
 from schemas.topics import Topic
 from streaming.config import CLIENT_LOG
 
+COPIES = 3
+"""How many brokers hold a topic, where there are so many."""
+
 
 def create_topics(bootstrap: str, topics: Iterable[Topic], timeout_seconds: float = 30.0) -> list[str]:
     """Create those that are missing; return their names. Existing ones are left as they are (see `check_topics`)."""
     admin = AdminClient({"bootstrap.servers": bootstrap}, logger=CLIENT_LOG)
     wanted = {topic.name: topic for topic in topics}
     created = []
-    new = [NewTopic(topic.name, topic.partitions, 1, config=topic.config) for topic in wanted.values()]
+    copies = min(COPIES, len(admin.list_topics(timeout=timeout_seconds).brokers))
+    # With three copies a write counts once two have it: one broker may be lost, and nothing is.
+    safety = {"min.insync.replicas": "2"} if copies == COPIES else {}
+    new = [NewTopic(topic.name, topic.partitions, copies, config=topic.config | safety) for topic in wanted.values()]
     for name, future in admin.create_topics(new, operation_timeout=timeout_seconds, request_timeout=timeout_seconds).items():
         try:
             future.result(timeout_seconds)

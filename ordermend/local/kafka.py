@@ -28,7 +28,7 @@ from schemas.failures import StackFailed
 from schemas.topics import MAX_MESSAGE_BYTES
 
 OLDEST_JAVA: Final = 17
-_JVM: Final = (
+JVM: Final = (
     "-Xms128m",
     "-Xmx512m",
     "-XX:-UsePerfData",
@@ -37,7 +37,7 @@ _JVM: Final = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss",
 )
-_SETTINGS: Final = {
+SETTINGS: Final = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -126,7 +126,7 @@ class KafkaServer:
         starting.run(command, self.directory, python_environment(), seconds=900, meanwhile=counter.report)
 
     def _configure(self, broker: int, controller: int) -> Path:
-        settings = _SETTINGS | {
+        settings = SETTINGS | {
             "listeners": f"BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"BROKER://127.0.0.1:{broker}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
@@ -150,7 +150,7 @@ class KafkaServer:
     def _command(self, java: Path, program: str, *arguments: str) -> list[str]:
         scratch = self.directory / "tmp"
         scratch.mkdir(exist_ok=True)
-        return [str(java), *_JVM, f"-Djava.io.tmpdir={scratch}", "-cp", kafka_jars.classpath(self.jars), program, *arguments]
+        return [str(java), *JVM, f"-Djava.io.tmpdir={scratch}", "-cp", kafka_jars.classpath(self.jars), program, *arguments]
 
 
 class _Counter:

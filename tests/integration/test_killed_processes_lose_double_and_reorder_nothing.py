@@ -142,7 +142,7 @@ def events(line: Line) -> Iterator[OrderEvent]:
         consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING)])
         read = 0
         while read < end:
-            for message in consumer.consume(500, 5.0):
+            for message in consumer.consume(500, 0.5):
                 value = message.value()
                 assert message.error() is None
                 assert value is not None

@@ -1,0 +1,113 @@
+"""Failpoints: named steps at which a test may kill, fail or slow this process. All are off unless `arm` was called.
+
+Input:   `ORDERMEND_FAILPOINTS`, items separated by spaces: `NAME=ACTION`, ACTION one of
+         `exit` (die at once, as by kill -9), `raise` (a defect of ours), `sleep:SECONDS`;
+         behind it `@N` (at the Nth pass only; the first without it) or `%P` (at P of 100 passes, by dice of its own).
+Fails:   ValueError, naming the item: a fault test that injects nothing must not pass.
+
+Never set it where real orders are. A service that starts with failpoints armed says so in its log.
+"""
+
+import os
+import random
+import re
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+NAMES = {
+    "assign.claiming": "partitions were assigned, none is claimed in the book",
+    "assign.claimed": "partitions are claimed, nothing is read from them",
+    "live.fenced": "the batch's offsets are advanced in the open transaction",
+    "live.loaded": "heads are locked, orders are loaded",
+    "decide": "one message is about to be decided",
+    "live.decided": "every message of the batch is decided, no row is written",
+    "live.written": "every row is written, nothing is committed",
+    "live.committed": "the batch is committed, Kafka has not heard of it",
+    "retry.suspected": "the lane's start is counted and committed",
+    "retry.decided": "the lane's messages are decided, no row is written",
+    "retry.written": "the lane's rows are written, nothing is committed",
+    "retry.committed": "the lane is committed",
+    "relay.sent": "Kafka has confirmed a round of events, none is marked",
+    "relay.marked": "a round of events is marked sent",
+    "intake.read": "a batch of documents is normalised, nothing is sent",
+    "intake.enqueued": "a batch of records is on its way to Kafka, unconfirmed",
+    "intake.delivered": "Kafka has confirmed the batch's records, the offsets stand where they stood",
+    "intake.committed": "the batch's offsets are advanced",
+    "settlement.claimed": "requests are claimed, nobody was asked",
+    "settlement.asked": "the gateway, the channel or the notifier has answered, nothing is stored",
+    "settlement.reported": "the answers are stored",
+    "replay.written": "a letter is sent back in the open transaction",
+    "replay.committed": "a letter is sent back, committed",
+}
+"""Every failpoint, and what is the case when it is passed."""
+
+
+ITEM = re.compile(r"(?P<name>[a-z.]+)=(?P<action>exit|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?")
+
+
+class FailpointRaised(Exception):
+    """What `raise` raises."""
+
+
+@dataclass
+class Armed:
+    """What happens at a failpoint, and when."""
+
+    action: str
+    at: int | None
+    percent: float
+    passes: int = 0
+
+    def is_due(self, dice: random.Random) -> bool:
+        """Whether this pass is one that the action is for."""
+        self.passes += 1
+        return self.passes == self.at if self.at is not None else dice.random() * 100 < self.percent
+
+
+_armed: dict[str, Armed] = {}
+_lock = threading.Lock()
+_dice = random.Random()  # noqa: S311 -- a test's dice, no secret
+
+
+def parse(text: str) -> dict[str, Armed]:
+    """Return what `text` arms; raises ValueError."""
+    return dict(_parsed(item) for item in text.split())
+
+
+def arm(text: str) -> None:
+    """Arm what `text` names, and nothing else."""
+    wanted = parse(text)
+    _armed.clear()
+    _armed.update(wanted)
+
+
+def hit(step: str) -> None:
+    """Pass a failpoint; what stands behind a space in `step` says whose turn it is, and chooses nothing."""
+    if not _armed:
+        return
+    found = _armed.get(step.partition(" ")[0])
+    if found is None:
+        return
+    with _lock:
+        due = found.is_due(_dice)
+    if due:
+        _act(found.action, step)
+
+
+def _act(action: str, step: str) -> None:
+    if action == "exit":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "raise":
+        raise FailpointRaised(step)
+    else:
+        time.sleep(float(action.removeprefix("sleep:")))
+
+
+def _parsed(item: str) -> tuple[str, Armed]:
+    found = ITEM.fullmatch(item)
+    if found is None or found["name"] not in NAMES:
+        raise ValueError(f"{item[:80]!r} is no NAME=exit|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py")
+    at = None if found["percent"] else int(found["at"] or 1)
+    return found["name"], Armed(found["action"], at, float(found["percent"] or 0))
