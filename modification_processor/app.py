@@ -15,10 +15,12 @@ from threading import Event
 import psycopg
 from confluent_kafka import KafkaException, Message
 
-from modification_processor.incoming import Incoming, Read, read
+from modification_processor.incoming import Incoming, Read, read, unread
+from modification_processor.outcomes import Failed
 from modification_processor.reader import IDLE_SECONDS, Batch, Reader
 from modification_processor.service import Fenced, Processor, Redo
 from modification_processor.settle import Topics
+from modification_processor.trial import DEATHS, PROBE, Trial
 from schemas.assertion import HEADER, KeyRing
 from schemas.failures import PartitionHalted
 from schemas.topics import CANONICAL, FULFILLMENT, MODIFICATIONS
@@ -59,13 +61,18 @@ class AppConfig:
 class ProcessorApp:
     """Runs until `stop` is set. `connect` opens a connection for claims; the processor has its own."""
 
-    def __init__(self, config: AppConfig, processor: Processor, keys: KeyRing, connect: Callable[[], Connection], health: Health) -> None:
+    def __init__(
+        self, config: AppConfig, processor: Processor, keys: KeyRing, connect: Callable[[], Connection], health: Health, trial: Trial
+    ) -> None:
         self._config = config
         self._processor = processor
         self._keys = keys
         self._connect = connect
         self._health = health
         self._log = logger("processor")
+        self._trial = trial
+        self._careful: dict[Place, int] = {}
+        """Partitions over which we died again and again -> up to which offset each message is tried in a child first."""
         self._epochs: dict[Place, int] = {}
         self._next: dict[Place, int | None] = {}
         self._measured_at = 0.0
@@ -97,7 +104,8 @@ class ProcessorApp:
     def _work(self, batch: Batch, stop: Event) -> None:
         self._health.handling(begins=True)
         reads = sorted((r for r in batch.reads if self._is_next(r, batch.epochs)), key=lambda r: self._rank[r.incoming.topic])
-        for part in _by_size(reads):
+        alone = any((r.incoming.topic, r.incoming.part) in self._careful for r in reads)
+        for part in [[r] for r in reads] if alone else _by_size(reads):
             self._handle(part, batch.epochs, stop)
         self._health.handling(begins=False)
         BATCH_SECONDS.observe(time.perf_counter() - batch.polled_at)
@@ -122,7 +130,22 @@ class ProcessorApp:
             actor=actor.encode() if isinstance(actor, str) else actor,
             appended_at=datetime.fromtimestamp(stamp / 1000, UTC),
         )
-        return read(incoming, self._logical[topic], self._keys)
+        poison = self._poison(incoming)
+        return read(incoming, self._logical[topic], self._keys) if poison is None else unread(incoming, poison, self._keys)
+
+    def _poison(self, incoming: Incoming) -> Failed | None:
+        """Try a message in a child first, where this partition has cost lives; return why it is poison."""
+        until = self._careful.get((incoming.topic, incoming.part))
+        if until is None:
+            return None
+        self._health.tick()
+        if incoming.off >= until:
+            del self._careful[incoming.topic, incoming.part]
+            return None
+        poison = self._trial.poison(incoming)
+        if poison is not None:
+            self._log.error("poison_crash", partition=f"{incoming.topic}[{incoming.part}]", offset=incoming.off, why=poison.detail)
+        return poison
 
     def _handle(self, batch: list[Read], epochs: Mapping[Place, int], stop: Event) -> None:
         """Handle a batch, however long the database takes; a fenced partition is dropped, the rest goes on."""
@@ -186,6 +209,9 @@ class ProcessorApp:
             if claim is not None:
                 self._epochs[place], self._next[place] = claim.epoch, claim.next_offset
                 found[place] = claim.next_offset
+                if claim.starts >= DEATHS:
+                    self._careful[place] = (claim.next_offset or 0) + PROBE
+                    self._log.warning("careful", partition=f"{place[0]}[{place[1]}]", starts=claim.starts)
         failpoints.hit("assign.claimed")
         self._log.info("assigned", partitions=sorted(f"{t}[{p}]" for t, p in found))
         return found
@@ -235,6 +261,7 @@ class ProcessorApp:
         self._express.close()
         self._channel.close()
         self._processor.close()
+        self._trial.close()
 
 
 def _by_size(batch: list[Read]) -> list[list[Read]]:

@@ -5,7 +5,7 @@ once; the rest of the processor sees only the verified actor.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -20,6 +20,7 @@ from schemas.failures import AssertionInvalid, KeyMismatch, LimitExceeded, Order
 from schemas.order import raw_lane_id
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
+from telemetry import failpoints
 
 Body = (
     OrderStated
@@ -76,11 +77,20 @@ class Read:
 def read(incoming: Incoming, logical_topic: str, keys: KeyRing) -> Read:
     """Read a record of `logical_topic` (the name without a test's prefix). Never raises."""
     try:
+        failpoints.hit("read " + (incoming.key or b"").decode("latin-1"))
         return _read(incoming, logical_topic, keys)
     except Exception as error:  # noqa: BLE001 -- a defect of ours must cost one message, not the polling thread
         failure = Failed("BUG", "unexpected", "read", f"reading failed: {type(error).__name__}", rule=type(error).__name__, blocks=False)
         lane = raw_lane_id(incoming.topic, incoming.part)
         return Read(incoming, lane, place_of(incoming), "unreadable", sha256(incoming.value).digest(), failure=failure)
+
+
+def unread(incoming: Incoming, failure: Failed, keys: KeyRing) -> Read:
+    """Return a record that nobody may look into; it holds up its order only where its sender is known."""
+    order_id = _key_of(incoming)
+    blocks = order_id is not None and keys.vouches(incoming.actor, incoming.value, str(order_id), incoming.appended_at.timestamp())
+    lane = order_id or raw_lane_id(incoming.topic, incoming.part)
+    return Read(incoming, lane, place_of(incoming), "unreadable", sha256(incoming.value).digest(), failure=replace(failure, blocks=blocks))
 
 
 def place_of(incoming: Incoming) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 import psycopg
@@ -90,6 +91,10 @@ class Handled:
 
 
 Faultpoint = Callable[[str], None]
+PoisonOf = Callable[[UUID, str], Failed | None]
+"""Tries the head of a lane (order, topic) in a child process: why it is poison, or None."""
+CRASHES = 3
+"""A lane is tried so often by processes that die of it, before its head is tried in a child."""
 
 
 class Processor:
@@ -103,8 +108,10 @@ class Processor:
         topics: Topics,
         faultpoint: Faultpoint = failpoints.hit,
         catalogue: Callable[[Cursor], Catalogue] = BookCatalogue,
+        poison_of: PoisonOf = lambda _order, _topic: None,
     ) -> None:
         self._connect = connect
+        self._poison_of = poison_of
         self._connection: Connection | None = None
         self._group = group
         self._vault = vault
@@ -593,12 +600,13 @@ class Processor:
         Same lock, same decisions, same rows as the live path. Counts the start first, in a transaction of its own.
         """
         with self.connection.cursor() as cursor:
-            letters.suspect(cursor, order_id, topic)
+            starts = letters.suspect(cursor, order_id, topic)
         self.connection.commit()
         self._faultpoint("retry.suspected")
+        poison = self._poison_of(order_id, topic) if starts > CRASHES else None
         with self.connection.cursor() as cursor:
             try:
-                left = self._retry(cursor, order_id, topic, limit)
+                left = self._retry(cursor, order_id, topic, limit, poison)
                 self._faultpoint("retry.written")
             except BaseException:
                 self._rollback()
@@ -607,7 +615,23 @@ class Processor:
         self._faultpoint("retry.committed")
         return left
 
-    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int) -> int:
+    def attempt(self, read: Read) -> None:
+        """Do the whole work of one message but the commit: for a child process, which may die of it."""
+        with self.connection.cursor() as cursor:
+            try:
+                self._transact(cursor, [read])
+            finally:
+                self._rollback()
+
+    def attempt_lane(self, order_id: UUID, topic: str) -> None:
+        """Do the whole work of a due lane's head but the commit: for a child process, which may die of it."""
+        with self.connection.cursor() as cursor:
+            try:
+                self._retry(cursor, order_id, topic, 1, None)
+            finally:
+                self._rollback()
+
+    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int, poison: Failed | None) -> int:
         head = heads.lock(cursor, [order_id])[order_id]
         lane = heads.lanes(cursor, [order_id]).get((order_id, topic))
         writes = self._writes(cursor)
@@ -615,6 +639,8 @@ class Processor:
         if lane is None or lane.state not in ("retrying", "ordering") or (lane.next_attempt_at is not None and lane.next_attempt_at > at):
             return 0
         waiting = letters.waiting(cursor, order_id, topic, limit)
+        if poison is not None:
+            return self._bury_head(cursor, waiting[:1], poison, writes)
         batch = _reads_of(waiting, self._vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
@@ -626,6 +652,22 @@ class Processor:
         self._faultpoint("retry.decided")
         writes.flush(cursor, works)
         return left
+
+    def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
+        """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
+        for row in waiting:
+            head = heads.lock(cursor, [row.order_id])[row.order_id]
+            value = self._vault.unwrap(row.order_id, bytes(head.wrapped_key or b"")).open(
+                bytes(row.value_sealed), f"parked:{row.topic}:{row.seq}"
+            )
+            incoming = Incoming(row.topic, row.part, row.off, None if row.key is None else bytes(row.key), value, None, row.appended_at)
+            read = Read(incoming, row.order_id, row.message_id, row.message, sha256(value).digest(), failure=poison, seq=row.seq)
+            work = OrderWork(head, None, "", {lane.topic: lane for lane in heads.lanes(cursor, [row.order_id]).values()})
+            Settler(writes, self._topics).settle(work, read, poison)
+            if row.message == ModificationTicket.__name__:
+                tickets.bury(cursor, row.order_id, UUID(row.message_id.removeprefix("ticket:")))
+            writes.flush(cursor, {row.order_id: work})
+        return 0
 
     def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
         lane = work.lanes[topic]

@@ -4,6 +4,8 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -22,13 +24,15 @@ from intake.rules.tuning import parse as parse_tuning
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.edit import BULK_DOOR
+from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
-from modification_processor.service import Faultpoint, Processor
+from modification_processor.service import Faultpoint, PoisonOf, Processor
 from modification_processor.settle import Topics
 from modification_processor.settlement import Ports, Settlement
+from modification_processor.trial import Trial, answer
 from modification_processor.workbench import Workbench
 from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
@@ -134,11 +138,22 @@ def connector(settings: Settings, application: str) -> Callable[[], Connection]:
 
 
 def processor(
-    settings: Settings, application: str = "processor", faultpoint: Faultpoint = failpoints.hit, group: str | None = None
+    settings: Settings,
+    application: str = "processor",
+    faultpoint: Faultpoint = failpoints.hit,
+    group: str | None = None,
+    poison_of: PoisonOf = lambda _order, _topic: None,
 ) -> Processor:
     """Return the one writer of orders. `faultpoint` is called at named steps, for fault tests and the bench."""
     vault = KeyVault.load(settings.keys_dir)
-    return Processor(connector(settings, application), group or settings.topic_prefix + GROUP, vault, topics_of(settings), faultpoint)
+    return Processor(
+        connector(settings, application),
+        group or settings.topic_prefix + GROUP,
+        vault,
+        topics_of(settings),
+        faultpoint,
+        poison_of=poison_of,
+    )
 
 
 def processor_app(
@@ -147,7 +162,17 @@ def processor_app(
     """Return the processor as a process."""
     group = settings.topic_prefix + GROUP
     config = AppConfig(bootstrap_of(settings), group, instance, topics_of(settings))
-    return ProcessorApp(config, processor(settings, faultpoint=faultpoint), keyring(settings), connector(settings, "claims"), health)
+    trial = Trial(partial(serve_trials, settings))
+    return ProcessorApp(config, processor(settings, faultpoint=faultpoint), keyring(settings), connector(settings, "claims"), health, trial)
+
+
+def serve_trials(settings: Settings, pipe: Pipe) -> None:
+    """Try messages in this process, a child of the processor's or the retrier's, which one of them may kill."""
+    failpoints.arm(settings.failpoints)
+    names, keys = topics_of(settings), keyring(settings)
+    logical = {names.canonical: topic_list.CANONICAL.name, names.modifications: topic_list.MODIFICATIONS.name}
+    logical[names.fulfillment] = topic_list.FULFILLMENT.name
+    answer(pipe, lambda incoming: read(incoming, logical[incoming.topic], keys), processor(settings, "trial"))
 
 
 def relay(settings: Settings, health: Health) -> Relay:
@@ -157,8 +182,14 @@ def relay(settings: Settings, health: Health) -> Relay:
 
 def retrier(settings: Settings, health: Health) -> Retrier:
     """Return the retry worker, with the processor's own way of handling a lane."""
-    worker = processor(settings, "retrier-work")
-    return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.expire, worker.close, health)
+    trial = Trial(partial(serve_trials, settings))
+    worker = processor(settings, "retrier-work", poison_of=lambda order_id, topic: trial.poison((order_id, topic)))
+
+    def close() -> None:
+        worker.close()
+        trial.close()
+
+    return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.expire, close, health)
 
 
 def ports(settings: Settings) -> Ports:

@@ -13,10 +13,11 @@ from store.database import Cursor
 
 
 class Claim(NamedTuple):
-    """A partition we own: `next_offset` None means the log's start."""
+    """A partition we own: `next_offset` None means the log's start; `starts` were made since anything was committed."""
 
     epoch: int
     next_offset: int | None
+    starts: int = 0
 
 
 class Advance(NamedTuple):
@@ -41,12 +42,12 @@ def claim(cursor: Cursor, group: str, owner: str, partitions: Sequence[tuple[str
            on conflict (grp, topic, part) do update
               set epoch = o.epoch + 1, owner = excluded.owner, released = false, updated_at = now(),
                   starts = case when o.released then 0 else o.starts + 1 end
-           returning topic, part, topic_id, epoch, next_offset""",
+           returning topic, part, topic_id, epoch, next_offset, starts""",
         (group, owner, topics, parts, ids),
     )
     wanted = {(topic, part): topic_id for topic, part, topic_id in partitions}
     claims = {}
-    for topic, part, topic_id, epoch, next_offset in cursor.fetchall():
+    for topic, part, topic_id, epoch, next_offset, starts in cursor.fetchall():
         if topic_id != wanted[topic, part]:
             raise PartitionHalted(
                 f"{topic} is another topic than the one whose offset {next_offset} is stored (it was deleted and made again);"
@@ -54,7 +55,7 @@ def claim(cursor: Cursor, group: str, owner: str, partitions: Sequence[tuple[str
                 field=f"{topic}[{part}]",
                 rule="topic_id",
             )
-        claims[topic, part] = Claim(epoch, next_offset)
+        claims[topic, part] = Claim(epoch, next_offset, starts)
     return claims
 
 

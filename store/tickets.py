@@ -97,6 +97,11 @@ def close(cursor: Cursor, order_id: UUID, ticket_id: UUID, state: str, at: datet
     )
 
 
+def bury(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> None:
+    """Say that a ticket's message is a dead letter: it waits for a person."""
+    cursor.execute("update ticket set state = 'dead' where order_id = %s and ticket_id = %s", (order_id, ticket_id))
+
+
 def find(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> TicketRow | None:
     """Return a ticket whose order's head is locked."""
     columns = ", ".join(TicketRow._fields)

@@ -1,8 +1,9 @@
 """Failpoints: named steps at which a test may kill, fail or slow this process. All are off unless `arm` was called.
 
 Input:   `ORDERMEND_FAILPOINTS`, items separated by spaces: `NAME=ACTION`, ACTION one of
-         `exit` (die at once, as by kill -9), `raise` (a defect of ours), `sleep:SECONDS`;
-         behind it `@N` (at the Nth pass only; the first without it) or `%P` (at P of 100 passes, by dice of its own).
+         `exit` (die at once, as by kill -9), `segv` (die as native code does), `spin` (never end, busy),
+         `raise` (a defect of ours), `sleep:SECONDS`; behind it `@N` (at the Nth pass only; the first without it) or
+         `%P` (at P of 100 passes, by dice of its own). `NAME[TEXT]=ACTION` counts only passes whose step contains TEXT.
 Fails:   ValueError, naming the item: a fault test that injects nothing must not pass.
 
 Never set it where real orders are. A service that starts with failpoints armed says so in its log.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 NAMES = {
     "assign.claiming": "partitions were assigned, none is claimed in the book",
     "assign.claimed": "partitions are claimed, nothing is read from them",
+    "read": "one record is about to be decoded and its sender verified",
     "live.fenced": "the batch's offsets are advanced in the open transaction",
     "live.loaded": "heads are locked, orders are loaded",
     "decide": "one message is about to be decided",
@@ -44,7 +46,9 @@ NAMES = {
 """Every failpoint, and what is the case when it is passed."""
 
 
-ITEM = re.compile(r"(?P<name>[a-z.]+)=(?P<action>exit|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?")
+ITEM = re.compile(
+    r"(?P<name>[a-z.]+)(\[(?P<text>[^\]]+)\])?=(?P<action>exit|segv|spin|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?"
+)
 
 
 class FailpointRaised(Exception):
@@ -58,6 +62,7 @@ class Armed:
     action: str
     at: int | None
     percent: float
+    text: str = ""
     passes: int = 0
 
     def is_due(self, dice: random.Random) -> bool:
@@ -66,14 +71,18 @@ class Armed:
         return self.passes == self.at if self.at is not None else dice.random() * 100 < self.percent
 
 
-_armed: dict[str, Armed] = {}
+_armed: dict[str, list[Armed]] = {}
 _lock = threading.Lock()
 _dice = random.Random()  # noqa: S311 -- a test's dice, no secret
 
 
-def parse(text: str) -> dict[str, Armed]:
+def parse(text: str) -> dict[str, list[Armed]]:
     """Return what `text` arms; raises ValueError."""
-    return dict(_parsed(item) for item in text.split())
+    wanted: dict[str, list[Armed]] = {}
+    for item in text.split():
+        name, armed = _parsed(item)
+        wanted.setdefault(name, []).append(armed)
+    return wanted
 
 
 def arm(text: str) -> None:
@@ -87,18 +96,21 @@ def hit(step: str) -> None:
     """Pass a failpoint; what stands behind a space in `step` says whose turn it is, and chooses nothing."""
     if not _armed:
         return
-    found = _armed.get(step.partition(" ")[0])
-    if found is None:
-        return
-    with _lock:
-        due = found.is_due(_dice)
-    if due:
-        _act(found.action, step)
+    for armed in _armed.get(step.partition(" ")[0], ()):
+        with _lock:
+            due = armed.text in step and armed.is_due(_dice)
+        if due:
+            _act(armed.action, step)
 
 
 def _act(action: str, step: str) -> None:
     if action == "exit":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif action == "spin":
+        while True:
+            pass
     elif action == "raise":
         raise FailpointRaised(step)
     else:
@@ -108,6 +120,6 @@ def _act(action: str, step: str) -> None:
 def _parsed(item: str) -> tuple[str, Armed]:
     found = ITEM.fullmatch(item)
     if found is None or found["name"] not in NAMES:
-        raise ValueError(f"{item[:80]!r} is no NAME=exit|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py")
+        raise ValueError(f"{item[:80]!r} is no NAME=exit|segv|spin|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py")
     at = None if found["percent"] else int(found["at"] or 1)
-    return found["name"], Armed(found["action"], at, float(found["percent"] or 0))
+    return found["name"], Armed(found["action"], at, float(found["percent"] or 0), found["text"] or "")

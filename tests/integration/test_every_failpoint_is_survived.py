@@ -17,7 +17,7 @@ from tests.faults.observer import look
 from tests.faults.workload import Workload
 from tests.line import Line, shopify_order
 
-HOME = {"assign": "processor-0", "live": "processor-0", "decide": "processor-0"}
+HOME = {"assign": "processor-0", "read": "processor-0", "live": "processor-0", "decide": "processor-0"}
 """Where a family of failpoints is passed; the others are named after their process."""
 NAMED_OTHERWISE = {"retry": "retrier"}
 BY_HAND = ("replay.written", "replay.committed")

@@ -33,6 +33,15 @@ def test_a_failpoint_acts_at_the_pass_it_is_armed_for() -> None:
     hit("decide ticket:4")
 
 
+def test_a_failpoint_may_be_armed_for_one_message_alone() -> None:
+    arm("decide[ticket:7]=raise%100 decide[ticket:8]=raise@2")
+    for step in ("decide ticket:6", "decide ticket:8"):
+        hit(step)
+    for step in ("decide ticket:7", "decide ticket:7", "decide ticket:8"):
+        with pytest.raises(FailpointRaised):
+            hit(step)
+
+
 def test_a_share_of_passes_is_a_share() -> None:
     arm("decide=raise%5")
     raised = 0
@@ -56,4 +65,4 @@ def test_every_failpoint_is_passed_somewhere_in_the_code() -> None:
     code = "".join(
         path.read_text() for folder in ("intake", "modification_processor", "dlq_handler") for path in (root / folder).rglob("*.py")
     )
-    assert [] == [name for name in failpoints.NAMES if f'"{name}"' not in code and f'f"{name} ' not in code]
+    assert [] == [name for name in failpoints.NAMES if f'"{name}"' not in code and f'"{name} ' not in code]

@@ -1,0 +1,103 @@
+"""Crash poison: a message that kills whoever handles it is tried in a child process first, and found out there.
+
+A process that died several times over a partition without getting anywhere (`partition_owner.starts`) is careful with
+what waits there: each message is handled by a child, the whole work but the commit, before it is handled here. A child
+that dies or hangs is started again; after three deaths over one message, seen by a parent that lived, the message is
+POISON_CRASH, a dead letter like any other, and everything behind it goes on.
+
+Source: reliability notes of arroyo and Karafka on poison pills; docs/architecture.md, "Crash poison".
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection as Pipe
+from uuid import UUID
+
+from modification_processor.incoming import Incoming, Read
+from modification_processor.outcomes import Failed
+from modification_processor.service import Processor
+
+DEATHS = 3
+"""So many starts without progress make a process careful, and so many deaths of its child make a message poison."""
+HANG_SECONDS = 10.0
+PROBE = 1000
+"""Messages of a partition that are tried after the crashes: more than any batch held."""
+
+Tried = Incoming | tuple[UUID, str]
+"""A record as it came, or the lane (order, topic) whose head is tried."""
+Serve = Callable[[Pipe], None]
+Look = Callable[[Incoming], Read]
+
+
+class Trial:
+    """The parent's side. One instance, one thread; `close` ends the child."""
+
+    def __init__(self, serve: Serve, hang_seconds: float = HANG_SECONDS) -> None:
+        """`serve` runs in the child and has to be importable there: `answer`, with a processor of its own."""
+        self._serve = serve
+        self._hang_seconds = hang_seconds
+        self._child: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Pipe | None = None
+
+    def poison(self, tried: Tried) -> Failed | None:
+        """Return the failure of a message that killed the child three times; None where the child lived through it once."""
+        for _ in range(DEATHS):
+            how = self._death(tried)
+            if how is None:
+                return None
+        return Failed(
+            "POISON_CRASH", "poison_crash", "handle", f"it killed a process {DEATHS} times: {how}", rule="process_survives", where="child"
+        )
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._child = self._pipe = None
+
+    def _death(self, tried: Tried) -> str | None:
+        pipe = self._opened()
+        with suppress(EOFError, OSError):
+            pipe.send(tried)
+            if not pipe.poll(self._hang_seconds):
+                self.close()
+                return f"no end within {self._hang_seconds:g} s"
+            pipe.recv()
+            return None
+        assert self._child is not None
+        self._child.join()
+        code = self._child.exitcode
+        self.close()
+        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+    def _opened(self) -> Pipe:
+        """Return the pipe to a child that has said it is there."""
+        if self._pipe is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._child = context.Process(target=self._serve, args=(theirs,), daemon=True)
+            self._child.start()
+            theirs.close()
+            self._pipe.recv()
+        return self._pipe
+
+
+def answer(pipe: Pipe, look: Look, processor: Processor) -> None:
+    """The child's side: say that it is there, then try what is sent, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    pipe.send("ready")
+    with suppress(EOFError):
+        while True:
+            tried = pipe.recv()
+            # Whatever is raised is the parent's to classify: here only life and death count.
+            with suppress(Exception):
+                if isinstance(tried, Incoming):
+                    processor.attempt(look(tried))
+                else:
+                    processor.attempt_lane(*tried)
+            pipe.send("lived")
