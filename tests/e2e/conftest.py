@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from ordermend import bootstrap
 from ordermend.local.processes import free_port
 from ordermend.local.stack import Stack
 from ordermend.settings import Settings
@@ -49,6 +50,7 @@ def line(stack: Stack, topic_prefix: str, db_schema: str, tmp_path: Path) -> Ite
             "log_level": "WARNING",
         }
     )
+    bootstrap.prepare(settings)  # the console is a process as in production: it checks the topics of every channel
     with running_line(settings, "intake", "processor", "relay", "retrier") as running:
         yield running
 
