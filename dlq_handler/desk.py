@@ -140,13 +140,28 @@ class Desk:
         self.permit(actor, NEEDS, "view", letter_id)
         with self._at(letter_id) as work:
             _audit(work, actor, "letter_payload_viewed", "", str(uuid4()))
-            return repair.view(work.letter.message, self._value(work)[0])._replace(patch=self._patch_text(work))
+            found = repair.view(work.letter.message, self._value(work)[0])
+            return found._replace(patch=self._patch_text(work), text=repair.text_of(work.letter.message, found.document))
+
+    def outline(self, letter_id: UUID, actor: Actor) -> str:
+        """Return the shape of the message with every value hidden: what is seen of a payload that nobody asked to see."""
+        self.permit(actor, NEEDS, "outline", letter_id)
+        with self._at(letter_id) as work:
+            return repair.outline(work.letter.message, self._value(work)[0])
 
     def edit(self, letter_id: UUID, actor: Actor, patch_text: str) -> Claim:
         """Keep a JSON Patch on an own claim (which it takes or renews), checked against the message; nothing is sent."""
+        return self._edit(letter_id, actor, lambda _: patch_text)
+
+    def edit_text(self, letter_id: UUID, actor: Actor, text: str) -> Claim:
+        """Keep what was typed over the text of `view`, as the JSON Patch that it comes to."""
+        return self._edit(letter_id, actor, lambda work: repair.patch_of(work.letter.message, self._value(work)[0], text))
+
+    def _edit(self, letter_id: UUID, actor: Actor, proposed: Callable[[Work], str]) -> Claim:
         self.permit(actor, NEEDS_EDITED, "edit", letter_id)
         with self._at(letter_id) as work:
             claim = self._claimed(work, actor)
+            patch_text = proposed(work)
             self._repaired(work, patch.read_patch(patch_text), actor)
             digest = sha256(patch_text.encode()).hexdigest()
             if claim.patch_sha256 != digest:
@@ -308,8 +323,8 @@ class Desk:
         claim = work.claim
         if needed and (claim is None or claim.approved_act != _act(act, work.letter, claim, effects)):
             raise ApprovalNeeded(
-                f"a second person has to approve this {act} ({', '.join(needed)}): claim it, then `ordermend letters approve"
-                f" {work.letter.letter_id}{' --act discard' if act == 'discard' else ''}`",
+                f"a second person has to approve this {act} ({', '.join(needed)}): claim it, then they approve it in the console or by"
+                f" `ordermend letters approve {work.letter.letter_id}{' --act discard' if act == 'discard' else ''}`",
                 rule=needed[0],
             )
 

@@ -19,6 +19,7 @@ Json = Any
 """dict, list, str, bool, None, int or `Number`."""
 MAX_OPERATIONS = 100
 MAX_BYTES = 1_000_000
+MASK = "•••"
 
 
 class PatchRefused(OrdermendError):
@@ -59,6 +60,57 @@ def dumps(value: Json) -> str:
     if isinstance(value, list):
         return "[" + ",".join(dumps(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def pretty(value: Json, margin: str = "") -> str:
+    """Write JSON over several lines, numbers as they were read."""
+    inner = margin + "  "
+    if isinstance(value, dict) and value:
+        rows = (f"{inner}{json.dumps(key, ensure_ascii=False)}: {pretty(item, inner)}" for key, item in value.items())
+        return "{\n" + ",\n".join(rows) + f"\n{margin}}}"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{margin}]"
+    return dumps(value)
+
+
+def masked(value: Json) -> Json:
+    """Return the same shape with every text and number hidden; what is true, false or null says nothing of anybody."""
+    if isinstance(value, dict):
+        return {key: masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    return value if value is None or isinstance(value, bool) else MASK
+
+
+def difference(before: Json, after: Json, path: str = "") -> list[Json]:
+    """Return the operations that make `after` of `before`; none where they are equal as RFC 6902 compares."""
+    if equal(before, after):
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        gone = [{"op": "remove", "path": _below(path, key)} for key in before if key not in after]
+        new = [{"op": "add", "path": _below(path, key), "value": after[key]} for key in after if key not in before]
+        kept = (difference(before[key], after[key], _below(path, key)) for key in before if key in after)
+        return [*gone, *(operation for found in kept for operation in found), *new]
+    if isinstance(before, list) and isinstance(after, list):
+        return _list_difference(before, after, path)
+    return [{"op": "replace", "path": path, "value": after}]
+
+
+def _list_difference(before: list[Json], after: list[Json], path: str) -> list[Json]:
+    """Compare what lies between the equal beginnings and the equal ends, item by item; the rest came or went."""
+    short = min(len(before), len(after))
+    first = next((i for i in range(short) if not equal(before[i], after[i])), short)
+    last = next((i for i in range(short - first) if not equal(before[-1 - i], after[-1 - i])), short - first)
+    old, new = before[first : len(before) - last], after[first : len(after) - last]
+    both = min(len(old), len(new))
+    changed = [operation for i in range(both) for operation in difference(old[i], new[i], _below(path, first + i))]
+    removed: list[Json] = [{"op": "remove", "path": _below(path, first + i)} for i in reversed(range(both, len(old)))]
+    added = [{"op": "add", "path": _below(path, first + i), "value": new[i]} for i in range(both, len(new))]
+    return [*changed, *removed, *added]
+
+
+def _below(path: str, part: str | int) -> str:
+    return f"{path}/{str(part).replace('~', '~0').replace('/', '~1')}"
 
 
 def read_patch(text: str) -> list[Json]:

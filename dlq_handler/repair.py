@@ -55,6 +55,8 @@ class View(NamedTuple):
     locked: tuple[str, ...]
     patch: str | None = None
     """What whoever has claimed it proposes."""
+    text: str = ""
+    """The document as a person edits it: JSON over several lines, or what a channel sent that is no JSON."""
 
 
 def view(message: str, value: bytes) -> View:
@@ -67,6 +69,48 @@ def view(message: str, value: bytes) -> View:
         for operation in document["operations"]:
             operation["arguments"] = _arguments(operation["arguments"])
     return View(document, tuple(f"/{name}" for name in LOCKED[message]))
+
+
+def text_of(message: str, document: Json) -> str:
+    """Return an editable document as text; of a channel's document the document alone."""
+    shown = document["body"] if message in DOCUMENTS else document
+    return shown if isinstance(shown, str) else patch.pretty(shown)
+
+
+def outline(message: str, value: bytes) -> str:
+    """Return the shape of a record as text, every value hidden."""
+    document = view(message, value).document
+    shown = document["body"] if message in DOCUMENTS else document
+    return f"{len(shown)} characters that are no JSON" if isinstance(shown, str) else patch.pretty(patch.masked(shown))
+
+
+def patch_of(message: str, value: bytes, text: str) -> str:
+    """Return the JSON Patch that makes of a record what a person typed over its text. Raises `PatchRefused`."""
+    document = view(message, value).document
+    before = document["body"] if message in DOCUMENTS else document
+    if isinstance(before, str):
+        after: Json = _with_line_ends(before, text)
+    else:
+        try:
+            after = patch.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise PatchRefused(f"the edited text is no JSON: {error}", rule="json") from None
+    operations = patch.difference(before, after, "/body" if message in DOCUMENTS else "")
+    if not operations:
+        raise PatchRefused("the edited text says what the message says already", rule="operation_count")
+    return patch.dumps(operations)
+
+
+def _with_line_ends(before: str, text: str) -> str:
+    """Return the text with the line ends of the document: a form of a browser has line feeds alone."""
+    plain = before.replace("\r\n", "\n")
+    if plain == before or "\r" in text:
+        return text
+    if plain.replace("\n", "\r\n") != before:
+        raise PatchRefused(
+            "the document has line ends of two kinds, which edited text loses: say the change as a JSON Patch", rule="line_ends"
+        )
+    return text.replace("\n", "\r\n")
 
 
 def repaired(

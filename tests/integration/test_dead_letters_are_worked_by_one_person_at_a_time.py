@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from dlq_handler.desk import ApprovalNeeded, Desk, DeskRefused, LetterTaken, NotPermitted
+from dlq_handler.patch import PatchRefused
 from dlq_handler.repair import FieldLocked
 from ordermend import bootstrap
 from ordermend.serving import Running
@@ -199,6 +200,26 @@ def test_roles_locked_fields_and_other_peoples_claims_are_held(
     assert "otto" == desk.claim(letter, OTTO).actor
     assert 0 == line.one("select count(*) from edit_claim where patch_sealed is not null")
     assert "released" == desk.release(letter, OTTO)
+
+
+def test_a_payload_is_hidden_until_somebody_asks_and_edited_text_becomes_the_patch(
+    still_line: Line, eventually: Eventually, broken: Broken, desk: Desk
+) -> None:
+    line = still_line
+    _, failing, _ = a_dead_ticket(line, eventually, broken, 5107, quantity=-3)
+    letter = letter_of(line, failing)
+    hidden = desk.outline(letter, OLGA)
+    assert '"quantity": "•••"' in hidden
+    assert "-3" not in hidden
+    assert [] == line.rows("select action from audit where action = 'letter_payload_viewed'")
+    seen = desk.view(letter, OLGA)
+    assert [("olga", str(letter))] == line.rows("select actor, subject from audit where action = 'letter_payload_viewed'")
+    desk.edit_text(letter, OLGA, seen.text.replace('"quantity": -3', '"quantity": 4'))
+    assert json.loads(fix(4)) == json.loads(desk.view(letter, OLGA).patch or "")
+    with pytest.raises(FieldLocked, match="/ticket_id"):
+        desk.edit_text(letter, OLGA, seen.text.replace(str(failing), str(uuid4())))
+    with pytest.raises(PatchRefused, match="no JSON"):
+        desk.edit_text(letter, OLGA, "{")
 
 
 def test_large_repairs_and_urgent_letters_take_a_second_person(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dlq_handler import patch
 from dlq_handler.patch import PatchRefused
-from dlq_handler.repair import FieldLocked, NotEditable, repaired, view
+from dlq_handler.repair import FieldLocked, NotEditable, outline, patch_of, repaired, text_of, view
 from schemas.assertion import Actor
 from schemas.codec import decode, encode
 from schemas.facts import FactLine, FulfillmentFact
@@ -198,3 +198,82 @@ def test_a_document_is_edited_as_json_or_as_text_and_normalised_again(body: byte
 def test_what_nobody_can_read_cannot_be_edited() -> None:
     with pytest.raises(NotEditable):
         view("unreadable", b"\x00")
+
+
+@given(JSON, JSON)
+def test_the_difference_of_two_documents_makes_the_one_of_the_other(before: Any, after: Any) -> None:
+    operations = patch.difference(before, after)
+    assert patch.equal(after, patch.apply(before, operations))
+    assert [] == patch.difference(before, before)
+
+
+def test_a_difference_names_what_changed_and_no_more() -> None:
+    before = patch.loads('{"a/b": 1, "lines": [{"id": 1, "q": 2}, {"id": 2, "q": 10.10}, {"id": 3}], "gone": null}')
+    after = patch.loads('{"a/b": 2, "lines": [{"id": 1, "q": 3}, {"id": 3}], "new": [1]}')
+    assert [
+        {"op": "remove", "path": "/gone"},
+        {"op": "replace", "path": "/a~1b", "value": 2},
+        {"op": "replace", "path": "/lines/0/q", "value": 3},
+        {"op": "remove", "path": "/lines/1"},
+        {"op": "add", "path": "/new", "value": [1]},
+    ] == patch.difference(before, after)
+
+
+@given(JSON)
+def test_text_over_several_lines_says_the_same_and_a_mask_says_nothing(document: Any) -> None:
+    assert patch.equal(document, patch.loads(patch.pretty(document)))
+    leaves = set(_leaves(patch.masked(document)))
+    assert leaves <= {patch.MASK, None, True, False}
+
+
+def _leaves(document: Any) -> list[Any]:
+    if isinstance(document, dict | list):
+        inner = document.values() if isinstance(document, dict) else document
+        return [leaf for item in inner for leaf in _leaves(item)]
+    return [document]
+
+
+def failed(body: bytes) -> bytes:
+    raw = RawDocument(body=body, sha256="", topic="t", partition=0, offset=0, headers={})
+    return encode(
+        IntakeFailed(message_id="m", order_id=None, channel="shopify", verdict="dead_letter", error_class="DECODE", code="x", raw=raw)
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "old", "new", "expected"),
+    [
+        (b'{"id": 7, "price": 10.10}', "7", "8", '[{"op":"replace","path":"/body/id","value":8}]'),
+        (b'{"id": 7}', "7", '7, "price": 10.10', '[{"op":"add","path":"/body/price","value":10.10}]'),
+        (b'{"id": 2', "2", "2}", '[{"op":"replace","path":"/body","value":"{\\"id\\": 2}"}]'),
+        (b"ISA*00\r\nGS*1\r\n", "00", "01", '[{"op":"replace","path":"/body","value":"ISA*01\\r\\nGS*1\\r\\n"}]'),
+    ],
+)
+def test_what_is_typed_over_a_documents_text_becomes_the_patch(body: bytes, old: str, new: str, expected: str) -> None:
+    value = failed(body)
+    shown = text_of("IntakeFailed", view("IntakeFailed", value).document).replace("\r\n", "\n")  # as a browser's form gives it back
+    assert expected == patch_of("IntakeFailed", value, shown.replace(old, new, 1))
+    with pytest.raises(PatchRefused, match="says already"):
+        patch_of("IntakeFailed", value, shown)
+
+
+def test_edited_text_that_would_say_something_else_is_refused() -> None:
+    with pytest.raises(PatchRefused, match="no JSON"):
+        patch_of("IntakeFailed", failed(b'{"id": 7}'), '{"id": 7')
+    with pytest.raises(PatchRefused, match="line ends of two kinds"):
+        patch_of("IntakeFailed", failed(b"ISA*00\r\nGS*1\n"), "ISA*01\nGS*1\n")
+
+
+def test_a_tickets_text_is_its_fields_and_its_arguments() -> None:
+    value = encode(ticket())
+    shown = text_of("ModificationTicket", view("ModificationTicket", value).document)
+    expected = '[{"op":"replace","path":"/operations/0/arguments/quantity","value":3}]'
+    assert expected == patch_of("ModificationTicket", value, shown.replace("-3", "3"))
+
+
+def test_an_outline_has_the_names_and_none_of_the_values() -> None:
+    seen = outline("IntakeFailed", failed(b'{"email": "ida@example.com", "lines": [{"price": 10.10}], "taxed": true}'))
+    assert '"email": "•••"' in seen
+    assert '"taxed": true' in seen
+    assert not {"ida@example.com", "10.10"} & set(seen.split('"'))
+    assert "18 characters that are no JSON" == outline("IntakeFailed", failed(b"ida@example.com #1"))
