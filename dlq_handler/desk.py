@@ -31,6 +31,8 @@ from store.sealing import KeyVault, OrderKey, Unsealable
 from telemetry import failpoints
 
 _ERASED = "letter {} was erased with its order's key: it can only be discarded"
+MAX_NAME = 200
+MAX_NOTE = 500
 APPROVER = frozenset({"DLQ_Operate", "Order_Approve"})
 
 
@@ -134,6 +136,32 @@ class Desk:
             claims.drop(work.cursor, work.letter.order_id, letter_id)
             _audit(work, actor, "letter_released", "", f"release:{work.claim.claimed_at}")
             return "released"
+
+    def assign(self, letter_id: UUID, actor: Actor, to: str) -> Claim:
+        """Give a letter that nobody has, or an own one, to somebody else; a patch of one's own is dropped, for nobody proposes in another's name."""
+        self.permit(actor, NEEDS, "assign", letter_id)
+        if not to.strip() or len(to) > MAX_NAME:
+            raise DeskRefused(
+                f"a letter is assigned to somebody, by a name of 1 to {MAX_NAME} characters", field="to", rule="assignee_given"
+            )
+        with self._at(letter_id) as work:
+            _unresolved(work.letter, self._last_act(work))
+            self._mine(work, actor)
+            letter, name = work.letter, to.strip()
+            if work.claim is not None and work.claim.actor != name:
+                claims.drop(work.cursor, letter.order_id, letter_id)
+            claim = claims.take(work.cursor, letter.order_id, letter_id, name, letter.attempts, self.rules.claim_minutes)
+            _audit(work, actor, "letter_assigned", name, f"assign:{name}:{claim.claimed_at}")
+            return claim
+
+    def remark(self, letter_id: UUID, actor: Actor, text: str) -> str:
+        """Write a note to the letter's log, whatever its state; nobody changes it later."""
+        self.permit(actor, NEEDS, "remark", letter_id)
+        if not text.strip() or len(text) > MAX_NOTE:
+            raise DeskRefused(f"a note has 1 to {MAX_NOTE} characters", field="note", rule="note_given")
+        with self._at(letter_id) as work:
+            _audit(work, actor, "letter_noted", text.strip(), str(uuid4()))
+        return "noted"
 
     def view(self, letter_id: UUID, actor: Actor) -> View:
         """Return the message as it may be edited, and the patch proposed for it; the look is audited, for it may be personal."""

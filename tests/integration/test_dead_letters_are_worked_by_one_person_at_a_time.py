@@ -222,6 +222,35 @@ def test_a_payload_is_hidden_until_somebody_asks_and_edited_text_becomes_the_pat
         desk.edit_text(letter, OLGA, "{")
 
 
+def test_a_letter_is_handed_to_somebody_without_ones_own_patch_and_notes_stay(
+    still_line: Line, eventually: Eventually, broken: Broken, desk: Desk
+) -> None:
+    line = still_line
+    _, failing, _ = a_dead_ticket(line, eventually, broken, 5108)
+    letter = letter_of(line, failing)
+    desk.edit(letter, OLGA, fix(4))
+    assert "otto" == desk.assign(letter, OLGA, " otto ").actor
+    assert desk.view(letter, OTTO).patch is None
+    with pytest.raises(LetterTaken, match="claimed by otto"):
+        desk.assign(letter, OLGA, "olga")
+    for name in (" ", "x" * 201):
+        with pytest.raises(DeskRefused, match="by a name"):
+            desk.assign(letter, OTTO, name)
+    desk.remark(letter, OLGA, "the shop was told")
+    desk.discard(letter, OTTO, "asked twice")
+    desk.remark(letter, OLGA, "the shop answered")
+    with pytest.raises(DeskRefused, match="a note has"):
+        desk.remark(letter, OLGA, " ")
+    with pytest.raises(NotPermitted):
+        desk.remark(letter, Actor("ana", frozenset({"Order_Modify"}), "test"), "hello")
+    log = line.rows("select actor, action, detail from audit where action in ('letter_assigned', 'letter_noted') order by at")
+    assert [
+        ("olga", "letter_assigned", "otto"),
+        ("olga", "letter_noted", "the shop was told"),
+        ("olga", "letter_noted", "the shop answered"),
+    ] == log
+
+
 def test_large_repairs_and_urgent_letters_take_a_second_person(
     still_line: Line, eventually: Eventually, broken: Broken, desk: Desk
 ) -> None:
