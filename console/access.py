@@ -17,6 +17,10 @@ Action = Literal[
     "tickets.review",
     "approvals.read",
     "letters.read",
+    "letters.work",
+    "letters.payload",
+    "rules.read",
+    "rules.tune",
     "kpis.read",
 ]
 
@@ -32,6 +36,10 @@ _ALLOWED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "tickets.review": frozenset({"Order_Approve"}),
         "approvals.read": frozenset({"Order_Approve", "Audit_Read"}),
         "letters.read": frozenset({"DLQ_Operate", "Audit_Read"}),
+        "letters.work": frozenset({"DLQ_Operate"}),
+        "letters.payload": frozenset({"DLQ_Operate"}),
+        "rules.read": frozenset(ROLES),
+        "rules.tune": frozenset({"Rules_Tune"}),
         "kpis.read": frozenset(ROLES),
     }
 )

@@ -1,7 +1,7 @@
 """The door as a web application: the API, the login, the pages, behind one guard."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,17 @@ from starlette.types import ASGIApp
 
 from console.api import events, operating, orders, problems, tickets
 from console.book import Book
+from console.desks import Desks, no_desk
 from console.guard import API, Guard
 from console.issuer import Issuer
+from console.letter_work import LetterWork
 from console.login import Login
 from console.services import Services
 from console.sessions import Sessions
 from console.submitting import ASSERTION_SECONDS, Door
 from console.tokens import Verifier
 from console.watching import Bell
+from dlq_handler import Desk
 from schemas.assertion import Signer
 from store.sealing import KeyVault
 
@@ -40,6 +43,8 @@ class Parts:
     """Whom people log in with; None: the API alone."""
     base_url: str = ""
     """Where people reach the pages: scheme, host and port."""
+    desk: Callable[[], Desk] = no_desk
+    """Sets up a desk for dead letters."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +60,24 @@ def create(parts: Parts) -> Console:
     """Put the application together."""
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
-    api = _api(parts, services)
+    desks = Desks(parts.desk)
+    api = _api(parts, services, desks)
     if parts.issuer is not None:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
         login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
-        pages.install(api, services, login)
+        pages.install(api, pages.Desk(services, login, api, LetterWork(services, desks)))
     return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
 
 
-def _api(parts: Parts, services: Services) -> FastAPI:
+def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         bell = app.state.bell = Bell(parts.book.connect)
         bell.start(asyncio.get_running_loop())
         yield
         bell.stop()
+        desks.close()
         parts.book.close()
 
     api = FastAPI(

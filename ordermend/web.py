@@ -35,6 +35,7 @@ def console(settings: Settings, base_url: str = "", *, keys: Keys | None = None)
             verifier=Verifier(settings.issuer_url, AUDIENCE, keys or issuer),
             issuer=issuer if base_url else None,
             base_url=base_url,
+            desk=lambda: bootstrap.desk(settings),
         )
     )
 

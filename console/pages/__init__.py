@@ -3,16 +3,15 @@
 from fastapi import FastAPI
 from nicegui import ui
 
-from console.login import Login
-from console.pages import approvals, dashboard, kpis, letters, order
+from console.pages import approvals, dashboard, kpis, letter, letters, order
 from console.pages.shell import Desk
-from console.services import Services
+
+__all__ = ["Desk", "install"]
 
 
-def install(api: FastAPI, services: Services, login: Login) -> None:
+def install(api: FastAPI, desk: Desk) -> None:
     """Add the pages and the login to the application. Every asset comes from the installed packages."""
-    api.include_router(login.router())
-    desk = Desk(services, login, api)
-    for page in (dashboard, order, approvals, letters, kpis):
+    api.include_router(desk.login.router())
+    for page in (dashboard, order, approvals, letters, letter, kpis):
         page.install(desk)
     ui.run_with(api, title="Ordermend", dark=None, tailwind=False, show_welcome_message=False, reconnect_timeout=30.0)

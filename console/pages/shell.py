@@ -14,13 +14,13 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.letter_work import LetterWork
 from console.login import Login
 from console.pages.show import Markup
 from console.services import Services
 from console.sessions import Session
 from console.watching import Bell
-from modification_processor import NoSuchVersion, RequestLost
-from schemas.failures import DependencyUnavailable
+from schemas.failures import DependencyUnavailable, OrdermendError
 
 T = TypeVar("T")
 RESPONSE_SECONDS: Final = 20.0
@@ -44,6 +44,7 @@ class Desk:
     services: Services
     login: Login
     api: FastAPI
+    letters: LetterWork
 
     @property
     def bell(self) -> Bell:
@@ -69,17 +70,21 @@ class Desk:
         return await run_in_threadpool(call, *arguments)
 
 
+def _notify(text: str) -> None:
+    ui.notify(text, type="negative")
+
+
 @contextmanager
-def told() -> Iterator[None]:
-    """Tell the person what went wrong, in one sentence, and go on."""
+def told(say: Callable[[str], None] = _notify) -> Iterator[None]:
+    """Tell the person what went wrong, in one sentence, and go on. `say` puts it where they look."""
     try:
         yield
     except SignedOut:
         ui.notify("You are signed out. Load the page again to sign in.", type="warning", timeout=0, close_button="Close")
-    except (Problem, NoSuchVersion, RequestLost) as problem:
-        ui.notify(str(problem), type="negative")
     except DependencyUnavailable:
-        ui.notify("The order book does not answer. Nothing was changed; try again in a moment.", type="negative")
+        say("The order book does not answer. Nothing was changed; try again in a moment.")
+    except (Problem, OrdermendError) as problem:
+        say(str(problem))
 
 
 @contextmanager

@@ -1,9 +1,13 @@
-"""Dead letters in lists, those that cost most first. Their payloads stay sealed."""
+"""Dead letters in lists, those that cost most first, and all that is known of one. Their payloads stay sealed."""
 
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from console import cursors
 from console.cursors import CursorInvalid
+from store import claims
+from store.claims import Claim
 from store.database import Cursor
 from store.letters import Letter
 
@@ -32,3 +36,77 @@ def one(cursor: Cursor, letter_id: UUID) -> dict[str, object] | None:
     """Return a letter."""
     row = cursor.execute(f"select {', '.join(FIELDS)} from dead_letter where letter_id = %s", (letter_id,)).fetchone()
     return dict(zip(FIELDS, row, strict=True)) if row else None
+
+
+class Attempt(NamedTuple):
+    """One failed attempt."""
+
+    n: int
+    at: datetime
+    error_class: str
+    code: str
+    detail: str
+
+
+class Act(NamedTuple):
+    """What somebody did with a letter."""
+
+    at: datetime
+    actor: str
+    action: str
+    detail: str
+
+
+class Repaired(NamedTuple):
+    """A repair that was sent, and what became of it."""
+
+    at: datetime
+    actor: str
+    approved_by: str | None
+    outcome: str
+
+
+class Around(NamedTuple):
+    """What is known of a letter beside its own row. `waiting`: messages behind it; `order_number` None: the order is not in the book."""
+
+    order_number: str | None
+    waiting: int
+    claim: Claim | None
+    attempts: tuple[Attempt, ...]
+    acts: tuple[Act, ...]
+    repairs: tuple[Repaired, ...]
+
+
+def around(cursor: Cursor, letter_id: UUID) -> Around:
+    """Return what is known of a letter that exists."""
+    row = cursor.execute(
+        """select d.order_id, d.topic, d.seq, o.order_number, coalesce(greatest(l.depth - 1, 0), 0)
+             from dead_letter d left join orders o on o.order_id = d.order_id
+             left join lane l on l.order_id = d.order_id and l.topic = d.topic and d.seq is not null and d.status = 'unresolved'
+            where d.letter_id = %s""",
+        (letter_id,),
+    ).fetchone()
+    assert row is not None
+    order_id, topic, seq, order_number, waiting = row
+    tried = cursor.execute(
+        "select n, at, error_class, code, detail from failure_attempt where order_id = %s and topic = %s and seq = %s order by n",
+        (order_id, topic, seq),
+    ).fetchall()
+    done = cursor.execute(
+        "select at, actor, action, detail from audit where order_id = %s and subject = %s order by at desc, audit_id limit 200",
+        (order_id, str(letter_id)),
+    ).fetchall()
+    sent = cursor.execute(
+        """select r.at, r.actor, r.approved_by, case when r.outcome = 'pending' then coalesce(i.outcome, r.outcome) else r.outcome end
+             from repair r left join inbox i on i.order_id = r.target_order_id and i.message_id = r.target_message_id
+            where r.order_id = %s and r.letter_id = %s order by r.at""",
+        (order_id, letter_id),
+    ).fetchall()
+    return Around(
+        order_number,
+        waiting,
+        claims.find(cursor, order_id, letter_id),
+        tuple(Attempt(*one) for one in tried),
+        tuple(Act(*one) for one in done),
+        tuple(Repaired(*one) for one in sent),
+    )

@@ -1,0 +1,52 @@
+"""The desks where dead letters are worked on: a few, kept open, each lent to one thread at a time."""
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+
+from dlq_handler import Desk
+from schemas.failures import DependencyUnavailable
+
+SIZE: Final = 4
+WAIT_SECONDS: Final = 5.0
+
+
+def no_desk() -> Desk:
+    """Stand in where no desk was handed over: reading goes on, acting does not."""
+    raise DependencyUnavailable("this console was started without a desk for dead letters", field="desk")
+
+
+class Desks:
+    """Lends desks. `make` sets one up; at most `size` are made, each when it is first needed."""
+
+    def __init__(self, make: Callable[[], Desk], size: int = SIZE) -> None:
+        self._make = make
+        self._idle: queue.LifoQueue[Desk | None] = queue.LifoQueue()
+        for _ in range(size):
+            self._idle.put(None)
+
+    @contextmanager
+    def lent(self) -> Iterator[Desk]:
+        """Lend a desk; `DependencyUnavailable` where all are in use for long, or the book does not answer."""
+        try:
+            desk = self._idle.get(timeout=WAIT_SECONDS)
+        except queue.Empty:
+            raise DependencyUnavailable("every desk is in use", field="desk") from None
+        try:
+            desk = desk or self._make()
+            yield desk
+        except psycopg.OperationalError as error:
+            raise DependencyUnavailable(f"the order book does not answer: {error.sqlstate or type(error).__name__}", field="book") from None
+        finally:
+            self._idle.put(desk)
+
+    def close(self) -> None:
+        """Close what is idle; whoever asks again gets a new one."""
+        for _ in range(self._idle.qsize()):
+            desk = self._idle.get_nowait()
+            if desk is not None:
+                desk.close()
+            self._idle.put(None)

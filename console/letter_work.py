@@ -1,0 +1,137 @@
+"""What a person does with dead letters at the pages: found by cause and impact, looked at, worked on.
+
+Every act is the desk's own, with the desk's own checks and words; the door asks beforehand whether the person may come in at all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from console.access import Action, User
+from console.api import models as m
+from console.api.problems import Problem
+from console.desks import Desks
+from console.queries import letters
+from console.queries.letters import Around
+from console.services import Services
+from dlq_handler import Desk, View, impact_of, impact_rules, priority
+from schemas.assertion import Actor
+from schemas.repair import Rehearsed
+from store import triage
+from store.claims import Claim
+from store.triage import Filter, Group, Listed
+
+T = TypeVar("T")
+DOOR = "console"
+MOST = 100
+
+
+class Part(NamedTuple):
+    """A part of an impact score: its points, of at most so many."""
+
+    name: str
+    points: Decimal
+    most: Decimal
+
+
+class Shown(NamedTuple):
+    """All that a letter's page shows without its payload. `score` is the impact as it is now."""
+
+    letter: m.LetterView
+    around: Around
+    score: int
+    priority: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class LetterWork:
+    """The letters' part of the services."""
+
+    services: Services
+    desks: Desks
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def groups(self) -> list[Group]:
+        """Return the causes of unresolved letters, the one with the worst letter first."""
+        with self.services.book.read() as cursor:
+            return triage.groups(cursor, MOST)
+
+    def listed(self, cause: str | None, after: UUID | None = None) -> list[Listed]:
+        """Return unresolved letters, of one cause where one is named; those that cost most first."""
+        with self.services.book.read() as cursor:
+            return triage.page(cursor, Filter(fingerprint=cause), MOST, after)
+
+    def shown(self, letter_id: UUID) -> Shown:
+        """Return a letter with its score as it is now, its attempts, its claim and its log."""
+        with self.services.book.read() as cursor:
+            row = letters.one(cursor, letter_id)
+            now = impact_of(cursor, letter_id)
+            if row is None or now is None:
+                raise Problem("no_such_letter")
+            around = letters.around(cursor, letter_id)
+        most = impact_rules().points
+        parts = tuple(Part(name, points, most[name]) for name, points in now.parts.items())
+        return Shown(m.LetterView.model_validate(row), around, now.score, priority(now.score), parts)
+
+    def outline(self, user: User, letter_id: UUID) -> str:
+        """Return the message's shape, its values hidden."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.outline(letter_id, actor))
+
+    def payload(self, user: User, letter_id: UUID) -> View:
+        """Return the message itself; that somebody looked is written down."""
+        return self._do(user, letter_id, "letters.payload", lambda desk, actor: desk.view(letter_id, actor))
+
+    def dry_run(self, user: User, letter_id: UUID) -> Rehearsed:
+        """Return what a replay would do now."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.dry_run(letter_id, actor))
+
+    # --- acting --------------------------------------------------------------------------------------------------
+
+    def claim(self, user: User, letter_id: UUID) -> str:
+        """Take or renew the claim."""
+        return _until(self._do(user, letter_id, "letters.work", lambda desk, actor: desk.claim(letter_id, actor)))
+
+    def assign(self, user: User, letter_id: UUID, to: str) -> str:
+        """Give the letter to somebody."""
+        return _until(self._do(user, letter_id, "letters.work", lambda desk, actor: desk.assign(letter_id, actor, to)))
+
+    def release(self, user: User, letter_id: UUID) -> str:
+        """Give the claim back."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.release(letter_id, actor))
+
+    def remark(self, user: User, letter_id: UUID, text: str) -> str:
+        """Write a note."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.remark(letter_id, actor, text))
+
+    def keep_patch(self, user: User, letter_id: UUID, patch: str) -> str:
+        """Keep a JSON Patch for the replay."""
+        return _until(self._do(user, letter_id, "letters.work", lambda desk, actor: desk.edit(letter_id, actor, patch)))
+
+    def keep_text(self, user: User, letter_id: UUID, text: str) -> str:
+        """Keep what was typed over the payload for the replay; only who may see a payload edits it."""
+        return _until(self._do(user, letter_id, "letters.payload", lambda desk, actor: desk.edit_text(letter_id, actor, text)))
+
+    def approve(self, user: User, letter_id: UUID, act: str) -> str:
+        """Approve what somebody else has claimed the letter for."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.approve(letter_id, actor, act))
+
+    def replay(self, user: User, letter_id: UUID) -> str:
+        """Send the letter back, once."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.replay(letter_id, actor))
+
+    def discard(self, user: User, letter_id: UUID, reason: str) -> str:
+        """End the letter without effect."""
+        return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.discard(letter_id, actor, reason))
+
+    def _do(self, user: User, letter_id: UUID, action: Action, act: Callable[[Desk, Actor], T]) -> T:
+        self.services.check(user, action, f"letter {letter_id}")
+        with self.desks.lent() as desk:
+            return act(desk, Actor(user.sub, user.roles, DOOR))
+
+
+def _until(claim: Claim) -> str:
+    return f"claimed by {claim.actor} until {claim.expires_at:%H:%M:%S} UTC"

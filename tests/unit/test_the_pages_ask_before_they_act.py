@@ -1,0 +1,84 @@
+"""What a page asks of the letters: whoever lacks the right reaches no desk, and whoever has it acts under their own name and roles."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from console.access import User, can
+from console.api.problems import Problem
+from console.desks import Desks, no_desk
+from console.letter_work import LetterWork
+from console.services import Services
+from dlq_handler import Desk
+from schemas.assertion import Actor
+from schemas.failures import DependencyUnavailable
+from store.claims import Claim
+
+LETTER = UUID(int=7)
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+ACTS: dict[str, tuple[str, ...]] = {
+    "outline": (), "payload": (), "dry_run": (), "claim": (), "assign": ("otto",), "release": (), "remark": ("told",), "keep_patch": ("[]",),
+    "keep_text": ("{}",), "approve": ("replay",), "replay": (), "discard": ("twice",),
+}  # fmt: skip
+OLGA = User("olga", frozenset({"DLQ_Operate"}))
+
+
+class Asked(Services):
+    """The services without a book: denials go to a list."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "denied", [])
+
+    def audit(self, who: str, subject: str, detail: str, order_id: UUID | None = None) -> None:
+        cast("Any", self).denied.append((who, subject, detail))
+
+
+def act(work: LetterWork, name: str, user: User) -> object:
+    method: Callable[..., object] = getattr(work, name)
+    return method(user, LETTER, *ACTS[name])
+
+
+@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize("role", ["Order_Modify", "Order_Approve", "Rules_Tune", "Audit_Read"])
+def test_without_the_right_no_desk_is_reached_and_that_is_remembered(name: str, role: str) -> None:
+    services = Asked()
+    work = LetterWork(services, Desks(lambda: pytest.fail("nobody works here")))
+    with pytest.raises(Problem, match="takes the role DLQ_Operate"):
+        act(work, name, User("ana", frozenset({role})))
+    right = "letters.payload" if name in ("payload", "keep_text") else "letters.work"
+    assert [("ana", f"letter {LETTER}", f"role_missing {right}")] == cast("Any", services).denied
+
+
+class Recorder:
+    """A desk that remembers what it was asked, and answers every act with a claim."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    def __getattr__(self, _name: str) -> Callable[..., Claim]:
+        def answer(*arguments: object) -> Claim:
+            self.asked.append(arguments)
+            return Claim(UUID(int=1), LETTER, "olga", 1, AT, AT)
+
+        return answer
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_an_act_is_the_desks_own_under_the_persons_name(name: str) -> None:
+    desk = Recorder()
+    act(LetterWork(Asked(), Desks(lambda: cast("Desk", desk))), name, OLGA)
+    assert [(LETTER, Actor("olga", OLGA.roles, "console"), *ACTS[name])] == desk.asked
+
+
+def test_seeing_a_payload_is_a_right_of_its_own() -> None:
+    assert can("letters.read", frozenset({"Audit_Read"}))
+    assert not can("letters.payload", frozenset({"Audit_Read"}))
+    assert not can("letters.work", frozenset({"Audit_Read"}))
+
+
+def test_without_a_desk_acting_says_so() -> None:
+    with pytest.raises(DependencyUnavailable, match="without a desk"):
+        act(LetterWork(Asked(), Desks(no_desk)), "claim", OLGA)
