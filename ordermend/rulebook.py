@@ -3,41 +3,75 @@
 Version and outbox row are written together, so what the book says is in force is what intake hears; the relay keeps their order.
 """
 
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from uuid import UUID, uuid5
 
+import psycopg
+
 from intake.rules import discover
-from intake.rules.tuning import KIND, TuningInvalid, parse, record_of
+from intake.rules.tuning import KIND, MODES, Scope, Told, Tuned, TuningInvalid, parse, record_of, with_scope, without_scope, write
+from normalizers import discover as channels
+from schemas.failures import DependencyUnavailable
 from schemas.order import NAMESPACE
 from schemas.topics import RULES
 from store import outbox, rulesets
 from store.database import Connection
 from store.outbox import Outgoing
+from store.rulesets import RuleSet
 
+Place = tuple[str | None, str | None, str | None]
+"""Where a mode holds: channel, account, delivery country; None is everywhere."""
 BOOK = UUID(int=0)
 """Stands for the order where a message belongs to none: the relay sends what has the same in turn."""
-
-
-class Told(NamedTuple):
-    """What a rule did: orders it refused, and how many of those somebody sent back as they were."""
-
-    refused: int
-    overturned: int
-
-    @property
-    def precision(self) -> float | None:
-        """Return the share of refusals that stood; None where nothing was refused."""
-        return None if not self.refused else 1 - self.overturned / self.refused
 
 
 def put(connection: Connection, prefix: str, text: str, user: str, reason: str) -> int:
     """Put a tuning into force as the next version, which is returned. Raises `TuningInvalid`."""
     parse(text, discover())
+    if not reason.strip():
+        raise TuningInvalid("a change of the tuning has a reason")
     with connection.transaction(), connection.cursor() as cursor:
         version = rulesets.add(cursor, KIND, text, user, reason)
         event_id = uuid5(NAMESPACE, f"rules:{KIND}:{version}")
         outbox.add(cursor, [Outgoing(BOOK, None, event_id, prefix + RULES.name, KIND.encode(), record_of(version, text), {})])
     return version
+
+
+def tune(connection: Connection, prefix: str, rule: str, mode: str | None, place: Place, user: str, reason: str) -> int:
+    """Set a rule's mode in one place as the next version, which is returned; `mode` None takes what was set there away.
+
+    Two at once: one waits for the other, and both changes stand. Raises `TuningInvalid`.
+    """
+    place = _known(place)
+    if mode is not None and mode not in MODES:
+        raise TuningInvalid(f"{mode[:40]!r} is no mode; it is one of {', '.join(MODES)}")
+    with connection.transaction(), connection.cursor() as cursor:
+        rulesets.lock(cursor, KIND)
+        standing = parse(text_in_force(connection), discover())
+        made = without_scope(standing, rule, place) if mode is None else with_scope(standing, rule, Scope(mode, *place))
+        return put(connection, prefix, write(made), user, reason)
+
+
+def _known(place: Place) -> Place:
+    """Return a place as orders name it; a channel nobody has is a slip that would silently do nothing."""
+    channel, account, country = (value.strip() if value and value.strip() else None for value in place)
+    if channel is not None and channel.lower() not in channels():
+        raise TuningInvalid(f"there is no channel {channel[:40]!r}; see docs/reference/channels.md")
+    if country is not None and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise TuningInvalid(f"{country[:40]!r} is no country code of two letters")
+    return channel.lower() if channel else None, account, country.upper() if country else None
+
+
+def tuned(connection: Connection, days: int) -> list[Tuned]:
+    """Return every rule as it is tuned, and what it did in the last days."""
+    standing, did = parse(text_in_force(connection), discover()), told(connection, days)
+    return [
+        Tuned(rule, (inspect.getdoc(inspect.getmodule(rule.check)) or "").partition("\n")[0], standing.scopes.get(rule.name, ()), did.get(rule.name, Told()))
+        for rule in discover()
+    ]  # fmt: skip
 
 
 def text_in_force(connection: Connection) -> str:
@@ -69,3 +103,41 @@ def told(connection: Connection, days: int) -> dict[str, Told]:
         (days,),
     )
     return {row[0]: Told(row[1], row[2]) for row in rows}
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """The tuning as the console is handed it. `connect` opens a connection to the book."""
+
+    connect: Callable[[], Connection]
+    prefix: str
+
+    def tuned(self, days: int) -> list[Tuned]:
+        """Return every rule as it is tuned, and what it did in the last days."""
+        with self._book() as connection:
+            return tuned(connection, days)
+
+    def versions(self) -> list[RuleSet]:
+        """Return every version that was put into force, newest first."""
+        with self._book() as connection, connection.cursor() as cursor:
+            return rulesets.versions(cursor, KIND)
+
+    def tune(self, rule: str, mode: str | None, place: Place, user: str, reason: str) -> int:
+        """Set a rule's mode in one place; return the version then in force."""
+        with self._book() as connection:
+            return tune(connection, self.prefix, rule, mode, place, user, reason)
+
+    def revert(self, version: int, user: str, reason: str) -> int:
+        """Put an older version into force again, as a new one, which is returned."""
+        with self._book() as connection:
+            return put(connection, self.prefix, text_of(connection, version), user, reason)
+
+    @contextmanager
+    def _book(self) -> Iterator[Connection]:
+        try:
+            with self.connect() as connection:
+                yield connection
+        except psycopg.DataError:
+            raise TuningInvalid("a value that was given cannot be stored") from None
+        except psycopg.OperationalError as error:
+            raise DependencyUnavailable(f"the order book does not answer: {error.sqlstate or type(error).__name__}", field="book") from None

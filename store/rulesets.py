@@ -31,9 +31,14 @@ def text_of(cursor: Cursor, kind: str, version: int) -> str:
     return text
 
 
+def lock(cursor: Cursor, kind: str) -> None:
+    """Let nobody else change this kind of rules before this transaction ends."""
+    cursor.execute("select pg_advisory_xact_lock(hashtext('rule_set:' || %s))", (kind,))
+
+
 def add(cursor: Cursor, kind: str, text: str, author: str, reason: str) -> int:
     """Put a text into force as the next version, which is returned. Two at once: one waits for the other."""
-    cursor.execute("select pg_advisory_xact_lock(hashtext('rule_set:' || %s))", (kind,))
+    lock(cursor, kind)
     row = cursor.execute(
         """insert into rule_set (kind, version, text, author, reason)
            select %(kind)s, coalesce(max(version), 0) + 1, %(text)s, %(author)s, %(reason)s from rule_set where kind = %(kind)s returning version""",

@@ -15,10 +15,11 @@ travels as the newest record of the compacted topic `rules.intake.v1`, and is in
 Fails:   TuningInvalid, naming rule, key and value; a text that cannot be used is never put into force.
 """
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 import orjson
 
@@ -27,7 +28,7 @@ from schemas.failures import SettingsInvalid
 from schemas.order import Order
 
 KIND = "intake"
-_MODES = frozenset(get_args(Mode))
+MODES: tuple[Mode, ...] = get_args(Mode)
 _SCOPE = ("channel", "account", "country")
 
 
@@ -51,9 +52,14 @@ class Scope:
         return self.channel in {None, channel} and self.account in {None, account} and self.country in {None, country}
 
     @property
+    def place(self) -> tuple[str | None, str | None, str | None]:
+        """Return where it holds: channel, account, country."""
+        return self.channel, self.account, self.country
+
+    @property
     def narrowness(self) -> int:
         """Return how much it names."""
-        return sum(value is not None for value in (self.channel, self.account, self.country))
+        return sum(value is not None for value in self.place)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,65 @@ class Tuning:
 
 
 SHIPPED = Tuning()
+
+
+class Told(NamedTuple):
+    """What a rule did: orders it refused, and how many of those somebody sent back as they were."""
+
+    refused: int = 0
+    overturned: int = 0
+
+    @property
+    def precision(self) -> float | None:
+        """Return the share of refusals that stood; None where nothing was refused."""
+        return None if not self.refused else 1 - self.overturned / self.refused
+
+
+class Tuned(NamedTuple):
+    """A rule, what it is for, the scopes it is tuned by (none: as shipped), and what it did lately."""
+
+    rule: Rule
+    about: str
+    scopes: tuple[Scope, ...]
+    told: Told
+
+
+def with_scope(tuning: Tuning, rule: str, scope: Scope) -> Tuning:
+    """Return the tuning with a rule's mode in one place; where that place is tuned already, it keeps its rank."""
+    own = tuning.scopes.get(rule, ())
+    known = any(one.place == scope.place for one in own)
+    scopes = tuple(scope if one.place == scope.place else one for one in own) if known else (*own, scope)
+    return Tuning(tuning.version, {**tuning.scopes, rule: scopes})
+
+
+def without_scope(tuning: Tuning, rule: str, place: tuple[str | None, str | None, str | None]) -> Tuning:
+    """Return the tuning without a rule's mode in one place: what is wider counts there again. Raises `TuningInvalid` where there is none."""
+    own = tuning.scopes.get(rule, ())
+    left = tuple(one for one in own if one.place != place)
+    if left == own:
+        raise TuningInvalid(f"{rule[:40]} is not tuned for {' '.join(filter(None, place)) or 'everywhere'}")
+    return Tuning(tuning.version, {**tuning.scopes, rule: left})
+
+
+def write(tuning: Tuning) -> str:
+    """Return the text that `parse` reads as this tuning. What people wrote beside it, as comments, older versions keep."""
+    return "\n".join(_written(name, scopes) for name, scopes in sorted(tuning.scopes.items()) if scopes)
+
+
+def _written(name: str, scopes: Iterable[Scope]) -> str:
+    # An everywhere that stands twice counts as its last.
+    everywhere = [f'[{name}]\nmode = "{scope.mode}"\n' for scope in scopes if not scope.narrowness][-1:]
+    listed = [
+        "".join((f"[[{name}.scope]]\n", *(f"{key} = {_quoted(value)}\n" for key, value in zip(_SCOPE, scope.place, strict=True) if value), f'mode = "{scope.mode}"\n'))
+        for scope in scopes
+        if scope.narrowness
+    ]  # fmt: skip
+    return "\n".join((*everywhere, *listed))
+
+
+def _quoted(value: str) -> str:
+    """Return a text as a basic string of TOML: JSON's escapes, and the one control character that JSON lets pass."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def parse(text: str, rules: Iterable[Rule], version: int = 0) -> Tuning:
@@ -98,9 +163,9 @@ def parse(text: str, rules: Iterable[Rule], version: int = 0) -> Tuning:
 
 
 def _mode(value: Any, name: str) -> Mode:
-    if not isinstance(value, str) or value not in _MODES:
-        raise TuningInvalid(f"{name}: {str(value)[:40]!r} is no mode; it is one of {', '.join(sorted(_MODES))}")
-    return cast("Mode", value)
+    if not isinstance(value, str) or value not in MODES:
+        raise TuningInvalid(f"{name}: {str(value)[:40]!r} is no mode; it is one of {', '.join(MODES)}")
+    return value
 
 
 def _scope(row: Any, name: str) -> Scope:

@@ -29,25 +29,15 @@ def listing(days: Annotated[int, typer.Option(help="Count refusals of this many 
     from rich.console import Console  # noqa: PLC0415 - keeps --help fast
     from rich.table import Table  # noqa: PLC0415
 
-    from intake.rules import discover  # noqa: PLC0415
-    from intake.rules.tuning import parse  # noqa: PLC0415
     from ordermend import rulebook  # noqa: PLC0415
 
     with _connection() as connection:
-        tuning = parse(rulebook.text_in_force(connection), discover())
-        told = rulebook.told(connection, days)
+        found = rulebook.tuned(connection, days)
     table = Table("rule", "verdict", "shipped", "now", "owner", "refused", "overturned", "precision")
-    for rule in discover():
-        scopes = tuning.scopes.get(rule.name, ())
-        now = "; ".join(
-            f"{scope.mode}{' for ' if scope.narrowness else ''}{' '.join(v for v in (scope.channel, scope.account, scope.country) if v)}"
-            for scope in scopes
-        )
-        found = told.get(rule.name, rulebook.Told(0, 0))
-        precision = "-" if found.precision is None else f"{found.precision:.1%}"
-        table.add_row(
-            rule.name, rule.verdict, rule.mode, now or rule.mode, rule.owner, str(found.refused), str(found.overturned), precision
-        )
+    for rule, _, scopes, told in found:
+        now = "; ".join(f"{scope.mode}{' for ' if scope.narrowness else ''}{' '.join(filter(None, scope.place))}" for scope in scopes)
+        precision = "-" if told.precision is None else f"{told.precision:.1%}"
+        table.add_row(rule.name, rule.verdict, rule.mode, now or rule.mode, rule.owner, str(told.refused), str(told.overturned), precision)
     Console().print(table)
 
 

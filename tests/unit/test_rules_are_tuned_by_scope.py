@@ -4,11 +4,26 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intake.accept import RawRecord, statements
 from intake.rules import discover
 from intake.rules.rule import SHADOW, Mode, Rule, judge
-from intake.rules.tuning import SHIPPED, Scope, Tuning, TuningInvalid, parse, read_record, record_of
+from intake.rules.tuning import (
+    MODES,
+    SHIPPED,
+    Scope,
+    Told,
+    Tuning,
+    TuningInvalid,
+    parse,
+    read_record,
+    record_of,
+    with_scope,
+    without_scope,
+    write,
+)
 from normalizers import discover as channels
 from normalizers.channel import Document, StatedOrder
 from schemas.money import NO_CURRENCY
@@ -118,3 +133,35 @@ def test_an_order_without_a_known_currency_is_warned_of_and_held_where_that_is_e
     assert judge(stated(currency=NO_CURRENCY), discover(), enforced.mode_of)[0] == "accept_with_hold"
     assert [finding.rule for finding in findings] == ["currency_known"]
     assert judge(stated(), discover())[0] == "accept"
+
+
+NAMES = st.none() | st.text(min_size=1, max_size=8)
+SCOPES = st.builds(Scope, st.sampled_from(MODES), NAMES, NAMES, NAMES)
+
+
+@given(st.dictionaries(st.sampled_from([rule.name for rule in discover()]), st.lists(SCOPES, max_size=5).map(tuple)), SCOPES, NAMES)
+def test_a_tuning_is_written_as_it_is_read(scopes: dict[str, tuple[Scope, ...]], asked: Scope, other: str | None) -> None:
+    tuning = Tuning(3, scopes)
+    again = parse(write(tuning), discover(), 3)
+    order = ORDER.with_(source=ORDER.source.with_(channel=asked.channel or "x", account=asked.account or other or "y"))
+    for rule in discover():
+        assert tuning.mode_of(rule, order) == again.mode_of(rule, order)
+
+
+def test_a_mode_is_set_and_taken_away_in_one_place() -> None:
+    tuning = with_scope(parse(TEXT, discover()), "lines_present", Scope("warn", "shopify"))
+    assert [scope.mode for scope in tuning.scopes["lines_present"]] == ["warn", "warn", "shadow", "warn"]
+    assert with_scope(tuning, "lines_present", Scope("shadow", "ebay")).scopes["lines_present"][-1] == Scope("shadow", "ebay")
+    assert with_scope(SHIPPED, "lines_present", Scope("shadow")).scopes == {"lines_present": (Scope("shadow"),)}
+    left = without_scope(tuning, "lines_present", ("shopify", "north", None))
+    assert [scope.place for scope in left.scopes["lines_present"]] == [(None, None, None), ("shopify", None, None), (None, None, "FR")]
+    for place, named in (((None, None, "IT"), "for IT"), (("ebay", "a", None), "for ebay a")):
+        with pytest.raises(TuningInvalid, match=f"not tuned {named}"):
+            without_scope(tuning, "lines_present", place)
+    with pytest.raises(TuningInvalid, match="not tuned for everywhere"):
+        without_scope(SHIPPED, "lines_present", (None, None, None))
+
+
+def test_precision_is_the_share_of_refusals_that_stood() -> None:
+    assert Told().precision is None
+    assert Told(4, 1).precision == 0.75
