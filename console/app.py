@@ -18,6 +18,7 @@ from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
+from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
 from console.sessions import Sessions
 from console.submitting import ASSERTION_SECONDS, Door
@@ -45,6 +46,8 @@ class Parts:
     """Where people reach the pages: scheme, host and port."""
     desk: Callable[[], Desk] = no_desk
     """Sets up a desk for dead letters."""
+    rulebook: Rulebook | None = None
+    """The tuning of intake's rules; None: it is neither shown nor changed."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def create(parts: Parts) -> Console:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
         login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
-        pages.install(api, pages.Desk(services, login, api, LetterWork(services, desks)))
+        pages.install(api, pages.Desk(services, login, api, LetterWork(services, desks), RuleTuning(services, parts.rulebook)))
     return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from console.api.problems import Problem
 from dlq_handler import Desk
 from schemas.failures import DependencyUnavailable
 
@@ -38,6 +39,8 @@ class Desks:
         try:
             desk = desk or self._make()
             yield desk
+        except psycopg.DataError:
+            raise Problem("invalid_request", "a value that was given cannot be stored") from None
         except psycopg.OperationalError as error:
             raise DependencyUnavailable(f"the order book does not answer: {error.sqlstate or type(error).__name__}", field="book") from None
         finally:

@@ -1,6 +1,7 @@
 """What routes and pages call: each a short transaction over the book, answered with the API's own models.
 
-One place for both, so a page can show nothing that the API would not say, and do nothing that it would not take.
+One place for both, so an order's page can show nothing that the API would not say, and do nothing that it would not take. What people
+do with dead letters and rules at the pages alone is in `letter_work` and `rule_tuning`.
 """
 
 import uuid

@@ -11,6 +11,7 @@ from console.tokens import Keys, Verifier
 from intake.endpoints import FILE, Watched
 from intake.webhooks import Door, KafkaOutlet
 from ordermend import bootstrap
+from ordermend.rulebook import Rulebook
 from ordermend.settings import Settings
 from schemas.failures import SettingsInvalid
 from store.sealing import KeyVault
@@ -36,6 +37,7 @@ def console(settings: Settings, base_url: str = "", *, keys: Keys | None = None)
             issuer=issuer if base_url else None,
             base_url=base_url,
             desk=lambda: bootstrap.desk(settings),
+            rulebook=Rulebook(bootstrap.connector(settings, "rules"), settings.topic_prefix),
         )
     )
 

@@ -17,6 +17,7 @@ from console.api.problems import Problem
 from console.letter_work import LetterWork
 from console.login import Login
 from console.pages.show import Markup
+from console.rule_tuning import RuleTuning
 from console.services import Services
 from console.sessions import Session
 from console.watching import Bell
@@ -28,6 +29,7 @@ _NAV: Final[tuple[tuple[str, str, Action], ...]] = (
     ("Orders", "/", "orders.read"),
     ("Approvals", "/approvals", "approvals.read"),
     ("Dead letters", "/letters", "letters.read"),
+    ("Rules", "/rules", "rules.read"),
     ("Figures", "/kpis", "kpis.read"),
 )
 _CSS: Final = resources.files("console.pages").joinpath("style.css").read_text(encoding="utf-8")
@@ -45,6 +47,7 @@ class Desk:
     login: Login
     api: FastAPI
     letters: LetterWork
+    rules: RuleTuning
 
     @property
     def bell(self) -> Bell:

@@ -1,4 +1,4 @@
-"""What a page asks of the letters: whoever lacks the right reaches no desk, and whoever has it acts under their own name and roles."""
+"""What a page asks of letters and rules: whoever lacks the right reaches neither; whoever has it acts under their own name and roles."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from console.access import User, can
+from console.access import ROLES, User, can
 from console.api.problems import Problem
 from console.desks import Desks, no_desk
 from console.letter_work import LetterWork
+from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
 from dlq_handler import Desk
 from schemas.assertion import Actor
@@ -82,3 +83,41 @@ def test_seeing_a_payload_is_a_right_of_its_own() -> None:
 def test_without_a_desk_acting_says_so() -> None:
     with pytest.raises(DependencyUnavailable, match="without a desk"):
         act(LetterWork(Asked(), Desks(no_desk)), "claim", OLGA)
+
+
+class Book:
+    """A rulebook that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    def tune(self, *arguments: object) -> int:
+        self.asked.append(arguments)
+        return 4
+
+    revert = tune
+
+
+def tuning(services: Services, book: Book | None) -> RuleTuning:
+    return RuleTuning(services, cast("Rulebook | None", book))
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "Rules_Tune"])
+def test_rules_are_shown_to_everybody_and_tuned_by_one_role(role: str) -> None:
+    services, book, ana = Asked(), Book(), User("ana", frozenset({role}))
+    assert can("rules.read", ana.roles)
+    with pytest.raises(Problem, match="takes the role Rules_Tune"):
+        tuning(services, book).tune(ana, "lines_present", "warn", (None, None, None), "too strict")
+    with pytest.raises(Problem, match="takes the role Rules_Tune"):
+        tuning(services, book).revert(ana, 0, "too lax")
+    assert [] == book.asked
+    assert ["rule lines_present", "rules version 0"] == [subject for _, subject, _ in cast("Any", services).denied]
+
+
+def test_who_tunes_is_named_in_the_version() -> None:
+    rosa, book = User("rosa", frozenset({"Rules_Tune"})), Book()
+    assert 4 == tuning(Asked(), book).tune(rosa, "lines_present", None, ("ebay", None, None), "why")
+    assert 4 == tuning(Asked(), book).revert(rosa, 2, "why")
+    assert [("lines_present", None, ("ebay", None, None), "rosa", "why"), (2, "rosa", "why")] == book.asked
+    with pytest.raises(DependencyUnavailable, match="without a rulebook"):
+        tuning(Asked(), None).rules()
