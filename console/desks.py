@@ -3,6 +3,7 @@
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import Final
 
 import psycopg
@@ -20,6 +21,17 @@ def no_desk() -> Desk:
     raise DependencyUnavailable("this console was started without a desk for dead letters", field="desk")
 
 
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Say what the database has against it as an error that people are told."""
+    try:
+        yield
+    except psycopg.DataError:
+        raise Problem("invalid_request", "a value that was given cannot be stored") from None
+    except psycopg.OperationalError as error:
+        raise DependencyUnavailable(f"the order book does not answer: {error.sqlstate or type(error).__name__}", field="book") from None
+
+
 class Desks:
     """Lends desks. `make` sets one up; at most `size` are made, each when it is first needed."""
 
@@ -28,6 +40,7 @@ class Desks:
         self._idle: queue.LifoQueue[Desk | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
+        self._long: set[Event] = set()
 
     @contextmanager
     def lent(self) -> Iterator[Desk]:
@@ -37,17 +50,28 @@ class Desks:
         except queue.Empty:
             raise DependencyUnavailable("every desk is in use", field="desk") from None
         try:
-            desk = desk or self._make()
-            yield desk
-        except psycopg.DataError:
-            raise Problem("invalid_request", "a value that was given cannot be stored") from None
-        except psycopg.OperationalError as error:
-            raise DependencyUnavailable(f"the order book does not answer: {error.sqlstate or type(error).__name__}", field="book") from None
+            with _in_words():
+                desk = desk or self._make()
+                yield desk
         finally:
             self._idle.put(desk)
 
+    @contextmanager
+    def own(self) -> Iterator[tuple[Desk, Event]]:
+        """Lend a desk made for one long piece of work, and the event that asks it to pause when this process ends."""
+        with _in_words():
+            desk, stop = self._make(), Event()
+            self._long.add(stop)
+            try:
+                yield desk, stop
+            finally:
+                self._long.discard(stop)
+                desk.close()
+
     def close(self) -> None:
-        """Close what is idle; whoever asks again gets a new one."""
+        """Close what is idle, and ask long work to pause; whoever asks again gets a new desk."""
+        for stop in tuple(self._long):
+            stop.set()
         for _ in range(self._idle.qsize()):
             desk = self._idle.get_nowait()
             if desk is not None:

@@ -14,9 +14,20 @@ from console.api import models as m
 from console.api.problems import Problem
 from console.desks import Desks
 from console.queries import letters
-from console.queries.letters import Around
+from console.queries.letters import Around, BulkMember
 from console.services import Services
-from dlq_handler import Desk, View, impact_of, impact_rules, priority
+from dlq_handler import (
+    Desk,
+    Progress,
+    View,
+    approve_bulk,
+    bulk_progress,
+    impact_of,
+    impact_rules,
+    prepare_bulk,
+    priority,
+    run_bulk,
+)
 from schemas.assertion import Actor
 from schemas.repair import Rehearsed
 from store import triage
@@ -44,6 +55,17 @@ class Shown(NamedTuple):
     score: int
     priority: str
     parts: tuple[Part, ...]
+
+
+class BulkShown(NamedTuple):
+    """Where a bulk replay stands, whose it is, and its letters: what failed or was skipped first."""
+
+    progress: Progress
+    cause: str
+    actor: str
+    approved_by: str | None
+    edited: bool
+    members: tuple[BulkMember, ...]
 
 
 @dataclass(frozen=True)
@@ -127,10 +149,41 @@ class LetterWork:
         """End the letter without effect."""
         return self._do(user, letter_id, "letters.work", lambda desk, actor: desk.discard(letter_id, actor, reason))
 
+    # --- many at once --------------------------------------------------------------------------------------------
+
+    def prepare(self, user: User, bulk_id: UUID, cause: str, patch: str | None) -> Progress:
+        """Freeze the letters of a cause for a bulk replay; nothing is sent."""
+        return self._bulk(user, bulk_id, lambda desk, actor: prepare_bulk(desk, bulk_id, cause, actor, patch))
+
+    def progress(self, user: User, bulk_id: UUID) -> BulkShown:
+        """Return where a bulk replay stands, letter by letter."""
+        found = self._bulk(user, bulk_id, lambda desk, _: bulk_progress(desk, bulk_id))
+        with self.services.book.read() as cursor:
+            return BulkShown(found, *letters.bulk(cursor, bulk_id))
+
+    def approve_bulk(self, user: User, bulk_id: UUID) -> Progress:
+        """Approve a bulk replay that somebody else has prepared."""
+        return self._bulk(user, bulk_id, lambda desk, actor: approve_bulk(desk, bulk_id, actor))
+
+    def run(self, user: User, bulk_id: UUID) -> Progress:
+        """Carry a bulk replay on until it is done, stopped, or this process ends; canaries go first."""
+        self.services.check(user, "letters.work", f"bulk {bulk_id}")
+        with self.desks.own() as (desk, stop):
+            return run_bulk(desk, bulk_id, _actor(user), stop)
+
+    def _bulk(self, user: User, bulk_id: UUID, act: Callable[[Desk, Actor], T]) -> T:
+        self.services.check(user, "letters.work", f"bulk {bulk_id}")
+        with self.desks.lent() as desk:
+            return act(desk, _actor(user))
+
     def _do(self, user: User, letter_id: UUID, action: Action, act: Callable[[Desk, Actor], T]) -> T:
         self.services.check(user, action, f"letter {letter_id}")
         with self.desks.lent() as desk:
-            return act(desk, Actor(user.sub, user.roles, DOOR))
+            return act(desk, _actor(user))
+
+
+def _actor(user: User) -> Actor:
+    return Actor(user.sub, user.roles, DOOR)
 
 
 def _until(claim: Claim) -> str:

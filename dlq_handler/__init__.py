@@ -3,10 +3,28 @@
 What is exported here is for the console: it asks the desk, and decides nothing itself.
 """
 
+from dlq_handler.bulk import Progress
+from dlq_handler.bulk import approve as approve_bulk
+from dlq_handler.bulk import prepare as prepare_bulk
+from dlq_handler.bulk import progress as bulk_progress
+from dlq_handler.bulk import run as run_bulk
 from dlq_handler.desk import Desk
 from dlq_handler.impact import Impact, priority
 from dlq_handler.impact import default_rules as impact_rules
 from dlq_handler.repair import NEEDS_EDITED, View
 from dlq_handler.triage import impact_of
 
-__all__ = ["NEEDS_EDITED", "Desk", "Impact", "View", "impact_of", "impact_rules", "priority"]
+__all__ = [
+    "NEEDS_EDITED",
+    "Desk",
+    "Impact",
+    "Progress",
+    "View",
+    "approve_bulk",
+    "bulk_progress",
+    "impact_of",
+    "impact_rules",
+    "prepare_bulk",
+    "priority",
+    "run_bulk",
+]

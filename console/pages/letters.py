@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import quote
+from uuid import uuid4
 
 from fastapi import Request
 from fastapi.responses import Response
 from nicegui import ui
 
+from console.access import can
 from console.letter_work import MOST
 from console.pages import show
 from console.pages.shell import RESPONSE_SECONDS, Desk, markup, shell, told
+from console.sessions import Session
 from store.triage import Group, Listed
 
 
@@ -29,11 +32,32 @@ def install(desk: Desk) -> None:
                 markup(show.section("Causes", _groups(groups)))
                 rows = await desk.ask(session, desk.letters.listed, cause)
                 markup(show.section(f"Letters of the cause {cause}" if cause else "Letters", _table(rows)))
+                if cause and rows and can("letters.work", session.user.roles):
+                    _draw_bulk(desk, session, cause)
                 if cause:
                     ui.link("Show the letters of every cause", "/letters")
                 if len(rows) == MOST:
                     ui.label(f"These are the {MOST} that cost most; more may follow.").classes("om-quiet")
         return None
+
+
+def _draw_bulk(desk: Desk, session: Session, cause: str) -> None:
+    """Let the letters of a cause be frozen for a bulk replay; it is run on a page of its own."""
+    with ui.element("section").classes("om-card"):
+        ui.html("Send every letter of this cause back", tag="h2")
+        ui.label("One goes first, then ten, then never more than a tenth of what has passed; it stops above one failure in ten.").classes(
+            "om-quiet"
+        )
+        patch = ui.textarea("JSON Patch for every letter (optional)").props("outlined autogrow").style("width: 100%; margin-top: .75rem")
+
+        async def prepare() -> None:
+            bulk_id = uuid4()
+            with told():
+                await desk.ask(session, desk.letters.prepare, session.user, bulk_id, cause, (patch.value or "").strip() or None)
+                ui.navigate.to(f"/replays/{bulk_id}")
+
+        with ui.element("div").classes("om-row"):
+            ui.button("Prepare bulk replay", on_click=prepare).props("no-caps outline")
 
 
 def _groups(groups: list[Group]) -> show.Markup:

@@ -59,7 +59,8 @@ class Desk:
         """Return who is signed in and may see this page, or where to go instead."""
         session = self.login.session(request)
         if session is None:
-            return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
         if not can(action, session.user.roles):
             self.services.audit(session.user.sub, f"GET {request.url.path}"[:200], f"role_missing {action}")
             return HTMLResponse('<!doctype html><html lang="en"><title>No access</title><p>None of your roles shows this page.</p>', 403)

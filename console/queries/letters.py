@@ -110,3 +110,25 @@ def around(cursor: Cursor, letter_id: UUID) -> Around:
         tuple(Act(*one) for one in done),
         tuple(Repaired(*one) for one in sent),
     )
+
+
+class BulkMember(NamedTuple):
+    """A letter of a bulk replay, and what became of it there."""
+
+    letter_id: UUID
+    state: str
+    detail: str | None
+
+
+def bulk(cursor: Cursor, bulk_id: UUID) -> tuple[str, str, str | None, bool, tuple[BulkMember, ...]]:
+    """Return a bulk replay that exists: cause, who made it, who approved it, whether it edits, and its letters, troubles first."""
+    row = cursor.execute(
+        "select fingerprint, actor, approved_by, patch is not null from bulk_replay where bulk_id = %s", (bulk_id,)
+    ).fetchone()
+    assert row is not None
+    cursor.execute(
+        """select letter_id, state, detail from bulk_member where bulk_id = %s
+            order by array_position(array['failed', 'skipped', 'sent', 'done', 'frozen'], state), n limit 200""",
+        (bulk_id,),
+    )
+    return row[0], row[1], row[2], row[3], tuple(BulkMember(*one) for one in cursor.fetchall())

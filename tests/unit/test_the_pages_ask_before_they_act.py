@@ -67,6 +67,24 @@ class Recorder:
         return answer
 
 
+BULKS: dict[str, tuple[Any, ...]] = {"prepare": ("cause", None), "progress": (), "approve_bulk": (), "run": ()}
+
+
+@pytest.mark.parametrize("name", BULKS)
+def test_a_bulk_replay_takes_the_right_too(name: str) -> None:
+    work = LetterWork(Asked(), Desks(lambda: pytest.fail("nobody works here")))
+    with pytest.raises(Problem, match="takes the role DLQ_Operate"):
+        getattr(work, name)(User("ana", frozenset({"Order_Modify", "Order_Approve"})), LETTER, *BULKS[name])
+
+
+def test_long_work_is_asked_to_pause_when_the_process_ends() -> None:
+    desks = Desks(lambda: cast("Desk", Recorder()))
+    with desks.own() as (_, stop):
+        assert not stop.is_set()
+        desks.close()
+        assert stop.is_set()
+
+
 @pytest.mark.parametrize("name", ACTS)
 def test_an_act_is_the_desks_own_under_the_persons_name(name: str) -> None:
     desk = Recorder()
