@@ -13,11 +13,11 @@ from uuid import UUID
 import psycopg
 
 from dlq_handler.triage import rescore
-from store import letters, tickets
+from store import breakers, letters, tickets
 from store.database import Connection
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import INFRA_FAULTS, LANE_OLDEST_SECONDS, LANES_CLOSED, LETTERS_OPEN, OUTBOX_OLDEST_SECONDS, RETRIES
+from telemetry.metrics import BREAKERS_OPEN, INFRA_FAULTS, LANE_OLDEST_SECONDS, LANES_CLOSED, LETTERS_OPEN, OUTBOX_OLDEST_SECONDS, RETRIES
 
 RetryLane = Callable[[UUID, str], int]
 Expire = Callable[[UUID, UUID], bool]
@@ -75,6 +75,7 @@ class Retrier:
     def round(self, connection: Connection) -> int:
         """Try every lane that is due now, end every ticket that is; return how many messages and tickets moved on."""
         with connection.cursor() as cursor:
+            breakers.wake(cursor)
             due = letters.due_lanes(cursor, BATCH)
             overdue = tickets.due(cursor, BATCH)
         left = sum(self._retry_lane(order_id, topic) for order_id, topic in due)
@@ -89,7 +90,7 @@ class Retrier:
 
     def measure(self, connection: Connection) -> None:
         """Set the gauges that the database knows best."""
-        for state in ("ordering", "retrying", "blocked"):
+        for state in ("ordering", "retrying", "paused", "blocked"):
             LANES_CLOSED.labels(state).set(0)
         for state, count in connection.execute("select state, count(*) from lane group by state").fetchall():
             LANES_CLOSED.labels(state).set(count)
@@ -99,6 +100,7 @@ class Retrier:
         ).fetchall():
             LETTERS_OPEN.labels(error_class).set(count)
         for gauge, query in (
+            (BREAKERS_OPEN, "select count(*) from breaker where closed_at is null"),
             (LANE_OLDEST_SECONDS, "select coalesce(extract(epoch from now() - min(blocked_since)), 0) from lane"),
             (OUTBOX_OLDEST_SECONDS, "select coalesce(extract(epoch from now() - min(created_at)), 0) from outbox where sent_at is null"),
         ):

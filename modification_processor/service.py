@@ -20,6 +20,7 @@ import psycopg
 from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
 from modification_processor.edit import BULK_DOOR, Call
@@ -40,7 +41,7 @@ from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
 from schemas.statement import ChangeStated, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
 from store.database import Connection, Cursor
 from store.heads import Head, Lane
@@ -49,6 +50,7 @@ from store.partitions import Advance
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
 from telemetry import failpoints
+from telemetry.logs import logger
 from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
@@ -88,6 +90,7 @@ class Handled:
 
     words: tuple[tuple[str, str], ...]
     orders: int
+    breaking: Breaking | None = None
 
 
 Faultpoint = Callable[[str], None]
@@ -119,6 +122,8 @@ class Processor:
         self._faultpoint = faultpoint
         self._rules = replace(default_rules(), version=0)
         self._catalogue = catalogue
+        self._tallies: dict[str, Tally] = {}
+        self._log = logger("processor")
 
     @property
     def connection(self) -> Connection:
@@ -171,6 +176,7 @@ class Processor:
                 raise
         self._faultpoint("live.written")
         self._commit(connection, advances)
+        self._count(handled.breaking)
         self._faultpoint("live.committed")
         return handled
 
@@ -189,6 +195,16 @@ class Processor:
             if not self._committed(advances):
                 raise
         STAGE_SECONDS.labels("commit").observe(time.perf_counter() - started)
+
+    def _count(self, breaking: Breaking | None) -> None:
+        """Let what a committed transaction counted stand, and say which breakers it moved."""
+        if breaking is None:
+            return
+        self._tallies |= breaking.tallies
+        for key, failures in breaking.tripped.items():
+            self._log.error("breaker_open", key=key, failures=failures)
+        for key in breaking.closed:
+            self._log.warning("breaker_closed", key=key)
 
     def _committed(self, advances: Sequence[Advance]) -> bool:
         """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
@@ -216,7 +232,7 @@ class Processor:
         STAGE_SECONDS.labels("load").observe(loaded - started)
         STAGE_SECONDS.labels("decide").observe(decided - loaded)
         STAGE_SECONDS.labels("write").observe(written - decided)
-        return Handled(tuple(words), len(works))
+        return Handled(tuple(words), len(works), writes.breaking)
 
     def _writes(self, cursor: Cursor) -> Writes:
         """Return what collects the transaction's rows: with its time, and the approval rules in force."""
@@ -224,7 +240,10 @@ class Processor:
         if version != self._rules.version:
             found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
             self._rules = load_rules(found, version)
-        return Writes(self._vault, at, self._rules)
+        return Writes(self._vault, at, self._rules, self._breaking(cursor, at))
+
+    def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:
+        return Breaking(breakers.standing(cursor), at, self._tallies)
 
     def _load(self, cursor: Cursor, batch: Sequence[Read]) -> tuple[dict[UUID, OrderWork], dict[tuple[UUID, str], tuple[bytes, str]]]:
         ids = list({read.order_id for read in batch})
@@ -332,7 +351,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._decide(work, read, settler.writes, context)
+        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._tried(work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -344,6 +363,14 @@ class Processor:
         if isinstance(outcome, Withdrawn):
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
+
+    def _tried(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        """Decide a message, unless so much like it failed that it waits; count how it fared."""
+        held = writes.breaking.holds(read) if writes.breaking else None
+        outcome = held or self._decide(work, read, writes, context)
+        if writes.breaking and held is None:
+            writes.breaking.note(read, outcome)
+        return outcome
 
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         try:
@@ -673,7 +700,7 @@ class Processor:
         lane = work.lanes[topic]
         left = 0
         for read in batch:
-            outcome = self._decide(work, read, settler.writes, context)
+            outcome = self._tried(work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left

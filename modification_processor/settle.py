@@ -11,6 +11,7 @@ from typing import assert_never
 from uuid import UUID, uuid5
 
 from modification_processor.actions import end_steps, plan_actions
+from modification_processor.breakers import CODE as BREAKER
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
@@ -257,6 +258,8 @@ class Settler:
             if failure.error_class == "AUTHZ":
                 audit(work, read, "message_refused", f"{failure.code} {failure.rule or ''}", self.writes)
             return failure.outcome
+        if failure.code.startswith(BREAKER):
+            return self._paused(work, read, failure)
         lane = work.lanes.get(read.incoming.topic)
         if read.seq is None:
             lane = self._close(work, read, failure)
@@ -280,6 +283,14 @@ class Settler:
         self._waiting_ticket(work, read, "dead")
         self._bury(work, read, failure, read_seq, lane.attempt + 1)
         return failure.outcome
+
+    def _paused(self, work: OrderWork, read: Read, failure: Failed) -> str:
+        """Wait untried, whatever it takes: the failure is none of this message's."""
+        lane = work.lanes[read.incoming.topic] if read.seq is not None else self._close(work, read, failure)
+        lane.state, lane.next_attempt_at, lane.error_class, lane.code = "paused", None, failure.error_class, failure.code
+        self.writes.lanes[work.head.order_id, lane.topic] = lane
+        self._waiting_ticket(work, read, "waiting")
+        return "waiting"
 
     def _close(self, work: OrderWork, read: Read, failure: Failed) -> Lane:
         """Close the lane with this message as its head (or as one more, where a statement fails behind a head)."""

@@ -11,9 +11,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from modification_processor.approvals import ApprovalRules, default_rules
+from modification_processor.breakers import PROBE_AFTER, Breaking
 from modification_processor.payment_plan import Pending
 from schemas.order import Order
-from store import actions, catalogue, heads, history, inbox, letters, orders, outbox, tickets
+from store import actions, breakers, catalogue, heads, history, inbox, letters, orders, outbox, tickets
 from store.actions import ActionRow, Aimed, Ended
 from store.database import Cursor
 from store.heads import Head, Lane
@@ -58,6 +59,8 @@ class Writes:
     at: datetime
     rules: ApprovalRules = field(default_factory=default_rules)
     """The approval rules in force."""
+    breaking: Breaking | None = None
+    """The breakers, where they count."""
     keys: list[tuple[UUID, bytes]] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
@@ -146,6 +149,17 @@ class Writes:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:
             heads.save_lanes(cursor, list(self.lanes.values()), self.opened)
+        if self.breaking is not None:
+            _move(cursor, self.breaking)
+
+
+def _move(cursor: Cursor, breaking: Breaking) -> None:
+    if breaking.tripped:
+        breakers.trip(cursor, breaking.tripped, PROBE_AFTER)
+    if breaking.in_vain:
+        breakers.postpone(cursor, breaking.in_vain, PROBE_AFTER)
+    if breaking.closed:
+        breakers.close(cursor, breaking.closed, "a message that fared well")
 
 
 def _write(cursor: Cursor, write: Callable[[Cursor, list[Row]], None], rows: list[Row]) -> None:

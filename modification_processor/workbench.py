@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from modification_processor.breakers import Breaking
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import is_restated
 from modification_processor.incoming import Incoming, Read, read_again
@@ -55,6 +56,9 @@ class Workbench(Processor):
 
     def _heads(self, cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
         return heads.peek(cursor, order_ids)
+
+    def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:  # noqa: ARG002 -- a rehearsal counts for nobody
+        return None
 
     def rehearse(self, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]] = ()) -> Rehearsed:
         """Return what sending the letter back would do now. `statements`: what its document becomes, for intake's letters."""

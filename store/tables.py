@@ -222,6 +222,19 @@ lane = Table(
     Column("code", Text, nullable=False),
     _at("blocked_since", nullable=False),
     Index("lane_due", "next_attempt_at", postgresql_where=text("state in ('retrying', 'ordering')")),
+    Index("lane_paused", "code", "blocked_since", postgresql_where=text("state = 'paused'")),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("opened_at", DateTime(timezone=True), primary_key=True),
+    _at("probe_at", nullable=False),
+    Column("failures", Integer, nullable=False),
+    _at("closed_at"),
+    Column("closed_by", Text),
+    Index("breaker_open", "key", unique=True, postgresql_where=text("closed_at is null")),
 )
 
 parked = Table(

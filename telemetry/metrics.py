@@ -35,6 +35,7 @@ INFRA_FAULTS = Counter("ordermend_infra_faults_total", "Infrastructure faults th
 PARTITIONS_HALTED = Gauge("ordermend_partitions_halted", "Partitions that are not read because log and stored offset disagree.")
 LANES_CLOSED = Gauge("ordermend_lanes_closed", "Lanes in which messages wait, by state.", ("state",))
 LANE_OLDEST_SECONDS = Gauge("ordermend_lane_oldest_seconds", "Age of the oldest closed lane.")
+BREAKERS_OPEN = Gauge("ordermend_breakers_open", "Channels and operations whose messages wait because too many of them failed.")
 LETTERS_OPEN = Gauge("ordermend_dead_letters_open", "Unresolved dead letters, by error class.", ("error_class",))
 RETRIES = Counter("ordermend_retries_total", "Messages that left a lane through the retry worker.")
 RELAY_SENT = Counter("ordermend_relay_sent_total", "Outbox rows whose delivery Kafka confirmed.")

@@ -27,6 +27,9 @@ from ordermend.local.stack import Stack
 from ordermend.settings import Settings
 from schemas.failures import StackFailed
 
+# Machines are shared: how long an example takes says nothing about it.
+hypothesis.settings.register_profile("ordinary", deadline=None)
+hypothesis.settings.load_profile("ordinary")
 # The slow ring (`make test-laws`); the suite itself keeps hypothesis' own number of examples.
 hypothesis.settings.register_profile("laws", max_examples=100_000, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 
