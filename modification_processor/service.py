@@ -165,6 +165,7 @@ class Processor:
                 self._connection.close()
 
     def _once(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
+        self._faultpoint("live.begun")
         connection = self.connection
         with connection.cursor() as cursor:
             try:

@@ -1,7 +1,7 @@
 """Failpoints: named steps at which a test may kill, fail or slow this process. All are off unless `arm` was called.
 
 Input:   `ORDERMEND_FAILPOINTS`, items separated by spaces: `NAME=ACTION`, ACTION one of
-         `exit` (die at once, as by kill -9), `segv` (die as native code does), `spin` (never end, busy),
+         `exit` (die at once, as by kill -9), `segv` (die as native code does), `spin` (never end, busy), `stop` (freeze, as by SIGSTOP),
          `raise` (a defect of ours), `sleep:SECONDS`; behind it `@N` (at the Nth pass only; the first without it) or
          `%P` (at P of 100 passes, by dice of its own). `NAME[TEXT]=ACTION` counts only passes whose step contains TEXT.
 Fails:   ValueError, naming the item: a fault test that injects nothing must not pass.
@@ -21,6 +21,7 @@ NAMES = {
     "assign.claiming": "partitions were assigned, none is claimed in the book",
     "assign.claimed": "partitions are claimed, nothing is read from them",
     "read": "one record is about to be decoded and its sender verified",
+    "live.begun": "a batch is read, its transaction has not begun",
     "live.fenced": "the batch's offsets are advanced in the open transaction",
     "live.loaded": "heads are locked, orders are loaded",
     "decide": "one message is about to be decided",
@@ -47,7 +48,7 @@ NAMES = {
 
 
 ITEM = re.compile(
-    r"(?P<name>[a-z.]+)(\[(?P<text>[^\]]+)\])?=(?P<action>exit|segv|spin|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?"
+    r"(?P<name>[a-z.]+)(\[(?P<text>[^\]]+)\])?=(?P<action>exit|segv|spin|stop|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?"
 )
 
 
@@ -108,6 +109,8 @@ def _act(action: str, step: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
+    elif action == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif action == "spin":
         while True:
             pass
@@ -120,6 +123,6 @@ def _act(action: str, step: str) -> None:
 def _parsed(item: str) -> tuple[str, Armed]:
     found = ITEM.fullmatch(item)
     if found is None or found["name"] not in NAMES:
-        raise ValueError(f"{item[:80]!r} is no NAME=exit|segv|spin|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py")
+        raise ValueError(f"{item[:80]!r} is no NAME=exit|segv|spin|stop|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py")
     at = None if found["percent"] else int(found["at"] or 1)
     return found["name"], Armed(found["action"], at, float(found["percent"] or 0), found["text"] or "")

@@ -82,6 +82,23 @@ class Fleet:
                 self._running[name].send_signal(signal.SIGCONT)
                 del self.frozen[name]
 
+    def is_stopped(self, name: str) -> bool:
+        """Whether the process has stopped its own clockwork."""
+        state = Path(f"/proc/{self._running[name].pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "T"
+
+    def wake(self, name: str) -> None:
+        """Let a process go on that stopped itself."""
+        self._running[name].send_signal(signal.SIGCONT)
+
+    def log(self, name: str, *, clear: bool = False) -> str:
+        """Return what a process logged; with `clear` it begins anew."""
+        path = self._folder / f"{name}.log"
+        text = path.read_text(errors="replace")
+        if clear:
+            path.write_text("")
+        return text
+
     def exit_code(self, name: str) -> int | None:
         """Return how a process ended by itself, or None while it runs."""
         return self._running[name].poll()

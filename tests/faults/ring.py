@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -41,6 +42,7 @@ from tests.faults.workload import Workload
 
 TRANSIENT = "decide=raise%{percent}"
 QUIET_SECONDS = 420.0
+READ_SECONDS = 90.0
 FREEZE_SECONDS = (1.0, 14.0)
 """Shorter and longer than the group's session timeout of 10 s: some freezes make a zombie, some none."""
 Say = Callable[[str], None]
@@ -214,14 +216,16 @@ def await_quiet(here: Settings, sent: Sent, seconds: float = QUIET_SECONDS) -> N
 
 
 def _await_read(here: Settings) -> None:
-    """Repeats leave no trace in the figures above: wait until nothing is passed any more."""
-    passed, since = None, time.monotonic()
-    deadline = since + 60
-    while time.monotonic() < deadline and time.monotonic() - since < 5:
-        now = _one(here, "select sum(next_offset) from partition_owner")
-        if now != passed:
-            passed, since = now, time.monotonic()
-        time.sleep(0.5)
+    """Repeats leave no trace in the figures above: wait until the book has passed all that lies on the topics."""
+    consumer = Consumer({"bootstrap.servers": bootstrap.bootstrap_of(here), "group.id": "ring", "enable.auto.commit": False})
+    deadline = time.monotonic() + READ_SECONDS
+    with contextlib.closing(consumer):
+        while time.monotonic() < deadline:
+            with bootstrap.connector(here, "ring")() as book:
+                passed = book.execute("select topic, part, coalesce(next_offset, 0) from partition_owner").fetchall()
+            if all(consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=10)[1] == read for topic, part, read in passed):
+                return
+            time.sleep(0.5)
 
 
 def _await(here: Settings, question: str, seconds: float) -> None:
