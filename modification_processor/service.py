@@ -165,8 +165,8 @@ class Processor:
                 self._connection.close()
 
     def _once(self, batch: Sequence[Read], advances: Sequence[Advance]) -> Handled:
-        self._faultpoint("live.begun")
         connection = self.connection
+        self._faultpoint("live.begun")
         with connection.cursor() as cursor:
             try:
                 self._fence(cursor, advances)

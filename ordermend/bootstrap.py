@@ -168,7 +168,7 @@ def processor_app(
 
 def serve_trials(settings: Settings, pipe: Pipe) -> None:
     """Try messages in this process, a child of the processor's or the retrier's, which one of them may kill."""
-    failpoints.arm(settings.failpoints)
+    failpoints.arm_in_child(settings.failpoints)
     names, keys = topics_of(settings), keyring(settings)
     logical = {names.canonical: topic_list.CANONICAL.name, names.modifications: topic_list.MODIFICATIONS.name}
     logical[names.fulfillment] = topic_list.FULFILLMENT.name

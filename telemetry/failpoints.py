@@ -93,6 +93,11 @@ def arm(text: str) -> None:
     _armed.update(wanted)
 
 
+def arm_in_child(text: str) -> None:
+    """Arm what is for every pass, or a share of them; what is for the Nth pass alone is the parent's."""
+    arm(" ".join(item for item in text.split() if "%" in item))
+
+
 def hit(step: str) -> None:
     """Pass a failpoint; what stands behind a space in `step` says whose turn it is, and chooses nothing."""
     if not _armed:
