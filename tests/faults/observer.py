@@ -22,7 +22,8 @@ def look(database: str, schema: str, brokers: str, prefix: str) -> Seen:
     seen = Seen()
     with psycopg.connect(database, options=f"-c search_path={schema}") as book:
         _read_book(book, seen)
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": f"{prefix}judge", "enable.auto.commit": False})
+    config = {"bootstrap.servers": brokers, "group.id": f"{prefix}judge", "enable.auto.commit": False, "fetch.wait.max.ms": 10}
+    consumer = Consumer(config)
     try:
         for topic in CONSUMED:
             for part in _parts(consumer, prefix + topic):

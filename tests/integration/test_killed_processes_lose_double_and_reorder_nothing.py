@@ -135,7 +135,14 @@ def assert_events_are_whole_and_in_order(line: Line) -> None:
 
 def events(line: Line) -> Iterator[OrderEvent]:
     """Yield every event on the topic, partition by partition."""
-    consumer = Consumer({"bootstrap.servers": bootstrap.bootstrap_of(line.settings), "group.id": "reader", "enable.auto.commit": False})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap.bootstrap_of(line.settings),
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
+        }
+    )
     topic = line.topics.events
     for part in sorted(consumer.list_topics(topic, timeout=20).topics[topic].partitions):
         end = consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1]

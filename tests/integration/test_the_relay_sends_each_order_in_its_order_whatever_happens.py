@@ -38,7 +38,14 @@ def rows(line: Line, orders: list[uuid.UUID], first: int, last: int) -> list[Out
 def heard(line: Line) -> dict[str, list[int]]:
     """Return the numbers on the topic by order, in the topic's order."""
     found: dict[str, list[int]] = defaultdict(list)
-    consumer = Consumer({"bootstrap.servers": bootstrap.bootstrap_of(line.settings), "group.id": "ear", "enable.auto.commit": False})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap.bootstrap_of(line.settings),
+            "group.id": "ear",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
+        }
+    )
     for part in consumer.list_topics(line.topics.events, timeout=20).topics[line.topics.events].partitions:
         end, read = consumer.get_watermark_offsets(TopicPartition(line.topics.events, part), timeout=20)[1], 0
         consumer.assign([TopicPartition(line.topics.events, part, OFFSET_BEGINNING)])
