@@ -311,7 +311,7 @@ def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (
             f"{settings.topic_prefix}intake.{name}",
             settings.topic_prefix + channel.topic.name,
             channel_transform(channel, canonical, own, tuning),
-            health,
+            health.loop(name),
         )
         for name, channel in discover().items()
         if not wanted or name in wanted

@@ -32,16 +32,23 @@ class Health:
     fatal: str | None = None
     join_state: str = "init"
     _tick: float = field(default=0.0)
+    _ticked: bool = False
     _handler: float | None = None
     _join_since: float = 0.0
     _not_ready: dict[str, str] = field(default_factory=dict)
+    _loops: dict[str, "Health"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._tick = self._join_since = self.clock()
 
+    def loop(self, name: str) -> "Health":
+        """Return what one of several loops of this process reports to: one that stands still is seen beside those that go on."""
+        self._loops[name] = Health(self.clock)
+        return self._loops[name]
+
     def tick(self) -> None:
         """The loop went round."""
-        self._tick = self.clock()
+        self._tick, self._ticked = self.clock(), True
         LOOP_TICK_SECONDS.set_to_current_time()
 
     def handling(self, *, begins: bool) -> None:
@@ -69,10 +76,14 @@ class Health:
         hangs = self._handler is not None and now - self._handler > HANDLER_SECONDS
         if hangs:
             problems["handler"] = f"a batch has been handled for more than {HANDLER_SECONDS:.0f} s"
-        if self._handler is None and now - self._tick > TICK_SECONDS:
+        # A process whose loops all report for themselves has no round of its own.
+        own = self._ticked or not self._loops
+        if own and self._handler is None and now - self._tick > TICK_SECONDS:
             problems["loop"] = f"the loop has not gone round for {now - self._tick:.0f} s"
         if self.join_state not in ("init", "steady") and now - self._join_since > JOIN_SECONDS:
             problems["join"] = f"the group member has been in {self.join_state} for {now - self._join_since:.0f} s"
+        for name, loop in self._loops.items():
+            problems |= {f"{name} {part}": problem for part, problem in loop.liveness().items()}
         return problems
 
     def startup(self) -> dict[str, str]:
@@ -81,7 +92,8 @@ class Health:
 
     def readiness(self) -> dict[str, str]:
         """Return why no useful work can be done now; empty means ready."""
-        return dict(self._not_ready) | self.startup() | self.liveness()
+        parts = {f"{name} {part}": why for name, loop in self._loops.items() for part, why in loop._not_ready.items()}  # noqa: SLF001 -- one of ours
+        return dict(self._not_ready) | parts | self.startup() | self.liveness()
 
 
 def serve(health: Health, host: str, port: int) -> ThreadingHTTPServer:

@@ -66,6 +66,28 @@ def test_an_outage_takes_readiness_and_never_liveness() -> None:
     assert {} == health.readiness()
 
 
+def test_one_loop_that_stands_still_is_seen_beside_those_that_go_on() -> None:
+    health, clock = healthy()
+    shopify, x12 = health.loop("shopify"), health.loop("x12")
+    clock.now += TICK_SECONDS + 1
+    shopify.tick()
+    assert {"x12 loop"} == health.liveness().keys()
+    x12.tick()
+    assert {} == health.liveness()
+    x12.fatal = "fenced"
+    shopify.ready("kafka", "away")
+    assert {"x12 fatal"} == health.liveness().keys()
+    assert {"x12 fatal", "shopify kafka"} == health.readiness().keys()
+
+
+def test_a_process_with_loops_and_a_round_of_its_own_watches_both() -> None:
+    health, clock = healthy()
+    health.tick()
+    health.loop("shopify")
+    clock.now += TICK_SECONDS + 1
+    assert {"loop", "shopify loop"} == health.liveness().keys()
+
+
 def get(url: str) -> tuple[int, Any]:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
