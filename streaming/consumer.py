@@ -111,9 +111,11 @@ class BatchConsumer:
     def lag(self, positions: Mapping[Place, int | None]) -> dict[Place, int]:
         """Return how far each assigned partition's log reaches beyond a position, from what the client last heard."""
         found = {}
-        for place in self.assigned & positions.keys():
+        # A copy: a rebalance, served by the thread that polls, may take a position away while this one looks.
+        known = dict(positions)
+        for place in self.assigned & known.keys():
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
-            position = positions[place]
+            position = known[place]
             if high >= 0:
                 found[place] = max(high - (max(low, 0) if position is None else position), 0)
         return found
