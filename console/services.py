@@ -392,6 +392,7 @@ def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
         total_after=_amount(total + found.money_delta_minor, currency),
         moves=[m.MoveView(path=x.path, what=x.what, amount=_amount(x.minor, currency)) for x in found.moves],
         approvals=list(found.approvals),
+        recalls=[f"{recall.kind} of line {recall.line_id}" for recall in found.recalls],
         refusal=None,
     )
 

@@ -12,6 +12,7 @@ from modification_processor.followup import Followup
 from modification_processor.incoming import Read
 from modification_processor.outcomes import StepEnded, WorkItem
 from modification_processor.payment_plan import Pending, Plan
+from modification_processor.recalls import ANSWER_WITHIN, OpenRecall, Recall
 from modification_processor.reports import ended
 from modification_processor.rows import emit, open_items
 from modification_processor.work import OrderWork, Writes
@@ -20,13 +21,14 @@ from schemas import events
 from schemas.order import NAMESPACE
 from store.actions import ActionRow, Aimed, Ended
 
-PAYMENT, CHANNEL, NOTICE = "payment", "channel", "notice"
+PAYMENT, CHANNEL, NOTICE, WAREHOUSE = "payment", "channel", "notice", "warehouse"
 ADJUST = "adjust_total"
 """Tell a channel that collects the money by how much the order's total changed."""
 DEADLINES = {
     PAYMENT: timedelta(hours=24),
     CHANNEL: timedelta(hours=1),
     NOTICE: timedelta(hours=24),
+    WAREHOUSE: ANSWER_WITHIN,
     "request_payment": timedelta(hours=72),
 }
 """How long an answer may take, by kind or else by port, before a person has to look."""
@@ -42,7 +44,7 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
         row = _row(work, ticket_id, len(rows) + 1, PAYMENT, step.kind, step.amount_minor, writes)
         row = row._replace(provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id)
         rows.append(row)
-        work.pending.append(pending_of(row))
+        work.pending += pending_of([row])
     if plan.channel_minor:
         rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, ADJUST, plan.channel_minor, writes))
     for verb in follows.verbs:
@@ -52,6 +54,14 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
     writes.actions += rows
     if plan.open_minor < 0:
         open_items(work, read, (_open_item(work, plan),), writes, topic)
+
+
+def ask_recalls(work: OrderWork, ticket_id: UUID, recalls: Sequence[Recall], writes: Writes) -> None:
+    """Queue what the warehouse has to give back before a ticket is applied; what follows the edit has steps of its own."""
+    for number, recall in enumerate(recalls, start=1):
+        row = _row(work, ticket_id, -number, WAREHOUSE, recall.kind, 0, writes)._replace(transaction=recall.line_id)
+        writes.actions.append(row)
+        work.recalls += recalls_of([row])
 
 
 def end_steps(
@@ -74,8 +84,17 @@ def end_steps(
             emit(work, read, writes, topic, events.TicketSettled, ticket_id=step.ticket_id, state=step.ticket_state)
 
 
-def pending_of(row: ActionRow) -> Pending:
-    """Return what the payment plan has to know of a request."""
+def recalls_of(rows: Sequence[ActionRow]) -> list[OpenRecall]:
+    """Return the recalls among requests."""
+    return [OpenRecall(row.action_id, row.ticket_id, row.kind, row.transaction) for row in rows if row.port == WAREHOUSE]
+
+
+def pending_of(rows: Sequence[ActionRow]) -> list[Pending]:
+    """Return what the payment plan has to know of requests: the payment steps among them."""
+    return [_pending(row) for row in rows if row.port == PAYMENT]
+
+
+def _pending(row: ActionRow) -> Pending:
     kind, state = row.kind, row.state
     return Pending(
         row.action_id, row.ticket_id, kind, row.provider, row.transaction, row.method, row.amount_minor, state, row.after_id  # type: ignore[arg-type]  # what was written as a step is read as one

@@ -48,7 +48,7 @@ STEP_SECONDS, IDLE_SECONDS = 0.1, 0.5
 ALL_OR_NOTHING_MAX = 500
 MODES = ("skip_failed", "stop_after", "all_or_nothing")
 UNDECIDED = frozenset({"planned", "sent"})
-FINE = frozenset({*APPLIED_STATES, "undone", "awaiting_approval", "waiting"})
+FINE = frozenset({*APPLIED_STATES, "undone", "awaiting_approval", "compensating", "waiting"})
 """Outcomes that are no failure."""
 
 

@@ -19,10 +19,12 @@ from modification_processor.outcomes import (
     Applied,
     Asked,
     AwaitsApproval,
+    AwaitsRecalls,
     Conflicted,
     Failed,
     Noted,
     Outcome,
+    Recalled,
     Recorded,
     Refused,
     Restated,
@@ -33,6 +35,7 @@ from modification_processor.outcomes import (
 )
 from modification_processor.payment_plan import Pending
 from modification_processor.preview import preview_of
+from modification_processor.recalls import OpenRecall, recalled
 from modification_processor.releases import grant
 from modification_processor.reports import report, requests_paid
 from modification_processor.restatement import restate
@@ -71,6 +74,8 @@ class Known:
     """How many edits of the order were applied before."""
     pending: Sequence[Pending] = ()
     """Payment steps of the order whose outcome is not known yet."""
+    recalls: Sequence[OpenRecall] = ()
+    """What the warehouse was asked to give back and has not answered."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
     channel_collects: bool = False
@@ -165,7 +170,7 @@ def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -
     if isinstance(outcome, Applied):
         # The customer made this change over there, and was told there.
         return Asked(asked, replace(outcome, followup=replace(outcome.followup, notice=None)), work_items=left)
-    if isinstance(outcome, AwaitsApproval):
+    if isinstance(outcome, AwaitsApproval | AwaitsRecalls):
         return Asked(asked, outcome, work_items=left)
     assert isinstance(outcome, Refused | Conflicted)
     why = f"{outcome.code}: {outcome.message}" if isinstance(outcome, Refused) else "changed since by somebody else"
@@ -190,12 +195,19 @@ def _told(body: ChangeStated, why: str) -> str:
 
 def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReported, known: Known) -> Outcome:
     if isinstance(body, ReleaseRequested):
-        return grant(order, body)
+        return grant(order, body, recalling=bool(known.recalls))
     if isinstance(body, ActionReported):
-        return report(order, body, known.pending)
+        asked = next((recall for recall in known.recalls if recall.action_id == body.action_id), None)
+        return report(order, body, known.pending) if asked is None else _recall_answered(order, body, asked)
     recorded = record(order, body)
     recorded = replace(recorded, order=recalculate(recorded.order))
     return requests_paid(recorded, body.payment, known.pending) if body.payment else recorded
+
+
+def _recall_answered(order: Order, body: ActionReported, asked: OpenRecall) -> Recalled:
+    if body.outcome == "done":
+        return Recalled(asked, recalled(order, (asked.line_id,)))
+    return Recalled(asked, order, body.code or body.outcome)
 
 
 def _withdraw(read: Read, body: TicketCancelled) -> Outcome:
@@ -219,17 +231,18 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return Conflicted(conflicts)
     if isinstance(edited, Refused):
         return edited
-    if body.preview_hash is None and not edited.approvals:
+    if body.preview_hash is None and not edited.approvals and not edited.recalls:
         return _applied(order, edited, calls, known)
     effects = preview_hash(order, edited, calls)
     if body.preview_hash is not None and body.preview_hash != effects:
         return _stale(order, edited, calls, known)
-    if not edited.approvals:
-        return _applied(order, edited, calls, known)
-    if known.approved is None or known.approved[1] != effects:
-        delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
+    delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
+    approved_by = known.approved[0] if known.approved is not None and known.approved[1] == effects else None
+    if edited.approvals and approved_by is None:
         return AwaitsApproval(edited.approvals, effects, delta)
-    return replace(_applied(order, edited, calls, known), approved_by=known.approved[0])
+    if edited.recalls:
+        return AwaitsRecalls(edited.recalls, effects, delta, approved_by)
+    return replace(_applied(order, edited, calls, known), approved_by=approved_by if edited.approvals else None)
 
 
 def _unfit(body: ModificationTicket, calls: Sequence[Call], roles: frozenset[str], known: Known) -> Refused | None:

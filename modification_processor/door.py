@@ -76,7 +76,7 @@ def preview_for(
     order = looked.order
     return preview(
         order, looked.version, calls, reason_code, roles, _verbs(order), known_to(cursor, order, calls, ticket_id or uuid.uuid4()),
-        [pending_of(row) for row in actions.pending_payments(cursor, [order.order_id]).get(order.order_id, ())],
+        pending_of(actions.pending(cursor, [order.order_id]).get(order.order_id, ())),
         channel_collects=order.source.channel in default_locks().marketplaces, rules=_rules(cursor), edits=looked.edits,
     )  # fmt: skip
 

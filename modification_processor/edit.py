@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from modification_processor.approvals import ApprovalRules, default_rules, needed
 from modification_processor.consequences import follow
-from modification_processor.field_locks import FieldMode, evaluate
+from modification_processor.field_locks import evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import minted_prefix, resolved_path
 from modification_processor.outcomes import EditWarning, Refused
+from modification_processor.recalls import Recall, recalled, recalls_for
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.leaves import Leaf, changed_leaves
@@ -54,6 +55,14 @@ class Edited:
     minted: str = ""
     """How the ids of rows that this ticket makes begin."""
     warnings: tuple[EditWarning, ...] = ()
+    recalls: tuple[Recall, ...] = ()
+    """What the warehouse has to give back first; `order` is how the edit leaves it then."""
+
+
+class _First(NamedTuple):
+    """The edit cannot be carried out before this is done."""
+
+    recalls: tuple[Recall, ...]
 
 
 def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -128,10 +137,31 @@ def edit(
 ) -> Edited | Refused:
     """Carry out the operations one after another on a copy, each under its locks.
 
-    `rules` are the approval rules in force (none given: those that ship), `edits` how many were applied before.
+    `rules` are the approval rules in force (none given: those that ship), `edits` how many were applied before. Where the
+    warehouse has to give something back first, the edit is worked out over the order as it will be then.
     """
     if ROLE not in roles:
         return Refused("role_missing", f"changing an order takes the role {ROLE}", rule_id="roles.order_modify")
+    recalls: tuple[Recall, ...] = ()
+    found = _carry_out(order, calls, reason_code, roles, verbs, context, rules or default_rules(), edits)
+    # Each round takes lines out of the warehouse's hands, and no operation puts one into them: it ends.
+    while isinstance(found, _First):
+        recalls += found.recalls
+        base = recalled(order, (recall.line_id for recall in recalls))
+        found = _carry_out(base, calls, reason_code, roles, verbs, context, rules or default_rules(), edits)
+    return found if isinstance(found, Refused) else replace(found, recalls=recalls)
+
+
+def _carry_out(
+    order: Order,
+    calls: Sequence[Call],
+    reason_code: str,
+    roles: frozenset[str],
+    verbs: frozenset[Verb] | None,
+    context: Context,
+    rules: ApprovalRules,
+    edits: int,
+) -> Edited | Refused | _First:
     before = order
     requested: list[str] = []
     approvals: list[str] = []
@@ -146,9 +176,9 @@ def edit(
             )
         try:
             touches = call.spec.touches(order, call.arguments)
-            refusal = _guard(order, touches, roles, verbs, approvals)
-            if refusal is not None:
-                return refusal
+            barred = _guard(order, touches, roles, verbs, approvals)
+            if barred is not None:
+                return barred
             order = call.spec.apply(order, call.arguments, here)
             # An edit that touches no money moves no money: not even what an older rule had left.
             order = recalculate(order) if call.spec.recalculates else order
@@ -160,29 +190,27 @@ def edit(
     except OperationRefused as error:
         return Refused(error.reason_code, error.message, error.field, error.rule)
     order = found.order
-    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), rules or default_rules(), roles, edits)
+    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), rules, roles, edits)
     return Edited(order, tuple(requested), wanted, minted_prefix(context), found.warnings)
 
 
 def _guard(
     order: Order, touches: Sequence[Touch], roles: frozenset[str], verbs: frozenset[Verb] | None, approvals: list[str]
-) -> Refused | None:
+) -> Refused | _First | None:
     for touch in touches:
         mode = evaluate(order, touch, roles, verbs)
         if mode.mode == "approval":
             approvals.append(mode.rule_id)
+        elif mode.mode == "compensation":
+            return _First(recalls_for(order, touch.line_id))
         elif mode.mode != "editable":
-            return _locked(mode)
+            return Refused("field_locked", mode.message, mode.path, mode.rule_id)
     return None
 
 
-def _locked(mode: FieldMode) -> Refused:
-    code = "needs_compensation" if mode.mode == "compensation" else "field_locked"
-    return Refused(code, mode.message, mode.path, mode.rule_id)
-
-
 def preview_hash(before: Order, edited: Edited, calls: Sequence[Call]) -> str:
-    """Return a hash of the edit's own effects: what it does, not what others did beside it."""
+    """Return a hash of the edit's own effects: what it does, not what others did beside it, nor what is recalled for it."""
+    before = recalled(before, (recall.line_id for recall in edited.recalls))
     deltas: list[Any] = [
         [leaf.path, leaf.old, leaf.new]
         for leaf in changed_leaves(before, edited.order)

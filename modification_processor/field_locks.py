@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any, Literal, NamedTuple
 
 from modification_processor.operations.operation import Touch
+from modification_processor.recalls import recalls_for
 from normalizers.channel import Verb
 from schemas.failures import SettingsInvalid
 from schemas.order import Hold, Order, OrderLine
@@ -223,6 +224,9 @@ def evaluate(order: Order, touch: Touch, roles: frozenset[str], verbs: frozenset
 def _by_state(order: Order, touch: Touch, cell: _Cell, line_id: str | None) -> FieldMode:
     if not cell.text:
         return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id)
+    if cell.mode == "compensation" and not recalls_for(order, touch.line_id):
+        # Part of it is shipped, and nothing else is in the warehouse's hands: there is nothing to give back.
+        return FieldMode(touch.path, touch.field_class, "editable", cell.rule_id)
     message = cell.text.format(line=f"line {line_id}" if line_id else "the order", lifecycle=order.lifecycle)
     return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id, message, None, cell.unlock_action)
 

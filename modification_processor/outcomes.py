@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from modification_processor.recalls import OpenRecall, Recall
 from schemas.events import Conflict
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.fingerprint import fingerprint, frame_of
@@ -74,7 +75,7 @@ class Asked:
     """
 
     read: "Read"
-    outcome: "Applied | AwaitsApproval | Refused | Conflicted"
+    outcome: "Applied | AwaitsApproval | AwaitsRecalls | Refused | Conflicted"
     order: Order | None = None
     work_items: tuple[WorkItem, ...] = ()
 
@@ -105,6 +106,25 @@ class AwaitsApproval:
     rule_ids: tuple[str, ...]
     effects_hash: str = ""
     money_delta_minor: int = 0
+
+
+@dataclass(frozen=True)
+class AwaitsRecalls:
+    """The ticket is fine, approved where it must be, and the warehouse has to give something back first."""
+
+    recalls: tuple[Recall, ...]
+    effects_hash: str
+    money_delta_minor: int = 0
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """The warehouse answered a recall; `order` is as it is now. `refusal` None: it gave back what was asked for."""
+
+    recall: OpenRecall
+    order: Order
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +214,8 @@ Outcome = (
     | Refused
     | Conflicted
     | AwaitsApproval
+    | AwaitsRecalls
+    | Recalled
     | Withdrawn
     | Reviewed
     | Recorded

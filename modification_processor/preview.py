@@ -14,6 +14,7 @@ from modification_processor.operations.operation import Context
 from modification_processor.outcomes import EditWarning, Refused
 from modification_processor.past import Move, moves
 from modification_processor.payment_plan import Pending
+from modification_processor.recalls import Recall
 from normalizers.channel import Verb
 from schemas.leaves import changed_leaves
 from schemas.order import Order
@@ -42,6 +43,8 @@ class Preview:
     followup: Followup
     """What would be asked of gateways and the channel, and the notice the customer would get; not part of the hash."""
     warnings: tuple[EditWarning, ...] = ()
+    recalls: tuple[Recall, ...] = ()
+    """What the warehouse has to give back before the ticket is applied."""
 
 
 def preview(
@@ -73,5 +76,6 @@ def preview_of(order: Order, version: int, edited: Edited, calls: Sequence[Call]
     )
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
     return Preview(
-        version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals, follows, edited.warnings
-    )
+        version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals, follows, edited.warnings,
+        edited.recalls,
+    )  # fmt: skip

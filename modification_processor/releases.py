@@ -10,10 +10,12 @@ from schemas.facts import FactLine, ReleaseRequested
 from schemas.order import Order
 
 
-def grant(order: Order, request: ReleaseRequested) -> Granted | NotGranted:
-    """Return the order with the units released, or why not."""
+def grant(order: Order, request: ReleaseRequested, *, recalling: bool = False) -> Granted | NotGranted:
+    """Return the order with the units released, or why not. `recalling`: an edit waits for units that are on their way back."""
     if order.lifecycle in ("cancelled", "closed"):
         return NotGranted("order_over", f"the order is {order.lifecycle}")
+    if recalling:
+        return NotGranted("edit_under_way", "an edit waits for units of the order that are being recalled")
     if order.holds:
         hold = order.holds[0]
         return NotGranted("order_held", f"the order is held: {hold.kind}")

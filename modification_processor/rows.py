@@ -10,8 +10,9 @@ from uuid import uuid5
 
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
-from modification_processor.outcomes import Applied, AwaitsApproval, Conflicted, Refused, WorkItem
+from modification_processor.outcomes import Applied, AwaitsApproval, AwaitsRecalls, Conflicted, Refused, WorkItem
 from modification_processor.promotions import uses_moved
+from modification_processor.recalls import COMPENSATING, named
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.codec import encode
@@ -27,6 +28,8 @@ from store.tickets import TicketRow
 
 ERASURE = "Erasure"
 """Stands for the message where a person is erased."""
+Decided = Applied | Refused | Conflicted | AwaitsApproval | AwaitsRecalls | str
+"""What a ticket came to; a plain state where nothing was decided yet."""
 
 
 class Author:
@@ -198,7 +201,7 @@ def audit(work: OrderWork, read: Read, action: str, detail: str, writes: Writes)
     writes.audit.append(Audit(work.head.order_id, audit_id, writes.at, actor, action, read.message_id, detail[:500]))
 
 
-def ticket_row(work: OrderWork, read: Read, outcome: Applied | Refused | Conflicted | AwaitsApproval | str, writes: Writes) -> TicketRow:
+def ticket_row(work: OrderWork, read: Read, outcome: Decided, writes: Writes) -> TicketRow:
     """Return the ticket's row after `outcome` (a plain state where nothing was decided yet)."""
     body, actor = read.body, read.actor
     assert isinstance(body, ModificationTicket)
@@ -225,24 +228,24 @@ def ticket_row(work: OrderWork, read: Read, outcome: Applied | Refused | Conflic
         opened_at=body.opened_at,
         submitted_at=read.incoming.appended_at,
         decided_at=None if waits else writes.at,
-        effects_hash=outcome.effects_hash if isinstance(outcome, AwaitsApproval) else None,
+        effects_hash=outcome.effects_hash if isinstance(outcome, AwaitsApproval | AwaitsRecalls) else None,
         due_at=_due_at(outcome, writes),
-        approved_by=outcome.approved_by if isinstance(outcome, Applied) else None,
+        approved_by=outcome.approved_by if isinstance(outcome, Applied | AwaitsRecalls) else None,
         undoes=body.undoes,
     )
 
 
-def _due_at(outcome: Applied | Refused | Conflicted | AwaitsApproval | str, writes: Writes) -> datetime | None:
+def _due_at(outcome: Decided, writes: Writes) -> datetime | None:
     """Return when a ticket that waits ends by itself; a dead one is a person's work, and its letter says so."""
     rules = writes.rules
     if isinstance(outcome, AwaitsApproval):
         return writes.at + rules.awaiting_approval
+    if isinstance(outcome, AwaitsRecalls):
+        return writes.at + COMPENSATING
     return writes.at + rules.waiting if outcome == "waiting" else None
 
 
-def _result(
-    work: OrderWork, outcome: Applied | Refused | Conflicted | AwaitsApproval | str
-) -> tuple[str, int | None, str | None, str | None, str | None, str | None]:
+def _result(work: OrderWork, outcome: Decided) -> tuple[str, int | None, str | None, str | None, str | None, str | None]:
     if isinstance(outcome, str):
         return outcome, None, None, None, None, None
     if isinstance(outcome, Applied):
@@ -254,4 +257,6 @@ def _result(
     if isinstance(outcome, Conflicted):
         paths = ", ".join(conflict.path for conflict in outcome.conflicts)[:500]
         return "conflicted", None, "conflict", None, outcome.conflicts[0].path, f"changed since by somebody else: {paths}"
+    if isinstance(outcome, AwaitsRecalls):
+        return "compensating", outcome.money_delta_minor, "compensation_needed", None, None, named(outcome.recalls)[:500]
     return "awaiting_approval", outcome.money_delta_minor, "approval_needed", outcome.rule_ids[0], None, ", ".join(outcome.rule_ids)

@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 
 from modification_processor import catalogue_facts, channel_changes, past, undo
-from modification_processor.actions import pending_of
+from modification_processor.actions import pending_of, recalls_of
 from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
@@ -27,15 +27,15 @@ from modification_processor.edit import BULK_DOOR, Call
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
-from modification_processor.outcomes import Applied, Failed, Outcome, Refused, Reviewed, Withdrawn
-from modification_processor.rows import ERASURE, audit, change, emit
+from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn, WorkItem
+from modification_processor.rows import ERASURE, audit, change, emit, open_items
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
 from normalizers.channel import Document, StatedOrder, Verb
 from schemas import events
 from schemas.assertion import Actor
-from schemas.facts import ActionReported, FulfillmentFact
+from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
@@ -290,12 +290,12 @@ class Processor:
 
     @staticmethod
     def _load_pending(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
-        """Load payment steps that are on their way, for orders whose money may move."""
-        moving = ModificationTicket | ChangeStated | ActionReported | FulfillmentFact | TicketReviewed
+        """Load payment steps and recalls that are on their way, for orders whose money or goods may move."""
+        moving = ModificationTicket | ChangeStated | ActionReported | FulfillmentFact | ReleaseRequested | TicketReviewed
         wanted = {read.order_id for read in batch if isinstance(read.body, moving)}
         if wanted:
-            for order_id, rows in actions.pending_payments(cursor, list(wanted)).items():
-                works[order_id].pending = [pending_of(row) for row in rows]
+            for order_id, rows in actions.pending(cursor, list(wanted)).items():
+                works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
 
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
@@ -361,6 +361,8 @@ class Processor:
             work.previous_raw = (read.body.raw.packed(), read.body.raw.sha256)
             if lane is not None:
                 self._supersede(cursor, work, lane, settler)
+        if isinstance(outcome, Recalled):
+            self._go_on(cursor, work, read, outcome, settler)
         if isinstance(outcome, Withdrawn):
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
@@ -395,7 +397,7 @@ class Processor:
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending)
+        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls)
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -428,12 +430,14 @@ class Processor:
         writes.flush_waiting(cursor)
         found = letters.find_parked(cursor, order_id, f"ticket:{ticket_id}")
         current = tickets.states(cursor, [(order_id, ticket_id)]).get((order_id, ticket_id))
-        if found is None and current != "awaiting_approval":
+        if found is None and current not in ("awaiting_approval", "compensating"):
             return False
         if found is not None:
             letters.set_status(cursor, [(order_id, found.topic, found.seq)], "discarded")
             letters.resolve(cursor, order_id, found.topic, found.seq, "discarded")
             _open(work, work.lanes[found.topic], 1, writes)
+        if current == "compensating":
+            self._give_up_recalls(cursor, work, read, ticket_id, writes)
         writes.settled.append((order_id, f"ticket:{ticket_id}", state))
         tickets.close(cursor, order_id, ticket_id, state, writes.at)
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
@@ -485,7 +489,53 @@ class Processor:
         settler.settle(work, again, decided)
         return outcome
 
-    def _decide_again(self, cursor: Cursor, work: OrderWork, again: Read, writes: Writes, approved: tuple[str, str]) -> Outcome:
+    def _go_on(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Recalled, settler: Settler) -> None:
+        """Apply the ticket whose last recall was confirmed, or end it where the warehouse refuses.
+
+        It is decided anew over the order as it is now; a line that was taken up again meanwhile is not asked for twice.
+        """
+        writes, ticket_id = settler.writes, outcome.recall.ticket_id
+        writes.flush_waiting(cursor)
+        ticket = tickets.find(cursor, work.head.order_id, ticket_id)
+        if ticket is None or ticket.state != "compensating":
+            if outcome.refusal is None:
+                self._say_in_vain(work, read, ticket_id, [outcome.recall.line_id], writes)
+            return
+        again = _ticket_again(ticket, writes.key_of(work), read)
+        if outcome.refusal is not None:
+            message = f"the warehouse does not give back line {outcome.recall.line_id}: {outcome.refusal}"
+            decided: Outcome = Refused("recall_refused", message[:500], f"/lines/{outcome.recall.line_id}", "locks.compensation")
+        elif any(recall.ticket_id == ticket_id for recall in work.recalls):
+            return
+        else:
+            approved = (ticket.approved_by, ticket.effects_hash or "") if ticket.approved_by else None
+            decided = self._decide_again(cursor, work, again, writes, approved)
+        if isinstance(decided, AwaitsRecalls):
+            decided = Refused("recall_refused", "the warehouse took up again what it had given back", rule_id="locks.compensation")
+        if isinstance(decided, Failed):
+            # A defect of ours: the ticket ends, since nothing would bring the warehouse's answer a second time.
+            self._log.error("ticket_undecided_after_recall", ticket_id=str(ticket_id), code=decided.code, where=decided.where)
+            decided = Refused("undecided", decided.detail[:500], rule_id=decided.rule)
+        settler.settle(work, again, decided)
+        if not isinstance(decided, Applied):
+            self._give_up_recalls(cursor, work, read, ticket_id, writes, outcome.recall.line_id if outcome.refusal is None else None)
+
+    def _give_up_recalls(
+        self, cursor: Cursor, work: OrderWork, read: Read, ticket_id: UUID, writes: Writes, just_now: str | None = None
+    ) -> None:
+        """Ask for no more recalls of a ticket that ended; what was given back for it has to be released again."""
+        gone = actions.cancel_recalls(cursor, work.head.order_id, ticket_id)
+        work.recalls = [recall for recall in work.recalls if recall.action_id not in gone]
+        back = actions.recalled_lines(cursor, work.head.order_id, ticket_id)
+        back += [just_now] if just_now is not None and just_now not in back else []
+        self._say_in_vain(work, read, ticket_id, back, writes)
+
+    def _say_in_vain(self, work: OrderWork, read: Read, ticket_id: UUID, line_ids: Sequence[str], writes: Writes) -> None:
+        if line_ids:
+            detail = f"the warehouse gave back {', '.join(line_ids)} for ticket {ticket_id}, which is not applied: release it again"
+            open_items(work, read, (WorkItem("recalled_in_vain", detail[:500]),), writes, self._topics.events)
+
+    def _decide_again(self, cursor: Cursor, work: OrderWork, again: Read, writes: Writes, approved: tuple[str, str] | None) -> Outcome:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], [work], writes)

@@ -10,19 +10,21 @@ from datetime import timedelta
 from typing import assert_never
 from uuid import UUID, uuid5
 
-from modification_processor.actions import end_steps, plan_actions
+from modification_processor.actions import ask_recalls, end_steps, plan_actions
 from modification_processor.breakers import CODE as BREAKER
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
     Asked,
     AwaitsApproval,
+    AwaitsRecalls,
     Conflicted,
     Failed,
     Granted,
     Noted,
     NotGranted,
     Outcome,
+    Recalled,
     Recorded,
     Refused,
     Restated,
@@ -38,6 +40,7 @@ from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
 from schemas.statement import ChangeStated, IntakeFailed, OrderStated
 from schemas.ticket import ModificationTicket
+from store.actions import Ended
 from store.heads import Lane
 from store.inbox import Received, Repeat
 from store.letters import Attempt, Letter, Parked
@@ -138,6 +141,10 @@ class Settler:
                     preview_hash=outcome.effects_hash, due_at=row.due_at,
                 )  # fmt: skip
                 return "awaiting_approval"
+            case AwaitsRecalls():
+                return self._compensating(work, read, outcome)
+            case Recalled():
+                return self._recalled(work, read, outcome)
             case Reviewed():
                 audit(work, read, f"ticket_{outcome.decision}d", outcome.ticket_id, self.writes)
                 return "reviewed"
@@ -230,6 +237,31 @@ class Settler:
         )  # fmt: skip
         plan_actions(work, read, body.ticket_id, follows, self.writes, self.topics.events)
         return "applied"
+
+    def _compensating(self, work: OrderWork, read: Read, outcome: AwaitsRecalls) -> str:
+        row = ticket_row(work, read, outcome, self.writes)
+        self._add_ticket(read, row)
+        ask_recalls(work, _ticket_id(read), outcome.recalls, self.writes)
+        emit(
+            work, read, self.writes, self.topics.events, events.ModificationCompensating,
+            ticket_id=_ticket_id(read), user_id=_user(read), preview_hash=outcome.effects_hash, due_at=row.due_at,
+            recalls=tuple(events.RecallAsked(kind=recall.kind, line_id=recall.line_id) for recall in outcome.recalls),
+        )  # fmt: skip
+        return "compensating"
+
+    def _recalled(self, work: OrderWork, read: Read, outcome: Recalled) -> str:
+        recall = outcome.recall
+        state = "done" if outcome.refusal is None else "failed"
+        self.writes.actions_ended.append(Ended(work.head.order_id, recall.action_id, state, outcome.refusal))
+        work.recalls = [other for other in work.recalls if other.action_id != recall.action_id]
+        # Derived: nobody asked for the warehouse's counters, so an older edit of the line merges with it.
+        changes = change(work, outcome.order, read, self.writes, ())
+        if changes:
+            emit(
+                work, read, self.writes, self.topics.events, events.FactRecorded,
+                fact_id=str(recall.action_id), kind="recalled", changes=changes,
+            )  # fmt: skip
+        return "recorded"
 
     def _asked(self, work: OrderWork, read: Read, outcome: Asked) -> str:
         """The statement is kept, its ticket is settled like any other, and what takes a person is said."""

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 import psycopg
 
-from modification_processor.actions import CHANNEL, NOTICE, PAYMENT
+from modification_processor.actions import CHANNEL, NOTICE, PAYMENT, WAREHOUSE
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.facts import ActionReported, FactPayment
@@ -85,6 +85,13 @@ class Notifier(Protocol):
         """Send the notice; raises `Declined` or `NoAnswer`."""
 
 
+class WarehousePort(Protocol):
+    """Gives back what it has in hand and has not shipped. Asked twice with one key, it answers the same."""
+
+    def recall(self, key: UUID, kind: str, order: Order, line_id: str) -> None:
+        """Take the line out of picking (`recall_pick`) or out of its parcel (`void_label`); raises `Declined` or `NoAnswer`."""
+
+
 @dataclass(frozen=True)
 class Ports:
     """Whom the worker asks."""
@@ -92,6 +99,7 @@ class Ports:
     gateway: PaymentGateway
     channel: ChannelPort
     notifier: Notifier
+    warehouse: WarehousePort
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,9 @@ class Settlement:
                 return Answer(row, "done", None, transaction, waits=transaction is None)
             if order is None:
                 return Answer(row, "failed", "order_unknown")
-            if row.port == CHANNEL:
+            if row.port == WAREHOUSE:
+                self._ports.warehouse.recall(row.action_id, row.kind, order, row.transaction)
+            elif row.port == CHANNEL:
                 self._ports.channel.tell(row.action_id, row.kind, order, row.amount_minor)
             elif order.contact.email or order.contact.phone:
                 self._ports.notifier.notify(row.action_id, row.kind, order)

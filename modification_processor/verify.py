@@ -55,6 +55,9 @@ _ORPHANS = {
     "settling_without_step": """select t.order_id, 'ticket ' || t.ticket_id || ' is settling and nothing of it is on its way' from ticket t
         where t.state = 'settling' and not exists (select 1 from action a where a.order_id = t.order_id and a.ticket_id = t.ticket_id
           and a.port = 'payment' and a.state in ('planned', 'sent'))""",
+    "compensating_without_recall": """select t.order_id, 'ticket ' || t.ticket_id || ' is compensating and no recall of it is open' from ticket t
+        where t.state = 'compensating' and not exists (select 1 from action a where a.order_id = t.order_id and a.ticket_id = t.ticket_id
+          and a.port = 'warehouse' and a.state in ('planned', 'sent'))""",
     "settled_with_step": """select t.order_id, 'ticket ' || t.ticket_id || ' is settled and ' || a.kind || ' is still on its way' from ticket t
         join action a on a.order_id = t.order_id and a.ticket_id = t.ticket_id and a.port = 'payment' and a.state in ('planned', 'sent')
         where t.state in ('settled', 'applied')""",
@@ -63,7 +66,7 @@ _ORPHANS = {
           (select 1 from json_array_elements(o.doc->'payments') p where p->>'transaction' = a.result)""",
     "action_without_ticket": """select a.order_id, a.port || ' ' || a.kind || ' belongs to no applied ticket' from action a left join ticket t
         on t.order_id = a.order_id and t.ticket_id = a.ticket_id and t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone')
-        where t.ticket_id is null""",
+        where t.ticket_id is null and a.port <> 'warehouse'""",
     "ticket_applied_twice": """select order_id, cause_id || ' made ' || count(distinct version) || ' versions' from history
         where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",
     "waiting_without_lane": """select p.order_id, p.topic || ' seq ' || p.seq from parked p

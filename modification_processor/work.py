@@ -13,6 +13,7 @@ from uuid import UUID
 from modification_processor.approvals import ApprovalRules, default_rules
 from modification_processor.breakers import PROBE_AFTER, Breaking
 from modification_processor.payment_plan import Pending
+from modification_processor.recalls import OpenRecall
 from schemas.order import Order
 from store import actions, breakers, catalogue, heads, history, inbox, letters, orders, outbox, tickets
 from store.actions import ActionRow, Aimed, Ended
@@ -43,6 +44,8 @@ class OrderWork:
     """The channel's previous statement: raw bytes and their hash."""
     pending: list[Pending] = field(default_factory=list)
     """Payment steps whose outcome is not known yet, in the order in which they were planned."""
+    recalls: list[OpenRecall] = field(default_factory=list)
+    """What the warehouse was asked to give back and has not answered."""
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False

@@ -43,6 +43,7 @@ RECORDS: tuple[type[BaseModel], ...] = (
     events.ModificationRefused,
     events.ModificationConflicted,
     events.ModificationAwaitsApproval,
+    events.ModificationCompensating,
     events.TicketClosed,
     events.TicketSettled,
     events.FactRecorded,

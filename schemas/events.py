@@ -136,6 +136,24 @@ class ModificationAwaitsApproval(OrderEvent):
     """When the ticket expires by itself."""
 
 
+class RecallAsked(Model):
+    """A line that the warehouse was asked to give back: out of picking, or out of a parcel."""
+
+    kind: str
+    line_id: str
+
+
+class ModificationCompensating(OrderEvent):
+    """A ticket waits until the warehouse has given back what it changes."""
+
+    ticket_id: UUID
+    user_id: str
+    recalls: tuple[RecallAsked, ...]
+    preview_hash: str | None = None
+    due_at: Instant | None = None
+    """When the ticket expires by itself."""
+
+
 class TicketClosed(OrderEvent):
     """A ticket ended without effect: cancelled, expired or declined."""
 
@@ -200,6 +218,7 @@ Event = (
     | ModificationRefused
     | ModificationConflicted
     | ModificationAwaitsApproval
+    | ModificationCompensating
     | TicketClosed
     | TicketSettled
     | FactRecorded
@@ -208,4 +227,4 @@ Event = (
     | PersonErased
     | WorkItemOpened
 )
-OutcomeKind = Literal["applied", "refused", "conflicted", "awaiting_approval", "waiting", "dead", "duplicate"]
+OutcomeKind = Literal["applied", "refused", "conflicted", "awaiting_approval", "compensating", "waiting", "dead", "duplicate"]

@@ -15,6 +15,7 @@ TicketState = Literal[
     "waiting",
     "awaiting_approval",
     "approved",
+    "compensating",
     "declined",
     "applied",
     "settling",

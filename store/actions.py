@@ -14,7 +14,7 @@ from store.database import Cursor
 
 
 class ActionRow(NamedTuple):
-    """One request. `transaction` names the tender of a payment step; it is empty until the step `after_id` has made it."""
+    """One request. `transaction` names the tender of a payment step (empty until the step `after_id` has made it), or a recall's line."""
 
     order_id: UUID
     action_id: UUID
@@ -68,10 +68,10 @@ def insert(cursor: Cursor, rows: Sequence[ActionRow]) -> None:
             copy.write_row(row)
 
 
-def pending_payments(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, list[ActionRow]]:
-    """Return payment steps whose outcome is not known, in the order in which they were planned."""
+def pending(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, list[ActionRow]]:
+    """Return payment steps and recalls whose outcome is not known, in the order in which they were planned."""
     cursor.execute(
-        f"""select {COLUMNS} from action where order_id = any(%b) and state in ('planned', 'sent') and port = 'payment'
+        f"""select {COLUMNS} from action where order_id = any(%b) and state in ('planned', 'sent') and port in ('payment', 'warehouse')
              order by order_id, created_at, step""",
         (list(order_ids),),
         binary=True,
@@ -80,6 +80,26 @@ def pending_payments(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, li
     for row in cursor.fetchall():
         found.setdefault(row[0], []).append(ActionRow(*row))
     return found
+
+
+def recalled_lines(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> list[str]:
+    """Return the lines that the warehouse gave back for a ticket."""
+    cursor.execute(
+        """select transaction from action where order_id = %s and ticket_id = %s and port = 'warehouse' and state = 'done'
+            order by created_at, step desc""",
+        (order_id, ticket_id),
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def cancel_recalls(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> list[UUID]:
+    """Cancel a ticket's recalls that nobody was asked for yet; return their ids."""
+    cursor.execute(
+        """update action set state = 'cancelled', result = 'not needed any more', next_attempt_at = null, ended_at = now()
+            where order_id = %s and ticket_id = %s and port = 'warehouse' and state = 'planned' returning action_id""",
+        (order_id, ticket_id),
+    )
+    return [row[0] for row in cursor.fetchall()]
 
 
 def end(cursor: Cursor, rows: Sequence[Ended]) -> None:

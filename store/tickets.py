@@ -113,7 +113,7 @@ def find(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> TicketRow | None:
 def due(cursor: Cursor, limit: int) -> list[tuple[UUID, UUID]]:
     """Return (order id, ticket id) of tickets that have waited until their deadline."""
     cursor.execute(
-        """select order_id, ticket_id from ticket where due_at <= now() and state in ('waiting', 'awaiting_approval')
+        """select order_id, ticket_id from ticket where due_at <= now() and state in ('waiting', 'awaiting_approval', 'compensating')
             order by due_at limit %s""",
         (limit,),
     )

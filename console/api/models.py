@@ -193,6 +193,7 @@ class PreviewView(View):
     total_after: Amount
     moves: list[MoveView]
     approvals: list[str] = Field(description="Rules that want somebody's approval.")
+    recalls: list[str] = Field(default_factory=list, description="What the warehouse has to give back before the ticket is applied.")
     refusal: RefusalView | None
 
 

@@ -16,7 +16,7 @@ from console.pages.shell import Desk, markup, told
 from console.sessions import Session
 from schemas.failures import DependencyUnavailable
 
-WAITS: Final = frozenset({"submitted", "waiting", "settling"})
+WAITS: Final = frozenset({"submitted", "waiting", "compensating", "settling"})
 OUTCOME_SECONDS: Final = 20.0
 
 
@@ -241,7 +241,8 @@ def preview_markup(found: m.PreviewView, view: m.OrderView) -> show.Markup:
         ("Total now", show.amount(view.order.totals.grand_total_minor, currency)), ("Total after", f"{found.total_after.amount} {currency}"),
         ("Difference", f"{found.total_moves.amount} {currency}"),
     ])  # fmt: skip
-    approvals = show.facts([("Needs approval", ", ".join(found.approvals))]) if found.approvals else show.Markup("")
+    before = [("Needs approval", found.approvals), ("The warehouse gives back first", found.recalls)]
+    approvals = show.facts([(label, ", ".join(what)) for label, what in before if what])
     return show.Markup(
         show.section("What it does", show.table("What it does", ("Field", "Old", "New"), rows, "Nothing."))
         + show.section("Money", show.Markup(totals + approvals))

@@ -1,7 +1,7 @@
 """The edit form as data: which fields, in which mode, with which reason; and what was filled in as operations. Pure.
 
-The modes are the processor's answer; nothing here decides what may be changed. A field whose change would need compensation
-first is shown and not enabled: the processor refuses it until then.
+The modes are the processor's answer; nothing here decides what may be changed. A field whose change needs compensation is
+open: the ticket waits until the warehouse has given back what it touches.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _ADDRESS: Final = (
     ("country", "country"), ("phone", "phone"),
 )  # fmt: skip
 _CONTACT: Final = ("name", "email", "phone")
-OPEN: Final = frozenset({"editable", "approval"})
+OPEN: Final = frozenset({"editable", "compensation", "approval"})
 
 
 class NotReadable(ValueError):

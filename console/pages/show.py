@@ -16,7 +16,7 @@ _NAMES: Final = {
     "payments": "Payment", "note": "Note", "tags": "Tags", "lifecycle": "State", "allocations": "share of",
 }  # fmt: skip
 STATES: Final = {
-    "applied": "good", "settled": "good", "approved": "good", "undone": "calm", "submitted": "calm", "waiting": "wait", "awaiting_approval": "wait",
+    "applied": "good", "settled": "good", "approved": "good", "undone": "calm", "submitted": "calm", "waiting": "wait", "compensating": "wait", "awaiting_approval": "wait",
     "settling": "wait", "refused": "bad", "conflicted": "bad", "dead": "bad", "declined": "bad", "expired": "bad", "cancelled": "calm",
     "settlement_failed": "bad",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A payment gateway, a channel and a notifier of our own, for the demo and the tests: slow, refusing, and losing answers.
+"""A payment gateway, a channel, a notifier and a warehouse of our own, for the demo and the tests: slow, refusing, and losing answers.
 
 What they did is kept in a file of their own, as the world outside would: asked again with the same key, they do nothing
 more and answer as the first time, also after the asker or they themselves were killed. Which requests are declined or
@@ -36,7 +36,7 @@ class Behaviour:
 
 
 class SimulatedWorld:
-    """All three ports over one file. Threads may share it."""
+    """All four ports over one file. Threads may share it."""
 
     def __init__(self, path: Path, behaviour: Behaviour = Behaviour()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class SimulatedWorld:
 
     def ports(self) -> Ports:
         """Return what the settlement worker asks."""
-        return Ports(self, self, self)
+        return Ports(self, self, self, self)
 
     def execute(self, request: PaymentRequest) -> str | None:
         """Move money in the file; see `PaymentGateway`."""
@@ -67,6 +67,13 @@ class SimulatedWorld:
     def notify(self, key: UUID, template: str, order: Order) -> None:
         """Remember which notice was sent; see `Notifier`. Whom it went to is nobody's business here."""
         self._tell(key, order, "notice", template, 0)
+
+    def recall(self, key: UUID, kind: str, order: Order, line_id: str) -> None:
+        """Give a line back; see `WarehousePort`. What is declined stays in the warehouse's hands."""
+        declined = _share(key, "declined") < self._behaviour.declined
+        self._tell(key, order, "warehouse", f"{kind} {'declined' if declined else 'done'} {line_id}", 0)
+        if declined:
+            raise Declined("already_on_its_way")
 
     def movements(self) -> list[tuple[str, str, str, int, str]]:
         """Return every movement made: order id, kind, tender, amount in minor units, answer."""

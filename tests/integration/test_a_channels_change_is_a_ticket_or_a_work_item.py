@@ -82,11 +82,11 @@ def test_a_shops_difference_is_counted_once_and_a_late_one_is_handed_over(line: 
     assert [row.open for row in now.lines] == [3, 1]
     assert now.holds == ()
 
-    line.fact(order.order_id, "released", ("L701", 3), ("L702", 1))
-    eventually(lambda: line.one("select count(*) from inbox where message = 'FulfillmentFact'") == 1, what="the release")
+    line.fact(order.order_id, "shipped", ("L701", 3), ("L702", 1))
+    eventually(lambda: line.one("select count(*) from inbox where message = 'FulfillmentFact'") == 1, what="the shipment")
     line.send_raw(_edited(7, 701, "2026-11-03T10:00:00Z", side="removals", edit=3), headers=_EDITED)
     eventually(lambda: line.one("select count(*) from work_item where kind = 'channel_change'") == 1, what="the late change's work item")
-    assert line.rows("select state, code from ticket order by submitted_at") == [("applied", None), ("refused", "needs_compensation")]
+    assert line.rows("select state, code from ticket order by submitted_at") == [("applied", None), ("refused", "field_locked")]
     held = line.order(order.order_id)
     assert held is not None
     assert [row.open for row in held.lines] == [3, 1]
