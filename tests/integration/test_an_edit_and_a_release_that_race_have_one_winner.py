@@ -1,7 +1,7 @@
 """The warehouse asks to pick two units while an agent lowers the line to one; then it ships what it was granted.
 
 In each trial exactly one of the two wins, a unit that was removed never ships, and where the warehouse only reports, every
-crossing ends in a named work item.
+crossing ends in a named work item. This warehouse gives nothing back that it has taken up: an edit that comes second is refused.
 """
 
 import os
@@ -12,22 +12,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Barrier
 from uuid import UUID
 
 from ordermend import bootstrap
+from ordermend.local.simulated import Behaviour, SimulatedWorld
+from ordermend.serving import Running
 from schemas.codec import decode, encode
 from schemas.events import ReleaseGranted, ReleaseRefused
 from schemas.facts import FactLine, ReleaseRequested
 from schemas.order import Order
 from streaming.producer import BatchProducer
+from telemetry.health import Health
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
 TRIALS = int(os.environ.get("ORDERMEND_TRIALS", "1000"))
 
 
-def test_of_an_edit_and_a_release_exactly_one_wins(line: Line, eventually: Eventually) -> None:
+def test_of_an_edit_and_a_release_exactly_one_wins(line: Line, tmp_path: Path, eventually: Eventually) -> None:
+    start_settlement(line, tmp_path)
     orders = placed(line, eventually, TRIALS)
     tickets: dict[UUID, UUID] = {}
     race(line, orders, lambda agent, order: tickets.update({order.order_id: lower(agent, order)}), ask)
@@ -53,7 +58,8 @@ def test_of_an_edit_and_a_release_exactly_one_wins(line: Line, eventually: Event
     assert () == line.findings()
 
 
-def test_a_warehouse_that_only_reports_leaves_a_work_item_at_every_crossing(line: Line, eventually: Eventually) -> None:
+def test_a_warehouse_that_only_reports_leaves_a_work_item_at_every_crossing(line: Line, tmp_path: Path, eventually: Eventually) -> None:
+    start_settlement(line, tmp_path)
     count = max(TRIALS // 10, 20)
     orders = placed(line, eventually, count, first=700_000)
     race(line, orders, lower, lambda warehouse, order: warehouse.fact(order.order_id, "released", (order.lines[0].line_id, 2)))
@@ -68,6 +74,11 @@ def test_a_warehouse_that_only_reports_leaves_a_work_item_at_every_crossing(line
             assert ["fulfilment_conflict"] == [hold.kind for hold in now.holds]
     assert crossed == {row[0] for row in line.rows("select order_id from work_item where kind = 'fulfilment_conflict'")}
     assert () == line.findings()
+
+
+def start_settlement(line: Line, path: Path) -> None:
+    world = SimulatedWorld(path / "world.sqlite", Behaviour(declined=1.0))
+    line.services["settlement"] = Running({"settlement": bootstrap.settlement(line.settings, Health(), world.ports()).run})
 
 
 def placed(line: Line, eventually: Eventually, count: int, first: int = 600_000) -> list[Order]:
