@@ -23,6 +23,7 @@ from normalizers.building import (
     Draft,
     account_of,
     currency_of,
+    currency_within,
     line_ids,
     part_of,
     price_of,
@@ -156,7 +157,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         for name, absent in (("order", "OrderStatus" not in body), ("items", "OrderItems" not in body or body.get("NextToken")))
         if absent
     ]
-    stated_currency = _first_currency(body, items, ("OrderTotal", "ItemPrice", "ItemTax", *sorted(_V0_LINE)))
+    stated_currency = _first_currency(body, items, ("OrderTotal", "ItemPrice", "ItemTax")) or currency_within(body, "CurrencyCode")
     currency = currency_of(stated_currency, f"{at}/OrderTotal/CurrencyCode", Report() if missing else report)
     status = text(body, "OrderStatus")
     state = _state(status, f"{at}/OrderStatus", report)
@@ -295,7 +296,9 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     proceeds = child(body, "proceeds", at) or {}
     products = [child(child(row, "product", at) or {}, "price", at) or {} for row in items]
     currency = currency_of(
-        _first_currency(proceeds, products, ("grandTotal", "unitPrice")), f"{at}/proceeds/grandTotal/currencyCode", report
+        _first_currency(proceeds, products, ("grandTotal", "unitPrice")) or currency_within(body, "currencyCode"),
+        f"{at}/proceeds/grandTotal/currencyCode",
+        report,
     )
     fulfillment = child(body, "fulfillment", at) or {}
     status = text(fulfillment, "fulfillmentStatus")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from normalizers.amazon_values import address_in, money_in
-from normalizers.building import Draft, currency_of, line_ids, price_of, rate_text, stated_totals
+from normalizers.building import Draft, currency_of, currency_within, line_ids, price_of, rate_text, stated_totals
 from normalizers.channel import Result, StatedPart
 from normalizers.wire import Json, Report, child, instant, names, quantity, read_instant, rows, text, unmapped, whole
 from schemas.money import UnitPrice, to_text
@@ -42,7 +42,11 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
         return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
     where = f"{at}/orderDetails"
     items = rows(details, "items", where)
-    draft = Draft(currency_of(_currency(items), f"{where}/items", report), report, cancelled=text(details, "orderStatus") == "CANCELLED")
+    draft = Draft(
+        currency_of(_currency(items) or currency_within(details, "currencyCode"), f"{where}/items", report),
+        report,
+        cancelled=text(details, "orderStatus") == "CANCELLED",
+    )
     extensions: dict[str, str] = {}
     _lines(draft, items, where, extensions)
     tax = _taxes(draft, details, items, where)

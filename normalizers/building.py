@@ -20,7 +20,7 @@ from typing import Any
 
 from normalizers.channel import StatedOrder, StatedPart, Unreadable
 from normalizers.summary import order_values
-from normalizers.wire import Json, Report, fail
+from normalizers.wire import Json, Report, fail, walk
 from schemas.failures import OrdermendError
 from schemas.money import NO_CURRENCY, AmountError, Rounding, UnitPrice, allocate, decimal_of, exponent_of, round_ratio, to_minor, to_text
 from schemas.order import (
@@ -56,6 +56,11 @@ def currency_of(value: str | None, at: str, report: Report) -> str:
         return value.upper()
     report.warn(at, "currency_missing", "the channel states no currency" if value is None else "no ISO 4217 code", value)
     return NO_CURRENCY
+
+
+def currency_within(row: Json, *names: str) -> str | None:
+    """Return the first currency that an amount anywhere in `row` states: for a document without the field that says the order's."""
+    return next((value for where, value in walk(row) if where.rpartition("/")[2] in names and isinstance(value, str) and value), None)
 
 
 def minor(value: Any, currency: str, at: str, key: str, report: Report) -> int:

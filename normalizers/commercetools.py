@@ -21,6 +21,7 @@ from normalizers.building import (
     account_of,
     address_of,
     currency_of,
+    currency_within,
     line_ids,
     not_placed,
     priced_row,
@@ -205,7 +206,11 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 
 def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> StatedOrder:
     price = child(body, "totalPrice", at) or {}
-    draft = Draft(currency_of(text(price, "currencyCode"), f"{at}/totalPrice/currencyCode", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(price, "currencyCode") or currency_within(body, "currencyCode"), f"{at}/totalPrice/currencyCode", report),
+        report,
+        cancelled=event == "cancel",
+    )
     state = text(body, "orderState")
     if state is not None and state not in _STATES:
         report.note(f"{at}/orderState", "unknown_status", "no documented order state", state)
