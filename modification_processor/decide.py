@@ -109,9 +109,9 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
 
 def _named(body: FetchNeeded) -> Noted:
     """A part of an order has the rest to be fetched; a cart or checkout that nobody placed has nothing."""
-    if body.event == "draft" and not body.missing:
-        return Noted("draft")
-    what = ", ".join(body.missing) or "the order"
+    if not body.missing:
+        return Noted(body.event)
+    what = ", ".join(body.missing)
     return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
 
 

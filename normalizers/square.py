@@ -90,6 +90,8 @@ def _result(message: Message) -> Result:
     if "line_items" not in body and "total_money" not in body:
         key = "order_id" if "order_id" in body else "id"
         return StatedPart(channel_order_id=need_text(body, key, at), event="notification", missing=("order",), account=account)
+    if not body.get("line_items") and (of := _returned(body, at)) is not None:
+        return StatedPart(channel_order_id=of, event="notification", missing=("order",), account=account)
     order_id, report = need_text(body, "id", at), Report()
     try:
         return _order(body, at, order_id, account, report)
@@ -123,6 +125,11 @@ def _notice(body: Json, at: str) -> StatedPart | None:
             stated=values,
         )
     return None
+
+
+def _returned(body: Json, at: str) -> str | None:
+    """Return the order that an order of nothing but returned goods is of: it sells nothing, that one's state says what came back."""
+    return next((text(row, "source_order_id") for row in rows(body, "returns", at) if text(row, "source_order_id")), None)
 
 
 def _event(body: Json) -> StatedEvent:
