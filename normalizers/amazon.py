@@ -106,6 +106,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
                 results.append(_one(need_text(body, "purchaseOrderNumber", at), account, body, at, vendor_order))
             elif "orderId" in body:
                 results.append(_one(need_text(body, "orderId", at), account, body, at, _order_2026))
+            elif "AmazonOrderId" not in body:
+                raise NormalizationFailed("nothing in it names an order", field=f"{at}/AmazonOrderId", rule="names_an_order")
             else:
                 parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
     if len(documents) > 1 and len(parts) > 1 and any(len(found) == 1 for found in parts.values()):
