@@ -44,6 +44,8 @@ from schemas.order import (
 )
 from schemas.statement import Finding, StatedEvent, Verdict
 
+_ALIASES: Mapping[str, str] = {"UK": "GB", "EL": "GR"}
+"""Two letters that are in use for a country (exceptionally reserved, or the EU's own) and are not its ISO 3166-1 code."""
 _NOT_ALNUM = re.compile(r"[\W_]+")
 
 ROUNDING: Rounding = "half_up"
@@ -171,7 +173,8 @@ def address_of(
     phone: str | None = None,
 ) -> Address:
     """Build an address; the country is kept as alpha-2 and, where it was written otherwise, as stated."""
-    code = country if country is not None and len(country) == 2 and country.isupper() else country_code(country)
+    known = country is not None and len(country) == 2 and country.isupper() and country not in _ALIASES
+    code = country if known else country_code(country)
     key = _NOT_ALNUM.sub("", f"{''.join(lines)}{postal_code or ''}{code or country or ''}".casefold())
     return Address(
         name=name,
@@ -192,8 +195,8 @@ def country_code(stated: str | None) -> str | None:
     """Return the alpha-2 code of a country written as code or name, or None where we cannot name it."""
     if not stated:
         return None
-    if stated.strip().upper() == "UK":
-        return "GB"
+    if alias := _ALIASES.get(stated.strip().upper()):
+        return alias
     import pycountry  # noqa: PLC0415  # slow to load, and most channels write alpha-2
 
     try:

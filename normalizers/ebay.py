@@ -304,7 +304,7 @@ def _discounts(draft: Draft, items: list[Json], at: str, summary: Json, prices: 
 
 def _taxes(draft: Draft, items: list[Json], at: str, summary: Json, prices: str) -> None:
     """Add the seller's taxes, and those eBay collects where they are in the total (on top or inside the prices)."""
-    stated, twice = 0, set()
+    stated, twice, feed = 0, set(), bool(_money(summary, "fee", prices, draft))
     for index, row in enumerate(items):
         where = f"{at}/lineItems/{index}"
         line_id = draft.lines[index].line_id
@@ -312,6 +312,8 @@ def _taxes(draft: Draft, items: list[Json], at: str, summary: Json, prices: str)
         same = bool(remitted) and remitted == _sum(draft, row, "taxes", where)
         twice |= {index} if same else set()
         for number, tax in enumerate(rows(row, "taxes", where)):
+            if feed and (text(tax, "taxType") or "").endswith("_FEE"):  # a recycling fee, which the order states as its fee
+                continue
             amount = _money(tax, "amount", f"{where}/taxes/{number}", draft) or 0
             stated += amount
             draft.tax(

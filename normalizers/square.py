@@ -44,7 +44,7 @@ from normalizers.wire import (
     unmapped,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import exponent_of, to_text
+from schemas.money import exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
 
@@ -219,7 +219,10 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
         ordered, exponent = quantity(row, "quantity", where)
         gross = _money(row, "gross_sales_money", where, draft)
         if gross is None:
-            gross = _money(row, "variation_total_price_money", where, draft) or _money(row, "total_money", where, draft) or 0
+            gross = _money(row, "variation_total_price_money", where, draft) or _money(row, "total_money", where, draft)
+        if gross is None:
+            each = _money(row, "base_price_money", where, draft) or 0
+            gross = round_ratio(each, ordered, 10**exponent, "half_up")
         exact = Decimal(gross).scaleb(-exponent_of(draft.currency))
         taxes = {text(tax, "tax_uid") for tax in rows(row, "applied_taxes", where)}
         name = " ".join(present((text(row, "name"), text(row, "variation_name"))))
