@@ -46,7 +46,7 @@ from store.catalogue import BookCatalogue
 from store.database import Connection, Cursor
 from store.heads import Head, Lane
 from store.letters import Parked
-from store.partitions import Advance
+from store.partitions import Advance, Claim
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
 from telemetry import failpoints
@@ -60,14 +60,19 @@ MAX_REDO = 5
 
 
 class Fenced(OrdermendError):
-    """Another process owns these partitions now."""
+    """The fence let some partitions of the batch not pass: nothing of it is stored.
+
+    `lost`: another process owns these now, or their offset is not where we left it. `ahead`: these are ours, and a transaction
+    of ours whose outcome was unknown has brought them to this offset after all: what lies before it is done.
+    """
 
     code = "fenced"
     error_class = "INFRA"
 
-    def __init__(self, lost: set[tuple[str, int]]) -> None:
-        super().__init__(f"another process owns {', '.join(f'{t}[{p}]' for t, p in sorted(lost))} now")
+    def __init__(self, lost: set[tuple[str, int]], ahead: Mapping[tuple[str, int], int] | None = None) -> None:
+        super().__init__(f"the fence refuses {', '.join(f'{t}[{p}]' for t, p in sorted(lost | set(ahead or ())))}")
         self.lost = lost
+        self.ahead = ahead or {}
 
 
 class Redo(OrdermendError):
@@ -183,9 +188,12 @@ class Processor:
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
         passed = partitions.fence(cursor, self._group, advances)
-        lost = {(a.topic, a.partition) for a in advances} - passed
-        if lost:
-            raise Fenced(lost)
+        refused = {(a.topic, a.partition): a for a in advances if (a.topic, a.partition) not in passed}
+        if not refused:
+            return
+        now = partitions.stored(cursor, self._group, list(refused))
+        ahead = {place: offset for place, a in refused.items() if (offset := _ahead(a, now.get(place))) is not None}
+        raise Fenced(refused.keys() - ahead.keys(), ahead)
 
     def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
         started = time.perf_counter()
@@ -381,6 +389,9 @@ class Processor:
             return decide(work.order, read, self._known(work, read, writes, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
+        except MemoryError:
+            # No state to go on in: the batch is redone message by message, in a child where lives were lost.
+            raise
         except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
@@ -762,6 +773,13 @@ class Processor:
         if lane.depth:
             lane.state, lane.next_attempt_at = "retrying", settler.writes.at
         return left
+
+
+def _ahead(mine: Advance, now: Claim | None) -> int | None:
+    """Return the offset that a commit of our own, thought lost, has reached; None where somebody else moved the partition."""
+    if now is None or now.epoch != mine.epoch or now.next_offset is None or now.next_offset <= (mine.expected or 0):
+        return None
+    return now.next_offset
 
 
 _SAME_ID = Failed(
