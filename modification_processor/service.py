@@ -43,7 +43,7 @@ from schemas.statement import ChangeStated, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
 from store.partitions import Advance, Claim
@@ -218,12 +218,12 @@ class Processor:
     def _committed(self, advances: Sequence[Advance]) -> bool:
         """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
         with self.connection.cursor() as cursor:
-            now = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
+            found = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
         self.connection.rollback()
-        fenced = {(a.topic, a.partition) for a in advances if now[a.topic, a.partition].epoch != a.epoch}
+        fenced = {(a.topic, a.partition) for a in advances if found[a.topic, a.partition].epoch != a.epoch}
         if fenced:
             raise Fenced(fenced)
-        return all(now[a.topic, a.partition].next_offset == a.new for a in advances)
+        return all(found[a.topic, a.partition].next_offset == a.new for a in advances)
 
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
@@ -854,11 +854,10 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
 
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
     """Return what these operations may know now, as the commit would load it; takes no lock."""
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    read = replace(_clock(order.order_id, ticket_id, row[0]), calls=calls)
+    at = now(cursor)
+    read = replace(_clock(order.order_id, ticket_id, at), calls=calls)
     wanted = catalogue_facts.wanted_by([read], {order.order_id: order})
-    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, row[0]), ticket_id=str(ticket_id))
+    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, at), ticket_id=str(ticket_id))
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:
