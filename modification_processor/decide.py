@@ -11,6 +11,7 @@ from typing import assert_never
 from modification_processor import channel_changes
 from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, calls_of, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
+from modification_processor.edit_rules import EditRules
 from modification_processor.facts import record
 from modification_processor.followup import Followup, followup
 from modification_processor.incoming import Body, Read
@@ -70,6 +71,8 @@ class Known:
     """Who approved the ticket, and the hash of the effects that were approved."""
     rules: ApprovalRules | None = None
     """The approval rules in force."""
+    edit_rules: EditRules | None = None
+    """The rules of windows and risk in force."""
     edits: int = 0
     """How many edits of the order were applied before."""
     pending: Sequence[Pending] = ()
@@ -223,7 +226,10 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     refusal = _unfit(body, calls, roles, known)
     if refusal is not None:
         return refusal
-    edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context, rules=known.rules, edits=known.edits)
+    edited = edit(
+        order, calls, body.reason_code, roles, known.verbs, known.context,
+        rules=known.rules, edit_rules=known.edit_rules, edits=known.edits,
+    )  # fmt: skip
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
     conflicts = _conflicts(order, calls, body, known)
@@ -231,18 +237,18 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return Conflicted(conflicts)
     if isinstance(edited, Refused):
         return edited
-    if body.preview_hash is None and not edited.approvals and not edited.recalls:
+    if body.preview_hash is None and not edited.asks and not edited.recalls and known.approved is None:
         return _applied(order, edited, calls, known)
     effects = preview_hash(order, edited, calls)
     if body.preview_hash is not None and body.preview_hash != effects:
         return _stale(order, edited, calls, known)
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
     approved_by = known.approved[0] if known.approved is not None and known.approved[1] == effects else None
-    if edited.approvals and approved_by is None:
-        return AwaitsApproval(edited.approvals, effects, delta)
+    if edited.asks and approved_by is None:
+        return AwaitsApproval(edited.asks, effects, delta)
     if edited.recalls:
         return AwaitsRecalls(edited.recalls, effects, delta, approved_by)
-    return replace(_applied(order, edited, calls, known), approved_by=approved_by if edited.approvals else None)
+    return replace(_applied(order, edited, calls, known), approved_by=approved_by)
 
 
 def _unfit(body: ModificationTicket, calls: Sequence[Call], roles: frozenset[str], known: Known) -> Refused | None:

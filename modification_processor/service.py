@@ -19,7 +19,7 @@ import psycopg
 
 from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of, recalls_of
-from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
@@ -29,6 +29,7 @@ from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn, WorkItem
 from modification_processor.rows import ERASURE, audit, change, emit, open_items
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
@@ -125,7 +126,7 @@ class Processor:
         self._vault = vault
         self._topics = topics
         self._faultpoint = faultpoint
-        self._rules = replace(default_rules(), version=0)
+        self._approvals, self._narrowing = approval_rules(), narrowing_rules()
         self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
         self._log = logger("processor")
@@ -244,12 +245,10 @@ class Processor:
         return Handled(tuple(words), len(works), writes.breaking)
 
     def _writes(self, cursor: Cursor) -> Writes:
-        """Return what collects the transaction's rows: with its time, and the approval rules in force."""
-        at, version = rulesets.moment(cursor, APPROVAL)
-        if version != self._rules.version:
-            found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
-            self._rules = load_rules(found, version)
-        return Writes(self._vault, at, self._rules, self._breaking(cursor, at))
+        """Return what collects the transaction's rows: with its time, and the rules in force."""
+        at, versions = rulesets.moments(cursor, self._approvals.kind, self._narrowing.kind)
+        rules, narrowing = self._approvals.at(cursor, versions[0]), self._narrowing.at(cursor, versions[1])
+        return Writes(self._vault, at, rules, narrowing, breaking=self._breaking(cursor, at))
 
     def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:
         return Breaking(breakers.standing(cursor), at, self._tallies)
@@ -416,7 +415,7 @@ class Processor:
         channel = work.order.source.channel if work.order else ""
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
-            rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
             in_bulk=in_bulk,
         )  # fmt: skip
 
