@@ -96,8 +96,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if isinstance(body, IntakeFailed):
         return _intake_failed(body)
     if isinstance(body, FetchNeeded):
-        what = ", ".join(body.missing) or "the order"
-        return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+        return _named(body)
     if isinstance(body, TicketCancelled | TicketReviewed):
         return Reviewed(str(body.ticket_id), body.decision) if isinstance(body, TicketReviewed) else _withdraw(read, body)
     if order is None:
@@ -111,6 +110,14 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     assert_never(body)
 
 
+def _named(body: FetchNeeded) -> Noted:
+    """A part of an order has the rest to be fetched; a cart or checkout that nobody placed has nothing."""
+    if body.event == "draft" and not body.missing:
+        return Noted("draft")
+    what = ", ".join(body.missing) or "the order"
+    return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+
+
 def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if order is None:
         return Stored(_accepted(body))
@@ -122,7 +129,16 @@ def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if known.previous is None:
         detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
         return Noted("held", (WorkItem("channel_conflict", detail),))
-    return restate(order, known.previous, _accepted(body), body.message_id, known.at)
+    return restate(_placed(order, body), known.previous, _accepted(body), body.message_id, known.at)
+
+
+def _placed(order: Order, body: OrderStated) -> Order:
+    """Return the order without its hold `draft` once the channel no longer calls it one."""
+    if body.event == "draft" or not any(hold.kind == "draft" for hold in order.holds):
+        return order
+    holds = tuple(hold for hold in order.holds if hold.kind != "draft")
+    lifecycle = "confirmed" if order.lifecycle == "held" and not holds else order.lifecycle
+    return order.model_copy(update={"holds": holds, "lifecycle": lifecycle})
 
 
 def _accepted(body: OrderStated) -> Order:
