@@ -33,16 +33,17 @@ from modification_processor.rules_in_force import approval_rules, narrowing_rule
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
-from normalizers.channel import Document, StatedOrder, Verb
+from normalizers.channel import StatedOrder, Verb
+from normalizers.parts import documents_of
 from schemas import events
 from schemas.assertion import Actor
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
-from schemas.statement import ChangeStated, OrderStated, unpacked
+from schemas.statement import ChangeStated, FetchNeeded, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store import actions, breakers, fetches, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
 from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
@@ -274,6 +275,7 @@ class Processor:
         self._load_recent(cursor, batch, works)
         self._load_pending(cursor, batch, works)
         self._load_previous(cursor, batch, works)
+        self._load_fetches(cursor, batch, works)
         fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
         return works, inbox.seen(cursor, fresh) if fresh else {}
 
@@ -303,6 +305,13 @@ class Processor:
         if wanted:
             for order_id, rows in actions.pending(cursor, list(wanted)).items():
                 works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
+
+    @staticmethod
+    def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load whether a fetch is planned, of orders that a document only names."""
+        named = {read.order_id for read in batch if isinstance(read.body, FetchNeeded)}
+        for order_id in fetches.planned(cursor, list(named)) if named else ():
+            works[order_id].fetch_planned = True
 
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
@@ -407,7 +416,7 @@ class Processor:
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls)
+        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned)
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -873,7 +882,7 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
     if channel is None or not packed:
         return None, digest
     try:
-        results = channel.normalize((Document(*unpacked(packed)),))
+        results = channel.normalize(documents_of(*unpacked(packed)))
     except OrdermendError:
         return None, digest
     mine = (
