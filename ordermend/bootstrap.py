@@ -299,8 +299,8 @@ def _normalise(channel: str, raw: RawDocument, tuning: Tuning) -> list[tuple[str
     return statements(record, known, intake_rules.discover(), tuning)
 
 
-def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:
-    """Return one loop for each discovered channel (or for those named)."""
+def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (), instance: str | None = None) -> dict[str, IntakeLoop]:
+    """Return one loop for each discovered channel (or for those named); `instance` makes each a static member of its group."""
     wanted = set(channels)
     own = signer(settings, "intake", "intake")
     canonical = topics_of(settings).canonical
@@ -312,6 +312,7 @@ def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (
             settings.topic_prefix + channel.topic.name,
             channel_transform(channel, canonical, own, tuning),
             health.loop(name),
+            instance,
         )
         for name, channel in discover().items()
         if not wanted or name in wanted

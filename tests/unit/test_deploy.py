@@ -99,12 +99,12 @@ def test_every_service_is_deployed_on_both() -> None:
         assert set(SERVICES) == {call[1] for call in calls if call[0] == "run"}
 
 
-def test_the_processors_instance_is_its_ordinal() -> None:
-    (processor,) = (container for container in CONTAINERS if container["args"][:2] == ["run", "processor"])
-    (manifest,) = (manifest for manifest in MANIFESTS if manifest["kind"] == "StatefulSet")
-    assert "processor" == manifest["metadata"]["name"]
-    assert "$(POD_NAME)" == processor["args"][processor["args"].index("--instance") + 1]
-    assert "metadata.name" in {variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") for variable in processor["env"]}
+@pytest.mark.parametrize("service", ["intake", "processor"])
+def test_a_group_members_instance_is_its_ordinal(service: str) -> None:
+    (member,) = (container for container in CONTAINERS if container["args"][:2] == ["run", service])
+    assert service in {manifest["metadata"]["name"] for manifest in MANIFESTS if manifest["kind"] == "StatefulSet"}
+    assert "$(POD_NAME)" == member["args"][member["args"].index("--instance") + 1]
+    assert "metadata.name" in {variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") for variable in member["env"]}
 
 
 def test_probes_ask_paths_that_are_served() -> None:
