@@ -23,6 +23,7 @@ from intake.rules.tuning import SHIPPED, Tuning
 from intake.rules.tuning import parse as parse_tuning
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
+from modification_processor.dependencies import Gates
 from modification_processor.edit import BULK_DOOR
 from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
@@ -208,11 +209,11 @@ def ports(settings: Settings) -> Ports:
     return made
 
 
-def settlement(settings: Settings, health: Health, asked: Ports | None = None) -> Settlement:
-    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports."""
+def settlement(settings: Settings, health: Health, asked: Ports | None = None, gates: Gates | None = None) -> Settlement:
+    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports, `gates` the limits shipped."""
     # A report may lie in the outbox for as long as Kafka is away.
     own = replace(signer(settings, "settlement", "settlement"), lifetime_seconds=REPORT_LIFETIME_SECONDS)
-    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health)
+    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health, gates)
 
 
 def bulk_runner(settings: Settings) -> BulkRunner:

@@ -436,6 +436,7 @@ action = Table(
     _at("created_at", nullable=False),
     _at("ended_at"),
     Index("action_pending", "order_id", postgresql_where=text("state in ('planned', 'sent')")),
+    Index("action_created", "created_at"),
     Index("action_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'sent')")),
     postgresql_with={"fillfactor": "70"},
 )
