@@ -27,6 +27,7 @@ from modification_processor.dependencies import Gates
 from modification_processor.edit import BULK_DOOR
 from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
+from modification_processor.reconciler import Reconciler
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
@@ -48,7 +49,7 @@ from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
-from streaming.reading import Reader
+from streaming.reading import Follower, Reader
 from telemetry import failpoints
 from telemetry.health import Health
 
@@ -240,6 +241,24 @@ def reconciled(settings: Settings, told: Callable[[int], None] | None = None) ->
     reader = Reader(bootstrap_of(settings), topics_of(settings).events)
     with connector(settings, "reconcile")() as connection:
         return reconcile(connection, lambda: map(_heard, reader.messages()), whole=reader.whole, told=told)
+
+
+class _Followed:
+    """The events topic, read on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._follower = Follower(bootstrap_of(settings), topics_of(settings).events)
+        self.since, self.close = self._follower.since, self._follower.close
+
+    def news(self) -> Iterable[Heard]:
+        return map(_heard, self._follower.messages())
+
+
+def reconciler(settings: Settings, health: Health) -> Reconciler:
+    """Return the comparison of what was sent and what arrived that never stops."""
+    return Reconciler(
+        connector(settings, "reconciler"), lambda: reconciled(settings, lambda _: health.tick()), lambda: _Followed(settings), health
+    )
 
 
 def _heard(message: Message) -> Heard:

@@ -36,7 +36,10 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str | N
         "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance or "processor-0").run},
         "relay": lambda: {"relay": bootstrap.relay(settings, health).run},
         "bulk": lambda: {"bulk": bootstrap.bulk_service(settings, health).run},
-        "verifier": lambda: {"verifier": bootstrap.sampler(settings, health).run},
+        "verifier": lambda: {
+            "verifier": bootstrap.sampler(settings, health.loop("verifier")).run,
+            "reconciler": bootstrap.reconciler(settings, health.loop("reconciler")).run,
+        },
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }

@@ -399,6 +399,7 @@ outbox = Table(
     _at("created_at", nullable=False, default=True),
     _at("sent_at"),
     Index("outbox_unsent", "id", postgresql_where=text("sent_at is null")),
+    Index("outbox_sent", "sent_at", postgresql_using="brin", postgresql_with={"pages_per_range": "32", "autosummarize": "on"}),
 )
 
 audit = Table(

@@ -61,6 +61,13 @@ LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from
 LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
+RECONCILE_FINDINGS = Gauge(
+    "ordermend_reconcile_findings", "Events sent that are lost, changed, foreign or out of order on the topic; anything but 0 pages."
+)
+RECONCILE_EVENTS = Counter("ordermend_reconcile_events_total", "Events of the topic that were compared with what the book sent.")
+RECONCILE_TIMESTAMP_SECONDS = Gauge(
+    "ordermend_reconcile_timestamp_seconds", "When the book and the events topic were last compared, unix time."
+)
 
 FAILURES_IN_WINDOW = Gauge(
     "ordermend_failures_in_window",
