@@ -58,7 +58,9 @@ DEPENDENCIES_OPEN = Gauge(
     "ordermend_dependencies_open", "1 while a dependency is left alone because its calls were not answered, by dependency.", ("dependency",)
 )
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
-LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
+LOOP_TICK_SECONDS = Gauge(
+    "ordermend_loop_tick_timestamp_seconds", "When a loop of the process last went round, unix time; `main` where it has one.", ("loop",)
+)
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
 RECONCILE_FINDINGS = Gauge(
