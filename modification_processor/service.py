@@ -742,13 +742,40 @@ class Processor:
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
         context = self._context(cursor, batch, works.values(), writes)
-        left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
-        for seq in [read.seq for read in batch][:left]:
-            assert seq is not None
-            letters.resolve(cursor, order_id, topic, seq, "resolved")
+        left: list[Read] = []
+        if batch:
+            work = works[order_id]
+            left = self._whole_first(cursor, work, batch, settler, context, topic)
+            left += self._drain(work, _still_waiting(batch, left), settler, context, topic)
+        for read in left:
+            assert read.seq is not None
+            letters.resolve(cursor, order_id, topic, read.seq, "resolved")
         self._faultpoint("retry.decided")
         writes.flush(cursor, works)
-        return left
+        return len(left)
+
+    def _whole_first(
+        self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str
+    ) -> list[Read]:
+        """Try a whole statement that waits behind others as if it had only just come: it says all they could, and supersedes them.
+
+        Returns it, where it left the lane. Where it fails again it waits in its turn.
+        """
+        whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
+        if whole is None:
+            return []
+        outcome = self._tried(work, whole, settler.writes, context)
+        if not is_restated(outcome):
+            return []
+        assert isinstance(whole.body, OrderStated)
+        assert whole.seq is not None
+        settler.settle(work, whole, outcome)
+        work.previous_raw = (whole.body.raw.packed(), whole.body.raw.sha256)
+        ids, _ = letters.supersede(cursor, work.head.order_id, topic, kept=ChangeStated.__name__, before=whole.seq)
+        settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
+        settler.writes.done.append((work.head.order_id, topic, whole.seq))
+        _open(work, work.lanes[topic], 1 + len(ids), settler.writes)
+        return [whole]
 
     def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
         """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
@@ -766,9 +793,12 @@ class Processor:
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
+    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
+        """Try messages in their order, up to the first that has to wait; return those that left the lane."""
+        left: list[Read] = []
+        if not batch:
+            return left
         lane = work.lanes[topic]
-        left = 0
         for read in batch:
             outcome = self._tried(work, read, settler.writes, context)
             settler.settle(work, read, outcome)
@@ -777,10 +807,19 @@ class Processor:
             assert read.seq is not None
             settler.writes.done.append((work.head.order_id, topic, read.seq))
             _open(work, lane, 1, settler.writes)
-            left += 1
+            left.append(read)
         if lane.depth:
             lane.state, lane.next_attempt_at = "retrying", settler.writes.at
         return left
+
+
+def _still_waiting(batch: Sequence[Read], left: Sequence[Read]) -> list[Read]:
+    """Return what of a lane is still to be tried once a whole statement of it has left: changes, and what came after."""
+    if not left:
+        return list(batch)
+    (whole,) = left
+    assert whole.seq is not None
+    return [read for read in batch if read is not whole and (isinstance(read.body, ChangeStated) or (read.seq or 0) > whole.seq)]
 
 
 def _ahead(mine: Advance, now: Claim | None) -> int | None:

@@ -25,9 +25,11 @@ from intake.rules.tuning import parse as parse_tuning
 from intake.sources import Sources
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
+from modification_processor.dependencies import Gates
 from modification_processor.edit import BULK_DOOR
 from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
+from modification_processor.reconciler import Reconciler
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
@@ -50,7 +52,7 @@ from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
-from streaming.reading import Reader
+from streaming.reading import Follower, Reader
 from telemetry import failpoints
 from telemetry.health import Health
 
@@ -240,11 +242,11 @@ def fetcher(settings: Settings, health: Health, asked: Sources | None = None, pa
     return Fetcher(connector(settings, "fetcher"), found, publisher, settings.topic_prefix, health, patience)
 
 
-def settlement(settings: Settings, health: Health, asked: Ports | None = None) -> Settlement:
-    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports."""
+def settlement(settings: Settings, health: Health, asked: Ports | None = None, gates: Gates | None = None) -> Settlement:
+    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports, `gates` the limits shipped."""
     # A report may lie in the outbox for as long as Kafka is away.
     own = replace(signer(settings, "settlement", "settlement"), lifetime_seconds=REPORT_LIFETIME_SECONDS)
-    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health)
+    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health, gates)
 
 
 def bulk_runner(settings: Settings) -> BulkRunner:
@@ -271,6 +273,24 @@ def reconciled(settings: Settings, told: Callable[[int], None] | None = None) ->
     reader = Reader(bootstrap_of(settings), topics_of(settings).events)
     with connector(settings, "reconcile")() as connection:
         return reconcile(connection, lambda: map(_heard, reader.messages()), whole=reader.whole, told=told)
+
+
+class _Followed:
+    """The events topic, read on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._follower = Follower(bootstrap_of(settings), topics_of(settings).events)
+        self.since, self.close = self._follower.since, self._follower.close
+
+    def news(self) -> Iterable[Heard]:
+        return map(_heard, self._follower.messages())
+
+
+def reconciler(settings: Settings, health: Health) -> Reconciler:
+    """Return the comparison of what was sent and what arrived that never stops."""
+    return Reconciler(
+        connector(settings, "reconciler"), lambda: reconciled(settings, lambda _: health.tick()), lambda: _Followed(settings), health
+    )
 
 
 def _heard(message: Message) -> Heard:
@@ -331,8 +351,8 @@ def _normalise(channel: str, raw: RawDocument, tuning: Tuning) -> list[tuple[str
     return statements(record, known, intake_rules.discover(), tuning)
 
 
-def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:
-    """Return one loop for each discovered channel (or for those named)."""
+def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (), instance: str | None = None) -> dict[str, IntakeLoop]:
+    """Return one loop for each discovered channel (or for those named); `instance` makes each a static member of its group."""
     wanted = set(channels)
     own = signer(settings, "intake", "intake")
     canonical = topics_of(settings).canonical
@@ -344,6 +364,7 @@ def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (
             settings.topic_prefix + channel.topic.name,
             channel_transform(channel, canonical, own, tuning),
             health.loop(name),
+            instance,
         )
         for name, channel in discover().items()
         if not wanted or name in wanted

@@ -422,6 +422,7 @@ outbox = Table(
     _at("created_at", nullable=False, default=True),
     _at("sent_at"),
     Index("outbox_unsent", "id", postgresql_where=text("sent_at is null")),
+    Index("outbox_sent", "sent_at", postgresql_using="brin", postgresql_with={"pages_per_range": "32", "autosummarize": "on"}),
 )
 
 audit = Table(
@@ -459,6 +460,7 @@ action = Table(
     _at("created_at", nullable=False),
     _at("ended_at"),
     Index("action_pending", "order_id", postgresql_where=text("state in ('planned', 'sent')")),
+    Index("action_created", "created_at"),
     Index("action_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'sent')")),
     postgresql_with={"fillfactor": "70"},
 )
