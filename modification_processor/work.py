@@ -17,7 +17,7 @@ from modification_processor.payment_plan import Pending
 from modification_processor.recalls import OpenRecall
 from schemas.order import Order
 from store import actions, breakers, catalogue, heads, history, inbox, letters, orders, outbox, tickets
-from store.actions import ActionRow, Aimed, Ended
+from store.actions import ActionRow, Aimed, Ended, Lowered
 from store.database import Cursor
 from store.heads import Head, Lane
 from store.history import HistoryRow, RecentChange
@@ -47,6 +47,8 @@ class OrderWork:
     """Payment steps whose outcome is not known yet, in the order in which they were planned."""
     recalls: list[OpenRecall] = field(default_factory=list)
     """What the warehouse was asked to give back and has not answered."""
+    taken_back: bool = False
+    """Whether a payment request of the order was taken back, whole or in part."""
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False
@@ -86,6 +88,7 @@ class Writes:
     actions: list[ActionRow] = field(default_factory=list)
     actions_ended: list[Ended] = field(default_factory=list)
     actions_aimed: list[Aimed] = field(default_factory=list)
+    actions_lowered: list[Lowered] = field(default_factory=list)
     settled_tickets: list[tuple[UUID, UUID, str]] = field(default_factory=list)
     undone: list[tuple[UUID, UUID]] = field(default_factory=list)
     opened: list[tuple[UUID, str]] = field(default_factory=list)
@@ -148,6 +151,7 @@ class Writes:
         _write(cursor, actions.insert, self.actions)
         _write(cursor, actions.end, self.actions_ended)
         _write(cursor, actions.aim, self.actions_aimed)
+        _write(cursor, actions.lower, self.actions_lowered)
         _write(cursor, tickets.settle, self.settled_tickets)
         if any(self.uses.values()):
             catalogue.move_uses(cursor, self.uses)
