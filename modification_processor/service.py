@@ -354,7 +354,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._tried(work, read, settler.writes, context)
+        outcome = self._tried(cursor, work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -369,13 +369,20 @@ class Processor:
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
 
-    def _tried(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+    def _tried(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         """Decide a message, unless so much like it failed that it waits; count how it fared."""
         held = writes.breaking.holds(read) if writes.breaking else None
-        outcome = held or self._decide(work, read, writes, context)
+        outcome = held or self._decide_fully(cursor, work, read, writes, context)
         if writes.breaking and held is None:
             writes.breaking.note(read, outcome)
         return outcome
+
+    def _decide_fully(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        """Decide a message; of a ticket that takes another back, first whether it does just that."""
+        former = self._former(cursor, work, read, writes)
+        if isinstance(former, Refused):
+            return former
+        return self._decide(work, read, writes, context if former is None else replace(context, former=former))
 
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         try:
@@ -445,12 +452,12 @@ class Processor:
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
         return True
 
-    def _not_undoable(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Outcome | None:
-        """Return why a ticket that says it takes another one back may not; None for any other ticket."""
+    def _former(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Order | Refused | None:
+        """Return the order before the ticket that this one takes back, or why it may not; None for any other message."""
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        writes.flush_past(cursor)
+        self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -461,10 +468,16 @@ class Processor:
             if isinstance(first.calls, Refused):
                 return first.calls
             known = self._context(cursor, [first], [work], writes)
-            inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
+            here = past.load(cursor, self._vault, work.head.order_id)
+            inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:
             return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
-        return inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        refusal = inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        return refusal or undo.before(here, ticket)
+
+    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
+        """Let what this transaction did to the order be read from its history."""
+        writes.flush_past(cursor)
 
     def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
         """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.
@@ -541,7 +554,10 @@ class Processor:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], [work], writes)
-        known = self._known(work, again, writes, context)
+        former = self._former(cursor, work, again, writes)
+        if isinstance(former, Refused):
+            return former
+        known = self._known(work, again, writes, replace(context, former=former))
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -578,7 +594,7 @@ class Processor:
         settler = Settler(self._writes(cursor), self._topics)
         context = self._context(cursor, batch, works.values(), settler.writes)
         for read in batch:
-            outcome = self._decide(works[read.order_id], read, settler.writes, context)
+            outcome = self._decide_fully(cursor, works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
                 settler.settle(works[read.order_id], read, outcome)
             else:
@@ -725,7 +741,7 @@ class Processor:
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
         context = self._context(cursor, batch, works.values(), writes)
-        left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
+        left = self._drain(cursor, works[order_id], batch, settler, context, topic) if batch else 0
         for seq in [read.seq for read in batch][:left]:
             assert seq is not None
             letters.resolve(cursor, order_id, topic, seq, "resolved")
@@ -749,11 +765,11 @@ class Processor:
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
+    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
         lane = work.lanes[topic]
         left = 0
         for read in batch:
-            outcome = self._tried(work, read, settler.writes, context)
+            outcome = self._tried(cursor, work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left
