@@ -38,7 +38,7 @@ from modification_processor.payment_plan import Pending
 from modification_processor.preview import preview_of
 from modification_processor.recalls import OpenRecall, recalled
 from modification_processor.releases import grant
-from modification_processor.reports import report, requests_paid
+from modification_processor.reports import overpaid, report, requests_paid
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
@@ -81,6 +81,8 @@ class Known:
     """Payment steps of the order whose outcome is not known yet."""
     recalls: Sequence[OpenRecall] = ()
     """What the warehouse was asked to give back and has not answered."""
+    taken_back: bool = False
+    """Whether a payment request of the order was taken back, whole or in part."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
     fetch_planned: bool = False
@@ -232,7 +234,10 @@ def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReporte
         return report(order, body, known.pending) if asked is None else _recall_answered(order, body, asked)
     recorded = record(order, body)
     recorded = replace(recorded, order=recalculate(recorded.order))
-    return requests_paid(recorded, body.payment, known.pending) if body.payment else recorded
+    if body.payment is None:
+        return recorded
+    paid = requests_paid(recorded, body.payment, known.pending)
+    return overpaid(paid, known.pending) if known.taken_back and body.payment.kind == "capture" else paid
 
 
 def _recall_answered(order: Order, body: ActionReported, asked: OpenRecall) -> Recalled:

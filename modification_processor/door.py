@@ -5,6 +5,7 @@ Each answer is worked out by the code that guards the commit, over an unlocked s
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -74,9 +75,18 @@ def read_operations(operations: Sequence[Operation]) -> tuple[Call, ...] | Refus
 
 
 def preview_for(
-    cursor: Cursor, looked: Looked, operations: Sequence[Operation], reason_code: str, roles: frozenset[str], ticket_id: UUID | None = None
+    cursor: Cursor,
+    looked: Looked,
+    operations: Sequence[Operation],
+    reason_code: str,
+    roles: frozenset[str],
+    ticket_id: UUID | None = None,
+    former: Order | None = None,
 ) -> Preview | Refused:
-    """Return what a ticket of these operations would do now, or why it would be refused."""
+    """Return what a ticket of these operations would do now, or why it would be refused.
+
+    `former`: the order before the ticket that it takes back, where it takes one back.
+    """
     calls = calls_of(operations)
     if isinstance(calls, Refused):
         return calls
@@ -84,7 +94,8 @@ def preview_for(
     approvals, narrowing = approval_rules(), narrowing_rules()
     _, versions = rulesets.moments(cursor, approvals.kind, narrowing.kind)
     return preview(
-        order, looked.version, calls, reason_code, roles, _verbs(order), known_to(cursor, order, calls, ticket_id or uuid.uuid4()),
+        order, looked.version, calls, reason_code, roles, _verbs(order),
+        replace(known_to(cursor, order, calls, ticket_id or uuid.uuid4()), former=former),
         pending_of(actions.pending(cursor, [order.order_id]).get(order.order_id, ())),
         channel_collects=order.source.channel in default_locks().marketplaces,
         rules=approvals.at(cursor, versions[0]), edit_rules=narrowing.at(cursor, versions[1]), edits=looked.edits,
@@ -108,7 +119,9 @@ def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> Modificati
 def effects_of(cursor: Cursor, vault: KeyVault, looked: Looked, ticket: TicketRow) -> Preview | Refused:
     """Return what a stored ticket would do now, with its author's roles: what a reviewer has to see."""
     body = request_of(cursor, vault, ticket)
-    return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id)
+    undone = tickets.find(cursor, ticket.order_id, body.undoes) if body.undoes is not None else None
+    former = undo.before(past.load(cursor, vault, ticket.order_id), undone) if undone is not None and undone.new_version else None
+    return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id, former)
 
 
 def what_undoes(cursor: Cursor, vault: KeyVault, order_id: UUID, ticket_id: UUID) -> tuple[Operation, ...] | Refused:

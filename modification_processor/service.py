@@ -305,6 +305,9 @@ class Processor:
         if wanted:
             for order_id, rows in actions.pending(cursor, list(wanted)).items():
                 works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
+        paid = {read.order_id for read in batch if isinstance(read.body, FulfillmentFact) and read.body.payment is not None}
+        for order_id in actions.with_requests_taken_back(cursor, list(paid)) if paid else ():
+            works[order_id].taken_back = True
 
     @staticmethod
     def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
@@ -368,7 +371,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._tried(work, read, settler.writes, context)
+        outcome = self._tried(cursor, work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -383,13 +386,20 @@ class Processor:
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
 
-    def _tried(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+    def _tried(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         """Decide a message, unless so much like it failed that it waits; count how it fared."""
         held = writes.breaking.holds(read) if writes.breaking else None
-        outcome = held or self._decide(work, read, writes, context)
+        outcome = held or self._decide_fully(cursor, work, read, writes, context)
         if writes.breaking and held is None:
             writes.breaking.note(read, outcome)
         return outcome
+
+    def _decide_fully(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        """Decide a message; of a ticket that takes another back, first whether it does just that."""
+        former = self._former(cursor, work, read, writes)
+        if isinstance(former, Refused):
+            return former
+        return self._decide(work, read, writes, context if former is None else replace(context, former=former))
 
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         try:
@@ -416,7 +426,9 @@ class Processor:
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned)
+        return Known(
+            work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned, taken_back=work.taken_back
+        )  # fmt: skip
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -462,12 +474,12 @@ class Processor:
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
         return True
 
-    def _not_undoable(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Outcome | None:
-        """Return why a ticket that says it takes another one back may not; None for any other ticket."""
+    def _former(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Order | Refused | None:
+        """Return the order before the ticket that this one takes back, or why it may not; None for any other message."""
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        writes.flush_past(cursor)
+        self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -478,10 +490,16 @@ class Processor:
             if isinstance(first.calls, Refused):
                 return first.calls
             known = self._context(cursor, [first], [work], writes)
-            inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
+            here = past.load(cursor, self._vault, work.head.order_id)
+            inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:
             return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
-        return inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        refusal = inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        return refusal or undo.before(here, ticket)
+
+    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
+        """Let what this transaction did to the order be read from its history."""
+        writes.flush_past(cursor)
 
     def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
         """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.
@@ -558,7 +576,10 @@ class Processor:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], [work], writes)
-        known = self._known(work, again, writes, context)
+        former = self._former(cursor, work, again, writes)
+        if isinstance(former, Refused):
+            return former
+        known = self._known(work, again, writes, replace(context, former=former))
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -595,7 +616,7 @@ class Processor:
         settler = Settler(self._writes(cursor), self._topics)
         context = self._context(cursor, batch, works.values(), settler.writes)
         for read in batch:
-            outcome = self._decide(works[read.order_id], read, settler.writes, context)
+            outcome = self._decide_fully(cursor, works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
                 settler.settle(works[read.order_id], read, outcome)
             else:
@@ -746,7 +767,7 @@ class Processor:
         if batch:
             work = works[order_id]
             left = self._whole_first(cursor, work, batch, settler, context, topic)
-            left += self._drain(work, _still_waiting(batch, left), settler, context, topic)
+            left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
         for read in left:
             assert read.seq is not None
             letters.resolve(cursor, order_id, topic, read.seq, "resolved")
@@ -764,7 +785,7 @@ class Processor:
         whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
         if whole is None:
             return []
-        outcome = self._tried(work, whole, settler.writes, context)
+        outcome = self._tried(cursor, work, whole, settler.writes, context)
         if not is_restated(outcome):
             return []
         assert isinstance(whole.body, OrderStated)
@@ -793,14 +814,14 @@ class Processor:
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
+    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
         """Try messages in their order, up to the first that has to wait; return those that left the lane."""
         left: list[Read] = []
         if not batch:
             return left
         lane = work.lanes[topic]
         for read in batch:
-            outcome = self._tried(work, read, settler.writes, context)
+            outcome = self._tried(cursor, work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left
