@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from modification_processor import past, undo
+from modification_processor import bulk, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.approvals import APPROVAL, ApprovalRules, default_rules, load_rules
 from modification_processor.edit import Call, calls_of
@@ -17,7 +17,7 @@ from modification_processor.operations import discover
 from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
-from modification_processor.service import known_to
+from modification_processor.service import context_of, known_to
 from normalizers import discover as channels
 from normalizers.channel import Verb
 from schemas.codec import decode
@@ -25,7 +25,7 @@ from schemas.failures import OrdermendError
 from schemas.order import Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import actions, orders, rulesets, tickets
-from store.database import Cursor
+from store.database import Connection, Cursor
 from store.sealing import KeyVault, Unsealable
 from store.tickets import TicketRow
 
@@ -85,6 +85,11 @@ def _rules(cursor: Cursor) -> ApprovalRules:
     """Return the approval rules in force."""
     _, version = rulesets.moment(cursor, APPROVAL)
     return load_rules(rulesets.text_of(cursor, APPROVAL, version), version) if version else default_rules()
+
+
+def try_bulk(connection: Connection, request: bulk.Request, order_ids: Sequence[UUID]) -> bulk.DryRun:
+    """Return what a bulk job would do to orders as they are now. Raises `BulkRefused` for what no order could take."""
+    return bulk.dry_run(connection, request, order_ids, context_of)
 
 
 def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> ModificationTicket:
