@@ -15,6 +15,7 @@ from modification_processor.door import (
     effects_of,
     look,
     modes_for,
+    moment_of,
     operations_known,
     preview_for,
     read_operations,
@@ -22,7 +23,7 @@ from modification_processor.door import (
     try_bulk,
     what_undoes,
 )
-from modification_processor.field_locks import FieldMode
+from modification_processor.field_locks import FieldMode, Moment
 from modification_processor.outcomes import Refused
 from modification_processor.past import Difference, Entry, Move, NoSuchVersion, Past, VersionNote, as_of, between, versions, why
 from modification_processor.past import load as load_past
@@ -37,6 +38,7 @@ __all__ = [
     "Entry",
     "FieldMode",
     "Looked",
+    "Moment",
     "Move",
     "NoSuchVersion",
     "Past",
@@ -51,6 +53,7 @@ __all__ = [
     "load_past",
     "look",
     "modes_for",
+    "moment_of",
     "operations_known",
     "preview_for",
     "read_operations",

@@ -33,6 +33,7 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str, ch
         "bulk": lambda: {"bulk": bootstrap.bulk_service(settings, health).run},
         "verifier": lambda: {"verifier": bootstrap.sampler(settings, health).run},
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
+        "fetcher": lambda: {"fetcher": bootstrap.fetcher(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }
     if service in {"console", "webhooks"}:

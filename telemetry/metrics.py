@@ -45,6 +45,10 @@ ACTIONS = Counter(
     "Requests to gateways, channels and notifiers after an edit, by port, kind and outcome.",
     ("port", "kind", "outcome"),
 )
+FETCHES = Counter(
+    "ordermend_fetches_total", "Orders that channels only named and were asked for, by channel and what came of it.", ("channel", "outcome")
+)
+FETCH_OLDEST_SECONDS = Gauge("ordermend_fetch_oldest_seconds", "Age of the oldest order that a channel named and that is not fetched yet.")
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
 LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
