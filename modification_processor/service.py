@@ -332,7 +332,7 @@ class Processor:
 
     def context_of(self, cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
         """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
-        return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+        return context_of(cursor, batch, orders, at)
 
     def _context(self, cursor: Cursor, batch: Sequence[Read], works: Iterable[OrderWork], writes: Writes) -> Context:
         """Load what the catalogue says of the batch: each kind of entry with one statement, where there is need of it."""
@@ -918,6 +918,11 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
     else:
         lane.state, lane.next_attempt_at = "retrying", writes.at
         writes.lanes[place] = lane
+
+
+def context_of(cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
+    """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
+    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
 
 
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.bulk_work import BulkWork
 from console.letter_work import LetterWork
 from console.login import Login
 from console.pages.show import Markup
@@ -49,6 +50,7 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    bulk: BulkWork
 
     @property
     def bell(self) -> Bell:

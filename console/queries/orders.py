@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from console import cursors
-from console.cursors import CursorInvalid
 from store.database import Cursor
 from store.search import wanted
 
@@ -49,7 +48,7 @@ def listing(
             values.append(value)
     if after:
         conditions.append("(o.created_at, o.order_id) < (%s, %s)")
-        values += _place(after)
+        values += cursors.place(after) or ()
     cursor.execute(
         f"select {', '.join(f'o.{name}' for name in FIELDS)} from orders o where {' and '.join(conditions)}"
         " order by o.created_at desc, o.order_id desc limit %s",
@@ -58,11 +57,3 @@ def listing(
     rows = [Row(*row) for row in cursor.fetchall()]
     more = rows[limit - 1] if len(rows) > limit else None
     return rows[:limit], cursors.encode(more.created_at.isoformat(), str(more.order_id)) if more else None
-
-
-def _place(after: str) -> list[Any]:
-    at, order_id = cursors.decode(after, str, str)
-    try:
-        return [datetime.fromisoformat(at), UUID(order_id)]
-    except ValueError:
-        raise CursorInvalid("the cursor is not one that this list gave", field="/query/cursor", rule="cursor") from None
