@@ -16,7 +16,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, priced_row, rate_text, refused, stated_totals
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.summary import change_values
 from normalizers.wire import (
     Json,
@@ -156,7 +156,7 @@ def _exact(row: Json, key: str, at: str, draft: Draft) -> Decimal | None:
     if not pair:
         return None
     where, code = f"{at}/{key}", text(pair, "currencyCode")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currencyCode", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     name = "preciseAmount" if pair.get("preciseAmount") is not None else "centAmount"
     amount, digits = pair.get(name), pair.get("fractionDigits")
@@ -378,4 +378,6 @@ CHANNEL = Channel(
     account_field="/projectKey",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -30,7 +30,7 @@ from normalizers.building import (
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
 from normalizers.wire import Json, Message, Report, child, instant, messages, names, need_text, present, quantity, rows, text, unmapped
 from schemas.failures import NormalizationFailed, OrdermendError
@@ -382,4 +382,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/increment_id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )
