@@ -29,7 +29,7 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.summary import change_values
 from normalizers.wire import (
     Json,
@@ -177,7 +177,7 @@ def _exact(row: Json, key: str, at: str, draft: Draft) -> Decimal | None:
     if not pair:
         return None
     where, code = f"{at}/{key}", text(pair, "currencyCode")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currencyCode", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     name = "preciseAmount" if pair.get("preciseAmount") is not None else "centAmount"
     amount, digits = pair.get(name), pair.get("fractionDigits")
@@ -431,4 +431,6 @@ CHANNEL = Channel(
     account_field="/projectKey",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )
