@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from modification_processor import channel_changes
+from modification_processor import channel_changes, restated_operations
 from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, calls_of, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
 from modification_processor.facts import record
@@ -29,6 +29,7 @@ from modification_processor.outcomes import (
     Refused,
     Restated,
     Reviewed,
+    Said,
     Stored,
     Withdrawn,
     WorkItem,
@@ -93,7 +94,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     body: Body | None = read.body
     assert body is not None
     if isinstance(body, OrderStated):
-        return _stated(order, body, known)
+        return _stated(order, body, read, known)
     if isinstance(body, IntakeFailed):
         return _intake_failed(body)
     if isinstance(body, FetchNeeded):
@@ -122,7 +123,7 @@ def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
     return Noted("incomplete", (item,), fetch=depth if depth <= MAX_FETCHES else 0)
 
 
-def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
+def _stated(order: Order | None, body: OrderStated, read: Read, known: Known) -> Outcome:
     if order is None:
         return Stored(_accepted(body))
     mine, theirs = order.source.channel_updated_at, body.order.source.channel_updated_at
@@ -133,7 +134,21 @@ def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if known.previous is None:
         detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
         return Noted("held", (WorkItem("channel_conflict", detail),))
-    return restate(order, known.previous, _accepted(body), body.message_id, known.at)
+    merged = restate(order, known.previous, _accepted(body), body.message_id, known.at)
+    return replace(merged, said=_said(order, merged.order, read, body, known))
+
+
+def _said(order: Order, merged: Order, read: Read, body: OrderStated, known: Known) -> Said | None:
+    """Return the ticket that is kept of a merge, where operations say what it changed."""
+    named = restated_operations.operations_of(order, merged)
+    if not named:
+        return None
+    ticket = restated_operations.ticket_of(body, named, known.at)
+    asked = Read(
+        replace(read.incoming, value=encode(ticket)), read.order_id, f"ticket:{ticket.ticket_id}", type(ticket).__name__, read.sha256, ticket,
+        restated_operations.actor_of(body),
+    )  # fmt: skip
+    return Said(asked, tuple(path for each in named for path in each.paths), tuple(path for each in named for path in each.follows))
 
 
 def _accepted(body: OrderStated) -> Order:

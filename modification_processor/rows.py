@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
-from modification_processor.outcomes import Applied, AwaitsApproval, AwaitsRecalls, Conflicted, Refused, WorkItem
+from modification_processor.outcomes import Applied, AwaitsApproval, AwaitsRecalls, Conflicted, Refused, Said, WorkItem
 from modification_processor.promotions import uses_moved
 from modification_processor.recalls import COMPENSATING, named
 from modification_processor.work import OrderWork, Writes
@@ -57,10 +57,13 @@ class Author:
             self.cause_kind, self.role = "fact", "fulfilment"
 
 
-def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested: Sequence[str] | None = None) -> tuple[events.Change, ...]:
+def change(
+    work: OrderWork, after: Order, read: Read, writes: Writes, requested: Sequence[str] | None = None, said: Said | None = None
+) -> tuple[events.Change, ...]:
     """Take over a changed order: a new version, and one history row per changed leaf. No change: no version.
 
-    `requested` None means that everything was said, nothing derived (facts, statements), totals apart.
+    `requested` None means that everything was said, nothing derived (facts, statements), totals apart. What `said` tells as an
+    edit has that edit's ticket as its cause.
     """
     before = work.order
     assert before is not None
@@ -69,9 +72,12 @@ def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested:
         return ()
     head, author = work.head, Author(read)
     head.version += 1
+    as_edit = Author(said.read) if said is not None else author
     for leaf in found:
-        is_derived = leaf.path.startswith("/totals/") if requested is None else derived(leaf, requested)
-        _history_row(work, leaf, author, writes, is_derived=is_derived)
+        follows = said is not None and not derived(leaf, said.follows)
+        is_said = follows or (said is not None and not derived(leaf, said.paths))
+        is_derived = (follows or leaf.path.startswith("/totals/")) if requested is None else derived(leaf, requested)
+        _history_row(work, leaf, as_edit if is_said else author, writes, is_derived=is_derived)
     work.order, work.dirty = after, True
     writes.heads[head.order_id] = head
     for code, moved in uses_moved(before, after).items():
