@@ -154,7 +154,8 @@ def _statement(
     if isinstance(result, StatedPart):
         return str(order_id), FetchNeeded(missing=result.missing, **shared)
     assert isinstance(result, StatedChange)
-    return str(order_id), ChangeStated(changed_at=result.changed_at, line_changes=result.line_changes, ship_to=result.ship_to, **shared)
+    stated = {name: getattr(result, name) for name in ("changed_at", "line_changes", "ship_to", "delivery_window")}
+    return str(order_id), ChangeStated(**stated, **shared)
 
 
 def _for_account(result: StatedOrder, channel: Channel, record: RawRecord) -> StatedOrder:

@@ -182,7 +182,7 @@ def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -
     """Turn the channel's change into a ticket and decide that; what cannot be turned into one takes a person."""
     if channel_changes.is_stale(order, body):
         return Noted("stale")
-    wish = channel_changes.asked(order, body, known.previous, known.context.products)
+    wish = channel_changes.asked(order, body, known.previous, known.context.products, known.at)
     if isinstance(wish, channel_changes.Unclear):
         return Recorded(*_handed_over(order, body, wish.why, known.at))
     left = tuple(WorkItem("channel_change", _told(body, f"{rule}: see the document")) for rule in wish.left)
