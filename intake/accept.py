@@ -178,9 +178,9 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
         findings = tuple(sorted(findings, key=lambda finding: finding.rule not in refusing))
         refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
         return _failed(stated.order.order_id, channel, refused, raw, message_id)
-    order = stated.order
-    if judged.tuning.version:
-        order = order.with_(source=order.source.with_(rules_version=judged.tuning.version))
+    order, versions = stated.order, {"mapping_version": channel.mapping_version, "rules_version": judged.tuning.version}
+    if versions != {"mapping_version": 1, "rules_version": 0}:
+        order = order.with_(source=order.source.with_(**versions))
     if verdict == "accept_with_hold" and not order.holds:
         reason = findings[-1].message if findings else "held by a rule"
         order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))

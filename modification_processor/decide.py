@@ -81,6 +81,8 @@ class Known:
     """What the warehouse was asked to give back and has not answered."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
+    unnoticed: bool = False
+    """Whether the customer hears nothing of the ticket: only our reading of what they ordered was corrected."""
     fetch_planned: bool = False
     """Whether the order is to be fetched anyway, and nobody was asked yet."""
     channel_collects: bool = False
@@ -125,7 +127,7 @@ def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
 
 def _stated(order: Order | None, body: OrderStated, read: Read, known: Known) -> Outcome:
     if order is None:
-        return Stored(_accepted(body))
+        return Stored(accepted(body))
     mine, theirs = order.source.channel_updated_at, body.order.source.channel_updated_at
     if mine is not None and theirs is not None and theirs < mine:
         return Noted("stale")
@@ -134,8 +136,9 @@ def _stated(order: Order | None, body: OrderStated, read: Read, known: Known) ->
     if known.previous is None:
         detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
         return Noted("held", (WorkItem("channel_conflict", detail),))
-    merged = restate(order, known.previous, _accepted(body), body.message_id, known.at)
-    return replace(merged, said=_said(order, merged.order, read, body, known))
+    says = accepted(body)
+    merged = restate(order, known.previous, says, body.message_id, known.at)
+    return replace(merged, said=_said(order, merged.order, read, body, known), says=says)
 
 
 def _said(order: Order, merged: Order, read: Read, body: OrderStated, known: Known) -> Said | None:
@@ -151,7 +154,7 @@ def _said(order: Order, merged: Order, read: Read, body: OrderStated, known: Kno
     return Said(asked, tuple(path for each in named for path in each.paths), tuple(path for each in named for path in each.follows))
 
 
-def _accepted(body: OrderStated) -> Order:
+def accepted(body: OrderStated) -> Order:
     """Return the order as it enters the book: confirmed, or held where anything holds it."""
     order = recalculate(body.order)
     holds = order.holds
@@ -288,7 +291,7 @@ def _applied(order: Order, edited: Edited, calls: Sequence[Call], known: Known) 
 
 def _followup(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Followup:
     follows = followup(order, edited.order, calls, known.pending, known.verbs, channel_collects=known.channel_collects)
-    return replace(follows, notice=None) if known.in_bulk else follows
+    return replace(follows, notice=None) if known.in_bulk or known.unnoticed else follows
 
 
 def _stale(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Refused:

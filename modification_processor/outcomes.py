@@ -56,6 +56,8 @@ class Restated:
     order: Order
     work_items: tuple[WorkItem, ...] = ()
     said: Said | None = None
+    says: Order | None = None
+    """What the mapping made of the statement, before the merge."""
 
 
 @dataclass(frozen=True)

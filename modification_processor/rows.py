@@ -23,7 +23,7 @@ from schemas.ticket import ModificationTicket
 from store.fetches import Fetch
 from store.history import HistoryRow, RecentChange, chain
 from store.letters import Audit, Item
-from store.orders import Statement, origin_of
+from store.orders import Statement, document, origin_of
 from store.outbox import Outgoing
 from store.tickets import TicketRow
 
@@ -121,8 +121,8 @@ def first_version(work: OrderWork, order: Order, read: Read, writes: Writes) -> 
     writes.heads[head.order_id] = head
 
 
-def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) -> None:
-    """Keep what the channel sent, as it came, under the order's key."""
+def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes, says: Order | None = None) -> None:
+    """Keep what the channel sent, as it came, under the order's key; `says` is what the mapping made of a restatement."""
     body = read.body
     assert isinstance(body, OrderStated | ChangeStated | FetchNeeded)
     raw = body.raw
@@ -146,6 +146,7 @@ def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) ->
             raw_part=raw.partition,
             raw_offset=raw.offset,
             mapping_version=mapping,
+            said_sealed=None if says is None else writes.key_of(work).seal(document(says).encode(), f"said:{read.message_id}"),
         )
     )
 

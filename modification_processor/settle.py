@@ -117,7 +117,7 @@ class Settler:
                 return self._stored(work, read, outcome)
             case Restated():
                 changes = self._restated(work, read, outcome)
-                keep_statement(work, read, "restated", self.writes)
+                keep_statement(work, read, "restated", self.writes, outcome.says)
                 work.statement_id, work.dirty = read.message_id, True
                 if changes:
                     total = outcome.order.totals.grand_total_minor
