@@ -153,7 +153,8 @@ def _statement(
     if isinstance(result, StatedPart):
         return str(order_id), FetchNeeded(missing=result.missing, **shared)
     assert isinstance(result, StatedChange)
-    return str(order_id), ChangeStated(changed_at=result.changed_at, line_changes=result.line_changes, ship_to=result.ship_to, **shared)
+    stated = {name: getattr(result, name) for name in ("changed_at", "line_changes", "ship_to", "delivery_window")}
+    return str(order_id), ChangeStated(**stated, **shared)
 
 
 def _for_account(result: StatedOrder, channel: Channel, record: RawRecord) -> StatedOrder:
@@ -176,9 +177,9 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
         findings = tuple(sorted(findings, key=lambda finding: finding.rule not in refusing))
         refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
         return _failed(stated.order.order_id, channel, refused, raw, message_id)
-    order = stated.order
-    if judged.tuning.version:
-        order = order.with_(source=order.source.with_(rules_version=judged.tuning.version))
+    order, versions = stated.order, {"mapping_version": channel.mapping_version, "rules_version": judged.tuning.version}
+    if versions != {"mapping_version": 1, "rules_version": 0}:
+        order = order.with_(source=order.source.with_(**versions))
     order = with_holds(order, judged.rules, findings, spoke)
     statement = OrderStated(
         message_id=message_id,

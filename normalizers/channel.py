@@ -15,7 +15,7 @@ from uuid import UUID
 
 from schemas.failures import ErrorClass
 from schemas.model import Instant
-from schemas.order import Address, FulfillmentState, Order, PaymentState, order_id_of
+from schemas.order import Address, DeliveryWindow, FulfillmentState, Order, PaymentState, order_id_of
 from schemas.statement import Finding, LineChange, StatedEvent, Verdict
 from schemas.topics import Topic, raw_topic
 
@@ -91,6 +91,7 @@ class StatedChange:
     changed_at: Instant | None = None
     line_changes: tuple[LineChange, ...] = ()
     ship_to: Address | None = None
+    delivery_window: DeliveryWindow | None = None
     findings: tuple[Finding, ...] = ()
     verdict: Verdict = "accept"
     stated: Mapping[str, object] = field(default_factory=dict)
