@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from console.api import events, operating, orders, problems, tickets
 from console.book import Book
 from console.desks import Desks, no_desk
+from console.editing import Editing
 from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
@@ -69,7 +70,9 @@ def create(parts: Parts) -> Console:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
         login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
-        pages.install(api, pages.Desk(services, login, api, LetterWork(services, desks), RuleTuning(services, parts.rulebook)))
+        pages.install(
+            api, pages.Desk(services, login, api, LetterWork(services, desks), RuleTuning(services, parts.rulebook), Editing(services))
+        )
     return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
 
 

@@ -394,7 +394,22 @@ def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
         approvals=list(found.approvals),
         recalls=[f"{recall.kind} of line {recall.line_id}" for recall in found.recalls],
         refusal=None,
+        payments=_steps(found, currency),
+        stays_open=_amount(found.followup.plan.open_minor, currency) if found.followup.plan.open_minor else None,
+        channel_settles=_amount(found.followup.plan.channel_minor, currency) if found.followup.plan.channel_minor else None,
+        warnings=[m.WarningView(code=w.code, message=w.message, path=w.path) for w in found.warnings],
+        notice=found.followup.notice,
+        channel_verbs=[verb.value for verb in found.followup.verbs],
     )
+
+
+def _steps(found: Preview, currency: str) -> list[m.StepView]:
+    plan = found.followup.plan
+    return [
+        m.StepView(kind=x.kind, method=x.method, provider=x.provider, amount=_amount(x.amount_minor, currency), cancels=cancels)
+        for rows, cancels in ((plan.cancels, True), (plan.steps, False))
+        for x in rows
+    ]
 
 
 def _ticket(row: TicketRow, currency: str) -> m.TicketView:

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.editing import Editing
 from console.letter_work import LetterWork
 from console.login import Login
 from console.pages.show import Markup
@@ -48,6 +49,7 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    editing: Editing
 
     @property
     def bell(self) -> Bell:
