@@ -70,9 +70,8 @@ def create(parts: Parts) -> Console:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
         login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
-        pages.install(
-            api, pages.Desk(services, login, api, LetterWork(services, desks), RuleTuning(services, parts.rulebook), Editing(services))
-        )
+        letters, rules = LetterWork(services, desks), RuleTuning(services, parts.rulebook)
+        pages.install(api, pages.Desk(services, login, api, letters, rules, Editing(services), Finding(services)))
     return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
 
 

@@ -21,6 +21,7 @@ from console.book import Book
 from console.queries import kpis, letters
 from console.queries import orders as order_lists
 from console.queries import tickets as ticket_lists
+from console.queries.orders import Filters
 from console.submitting import Door
 from modification_processor import (
     Looked,
@@ -78,10 +79,10 @@ class Services:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def find(self, query: str | None, lifecycle: str | None, channel: str | None, after: str | None, limit: int) -> m.OrderPage:
+    def find(self, filters: Filters, after: str | None, limit: int) -> m.OrderPage:
         """Return a page of orders."""
         with self.book.read() as cursor:
-            rows, more = order_lists.listing(cursor, query, lifecycle, channel, after, limit)
+            rows, more = order_lists.listing(cursor, filters, after, limit)
         return m.OrderPage(items=[_row(row) for row in rows], next=more)
 
     def order(self, order_id: UUID, version: int | None = None) -> m.OrderView:

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from console.access import Action, can
 from console.api.problems import Problem
 from console.editing import Editing
+from console.finding import Finding
 from console.letter_work import LetterWork
 from console.login import Login
 from console.pages.show import Markup
@@ -50,6 +51,7 @@ class Desk:
     letters: LetterWork
     rules: RuleTuning
     editing: Editing
+    finding: Finding
 
     @property
     def bell(self) -> Bell:

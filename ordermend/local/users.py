@@ -6,6 +6,6 @@ from typing import Final
 USERS: Final[Mapping[str, tuple[str, ...]]] = {
     "agent": ("Order_Modify",),
     "approver": ("Order_Modify", "Order_Approve"),
-    "operator": ("DLQ_Operate", "Order_Modify", "Rules_Tune"),
+    "operator": ("DLQ_Operate", "Order_Bulk", "Order_Modify", "Rules_Tune"),
     "auditor": ("Audit_Read",),
 }
