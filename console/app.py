@@ -15,10 +15,12 @@ from console.api import events, operating, orders, problems, tickets
 from console.book import Book
 from console.desks import Desks, no_desk
 from console.editing import Editing
+from console.finding import Finding
 from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
+from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
 from console.sessions import Sessions
@@ -69,10 +71,17 @@ def create(parts: Parts) -> Console:
     if parts.issuer is not None:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
-        login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
+        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
         letters, rules = LetterWork(services, desks), RuleTuning(services, parts.rulebook)
         pages.install(api, pages.Desk(services, login, api, letters, rules, Editing(services), Finding(services)))
-    return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
+    guard = Guard(
+        api,
+        verifier=parts.verifier,
+        audit=services.audit,
+        revocations=Revocations(parts.book).hold,
+        host=urlsplit(parts.base_url).netloc,
+    )
+    return Console(api, services, guard)
 
 
 def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:

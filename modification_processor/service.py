@@ -19,7 +19,7 @@ import psycopg
 
 from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of, recalls_of
-from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
@@ -29,6 +29,7 @@ from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn, WorkItem
 from modification_processor.rows import ERASURE, audit, change, emit, open_items
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
@@ -43,10 +44,10 @@ from schemas.statement import ChangeStated, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
-from store.partitions import Advance
+from store.partitions import Advance, Claim
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
 from telemetry import failpoints
@@ -60,14 +61,19 @@ MAX_REDO = 5
 
 
 class Fenced(OrdermendError):
-    """Another process owns these partitions now."""
+    """The fence let some partitions of the batch not pass: nothing of it is stored.
+
+    `lost`: another process owns these now, or their offset is not where we left it. `ahead`: these are ours, and a transaction
+    of ours whose outcome was unknown has brought them to this offset after all: what lies before it is done.
+    """
 
     code = "fenced"
     error_class = "INFRA"
 
-    def __init__(self, lost: set[tuple[str, int]]) -> None:
-        super().__init__(f"another process owns {', '.join(f'{t}[{p}]' for t, p in sorted(lost))} now")
+    def __init__(self, lost: set[tuple[str, int]], ahead: Mapping[tuple[str, int], int] | None = None) -> None:
+        super().__init__(f"the fence refuses {', '.join(f'{t}[{p}]' for t, p in sorted(lost | set(ahead or ())))}")
         self.lost = lost
+        self.ahead = ahead or {}
 
 
 class Redo(OrdermendError):
@@ -120,7 +126,7 @@ class Processor:
         self._vault = vault
         self._topics = topics
         self._faultpoint = faultpoint
-        self._rules = replace(default_rules(), version=0)
+        self._approvals, self._narrowing = approval_rules(), narrowing_rules()
         self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
         self._log = logger("processor")
@@ -183,9 +189,12 @@ class Processor:
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
         passed = partitions.fence(cursor, self._group, advances)
-        lost = {(a.topic, a.partition) for a in advances} - passed
-        if lost:
-            raise Fenced(lost)
+        refused = {(a.topic, a.partition): a for a in advances if (a.topic, a.partition) not in passed}
+        if not refused:
+            return
+        now = partitions.stored(cursor, self._group, list(refused))
+        ahead = {place: offset for place, a in refused.items() if (offset := _ahead(a, now.get(place))) is not None}
+        raise Fenced(refused.keys() - ahead.keys(), ahead)
 
     def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
         started = time.perf_counter()
@@ -210,12 +219,12 @@ class Processor:
     def _committed(self, advances: Sequence[Advance]) -> bool:
         """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
         with self.connection.cursor() as cursor:
-            now = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
+            found = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
         self.connection.rollback()
-        fenced = {(a.topic, a.partition) for a in advances if now[a.topic, a.partition].epoch != a.epoch}
+        fenced = {(a.topic, a.partition) for a in advances if found[a.topic, a.partition].epoch != a.epoch}
         if fenced:
             raise Fenced(fenced)
-        return all(now[a.topic, a.partition].next_offset == a.new for a in advances)
+        return all(found[a.topic, a.partition].next_offset == a.new for a in advances)
 
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
@@ -236,12 +245,10 @@ class Processor:
         return Handled(tuple(words), len(works), writes.breaking)
 
     def _writes(self, cursor: Cursor) -> Writes:
-        """Return what collects the transaction's rows: with its time, and the approval rules in force."""
-        at, version = rulesets.moment(cursor, APPROVAL)
-        if version != self._rules.version:
-            found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
-            self._rules = load_rules(found, version)
-        return Writes(self._vault, at, self._rules, self._breaking(cursor, at))
+        """Return what collects the transaction's rows: with its time, and the rules in force."""
+        at, versions = rulesets.moments(cursor, self._approvals.kind, self._narrowing.kind)
+        rules, narrowing = self._approvals.at(cursor, versions[0]), self._narrowing.at(cursor, versions[1])
+        return Writes(self._vault, at, rules, narrowing, breaking=self._breaking(cursor, at))
 
     def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:
         return Breaking(breakers.standing(cursor), at, self._tallies)
@@ -381,6 +388,9 @@ class Processor:
             return decide(work.order, read, self._known(work, read, writes, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
+        except MemoryError:
+            # No state to go on in: the batch is redone message by message, in a child where lives were lost.
+            raise
         except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
@@ -405,7 +415,7 @@ class Processor:
         channel = work.order.source.channel if work.order else ""
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
-            rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
             in_bulk=in_bulk,
         )  # fmt: skip
 
@@ -764,6 +774,13 @@ class Processor:
         return left
 
 
+def _ahead(mine: Advance, now: Claim | None) -> int | None:
+    """Return the offset that a commit of our own, thought lost, has reached; None where somebody else moved the partition."""
+    if now is None or now.epoch != mine.epoch or now.next_offset is None or now.next_offset <= (mine.expected or 0):
+        return None
+    return now.next_offset
+
+
 _SAME_ID = Failed(
     "IDEMPOTENCY_CONFLICT", "same_id_other_content", "read", "this message id was received before with other content", "message_id",
     "same_id_same_content", blocks=False,
@@ -836,11 +853,10 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
 
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
     """Return what these operations may know now, as the commit would load it; takes no lock."""
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    read = replace(_clock(order.order_id, ticket_id, row[0]), calls=calls)
+    at = now(cursor)
+    read = replace(_clock(order.order_id, ticket_id, at), calls=calls)
     wanted = catalogue_facts.wanted_by([read], {order.order_id: order})
-    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, row[0]), ticket_id=str(ticket_id))
+    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, at), ticket_id=str(ticket_id))
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:

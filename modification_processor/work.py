@@ -12,6 +12,7 @@ from uuid import UUID
 
 from modification_processor.approvals import ApprovalRules, default_rules
 from modification_processor.breakers import PROBE_AFTER, Breaking
+from modification_processor.edit_rules import EditRules, default_edit_rules
 from modification_processor.payment_plan import Pending
 from modification_processor.recalls import OpenRecall
 from schemas.order import Order
@@ -62,6 +63,8 @@ class Writes:
     at: datetime
     rules: ApprovalRules = field(default_factory=default_rules)
     """The approval rules in force."""
+    edit_rules: EditRules = field(default_factory=default_edit_rules)
+    """The rules of windows and risk in force."""
     breaking: Breaking | None = None
     """The breakers, where they count."""
     keys: list[tuple[UUID, bytes]] = field(default_factory=list)

@@ -575,5 +575,37 @@ saved_view = Table(
     _at("at", nullable=False),
 )
 
+session = Table(
+    "session",
+    metadata,
+    Column("id_hash", LargeBinary, primary_key=True),
+    Column("sub", Text, nullable=False),
+    Column("user_sealed", LargeBinary, nullable=False),
+    _at("opened_at", nullable=False),
+    _at("used_at", nullable=False),
+    _at("ends_at", nullable=False),
+    Column("dark", Boolean),
+    Index("session_by_sub", "sub"),
+    Index("session_by_end", "ends_at"),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("state_hash", LargeBinary, primary_key=True),
+    Column("login_sealed", LargeBinary, nullable=False),
+    _at("ends_at", nullable=False),
+    Index("login_by_end", "ends_at"),
+)
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("sub", Text, primary_key=True),
+    _at("at", nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set", "submission")
 """The application's role may read and insert here, and nothing else."""

@@ -10,6 +10,7 @@ from streaming.config import CLIENT_LOG, reader_config
 
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.2
+FETCH_WAIT_MS = 10
 
 
 class Reader:
@@ -22,7 +23,7 @@ class Reader:
 
     def whole(self) -> bool:
         """Whether the topic still has the first record of every partition."""
-        consumer = Consumer(reader_config(self._bootstrap), logger=CLIENT_LOG)
+        consumer = Consumer(reader_config(self._bootstrap, wait_ms=FETCH_WAIT_MS), logger=CLIENT_LOG)
         try:
             return all(self._marks(consumer, part)[0] == 0 for part in self._parts(consumer))
         finally:
@@ -30,7 +31,7 @@ class Reader:
 
     def messages(self) -> Iterator[Message]:
         """Yield every message, partition by partition. Raises `DependencyUnavailable` where the broker stops answering."""
-        consumer = Consumer(reader_config(self._bootstrap), logger=CLIENT_LOG)
+        consumer = Consumer(reader_config(self._bootstrap, wait_ms=FETCH_WAIT_MS), logger=CLIENT_LOG)
         try:
             for part in self._parts(consumer):
                 yield from self._part(consumer, part)

@@ -80,15 +80,16 @@ class Maker:
         found = [mode for mode in self._by_path.get(path, []) if mode.field_class == only or not only]
         if not found or all(mode.mode == "hidden" for mode in found):
             return []
-        hints = dict.fromkeys(self._said(mode) for mode in found if mode.message)
+        hints = dict.fromkeys(said for mode in found if (said := self._said(mode)))
         return [Field(key, label, value or "", any(mode.mode in OPEN for mode in found), " ".join(hints), kind, path, group, choices)]
 
     def _said(self, mode: ModeView) -> str:
-        """Return the mode's reason as people say it, and what leads on."""
+        """Return the mode's reason as people say it, what leads on, and until when it can be changed."""
         said = mode.message
         for line in self.order.lines:
             said = said.replace(f"line {line.line_id} ", f"{line.sku or line.name or line.line_id} ")
-        return f"{said}. {WAYS_ON.get(mode.unlock_action or '', '')}".strip()
+        until = f"Can be changed until {mode.until[:16].replace('T', ' ')} UTC." if mode.until and mode.mode in OPEN else ""
+        return " ".join(text for text in (f"{said}." if said else "", WAYS_ON.get(mode.unlock_action or "", ""), until) if text)
 
 
 class Filled:

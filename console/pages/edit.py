@@ -130,10 +130,11 @@ class Edit:
     def _say_title(self) -> None:
         self._title.content = f"Edit order {show.escape(self._view.order.order_number)}"
 
-    async def _read(self) -> m.ModesView:
-        services = self._desk.services
-        self._view = await self._desk.ask(self._session, services.order, self._id)
-        return await self._desk.ask(self._session, services.modes, self._session.user, self._id)
+    async def _read(self, how: Any = None) -> m.ModesView:
+        services, ask = self._desk.services, how or self._desk.ask
+        self._view = await ask(self._session, services.order, self._id)
+        modes: m.ModesView = await ask(self._session, services.modes, self._session.user, self._id)
+        return modes
 
     # --- typing ----------------------------------------------------------------------------------------------------
 
@@ -217,9 +218,9 @@ class Edit:
         pulse: object = None
         while self._dialog.value and self._form_id == form_id and not client.is_deleted and not self._desk.bell.stopping:
             try:
-                now = await self._desk.ask(self._session, self._desk.services.pulse, self._id)
+                now = await self._desk.look(self._session, self._desk.services.pulse, self._id)
                 if loop.time() >= present_at:
-                    here = await self._desk.ask(self._session, self._desk.editing.here, self._session.user, self._id, form_id)
+                    here = await self._desk.look(self._session, self._desk.editing.here, self._session.user, self._id, form_id)
                     self._say_who(here)
                     present_at = loop.time() + PRESENT_EVERY
                 if not self._sending and not client.is_deleted and now != pulse and (pulse is not None or now[0] != seen):
@@ -233,7 +234,7 @@ class Edit:
                 return
             await self._desk.bell.wait()
         with suppress(OrdermendError, SignedOut):
-            await self._desk.ask(self._session, self._desk.editing.gone, self._id, form_id)
+            await self._desk.look(self._session, self._desk.editing.gone, self._id, form_id)
 
     def _say_who(self, here: list[Present]) -> None:
         said = ", ".join(f"{who.name} (since {who.since:%H:%M} UTC)" for who in here)
@@ -241,7 +242,7 @@ class Edit:
 
     async def _follow(self) -> None:
         """Take over the order as it is now, around what was typed."""
-        modes = await self._read()
+        modes = await self._read(self._desk.look)
         self._sections = form.sections(self._view.order, modes)
         followed = form.follow(self._base, self._sections, self._typed)
         touched = {key for key, text in self._typed.items() if key in self._base and text.strip() != self._base[key].value.strip()}
@@ -257,7 +258,7 @@ class Edit:
     async def _authors(self) -> dict[str, str]:
         """Return who changed which path last."""
         with suppress(OrdermendError):
-            rows, _ = await self._desk.ask(self._session, self._desk.services.history, self._id, None, 200)
+            rows, _ = await self._desk.look(self._session, self._desk.services.history, self._id, None, 200)
             return {row.path: f"{row.user_id} in version {row.version}" for row in reversed(rows)}
         return {}
 
@@ -323,7 +324,7 @@ class Edit:
         self._ready()
         try:
             with told():
-                self._desk.services.check(self._session.user, "tickets.submit", f"form of order {self._id}", self._id)
+                await self._may()
                 sent = await self._desk.ask(
                     self._session, self._desk.services.submit, self._session.user, self._id, str(uuid.uuid4()), body, body.base_version,
                     body.model_dump_json().encode(),
@@ -333,13 +334,17 @@ class Edit:
             self._sending = False
             self._ready()
 
+    async def _may(self) -> None:
+        what = f"form of order {self._id}"
+        await self._desk.ask(self._session, self._desk.services.check, self._session.user, "tickets.submit", what, self._id)
+
     async def _take_back(self) -> None:
         self._undo.set_enabled(False)
         body = m.UndoBody(reason_code=self._reason.value or "entry_error")
         self._sending = True
         try:
             with told():
-                self._desk.services.check(self._session.user, "tickets.submit", f"form of order {self._id}", self._id)
+                await self._may()
                 sent = await self._desk.ask(
                     self._session, self._desk.services.undo, self._session.user, self._id, self._ticket, str(uuid.uuid4()), body,
                     body.model_dump_json().encode(),

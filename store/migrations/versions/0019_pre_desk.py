@@ -6,7 +6,7 @@ New tables, and an index for lists of edited orders; the previous release goes o
 from alembic import op
 
 revision = "0019"
-down_revision = "0010"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
