@@ -87,8 +87,8 @@ orders = Table(
     Index("orders_by_channel_order", "channel", "account", "channel_order_id"),
     Index("orders_by_number", "order_number"),
     Index("orders_by_arrival", "created_at", "order_id"),
-    Index("orders_held", "created_at", "order_id", postgresql_where=text("lifecycle = 'held'")),
-    Index("orders_edited", "created_at", "order_id", postgresql_where=text("edits > 0")),
+    Index("orders_by_channel_arrival", "channel", "created_at", "order_id"),
+    Index("orders_by_lifecycle_arrival", "lifecycle", "created_at", "order_id"),
     postgresql_with={"fillfactor": "50"},
 )
 
