@@ -20,6 +20,7 @@ from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
+from console.many import Many
 from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
@@ -73,7 +74,7 @@ def create(parts: Parts) -> Console:
 
         login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
         letters, rules = LetterWork(services, desks), RuleTuning(services, parts.rulebook)
-        pages.install(api, pages.Desk(services, login, api, letters, rules, Editing(services), Finding(services)))
+        pages.install(api, pages.Desk(services, login, api, letters, rules, Editing(services), Finding(services), Many(services)))
     guard = Guard(
         api,
         verifier=parts.verifier,

@@ -164,7 +164,11 @@ class Services:
         return m.OperationsView(
             items=[
                 m.OperationView(
-                    name=spec.name, version=spec.version, reasons=sorted(spec.reasons), arguments=spec.arguments.model_json_schema()
+                    name=spec.name,
+                    version=spec.version,
+                    reasons=sorted(spec.reasons),
+                    bulk_safe=spec.bulk_safe,
+                    arguments=spec.arguments.model_json_schema(),
                 )
                 for spec in operations_known().values()
             ]

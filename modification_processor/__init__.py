@@ -3,10 +3,17 @@
 What is exported here is for doors and forms: they ask, and decide nothing themselves.
 """
 
+from modification_processor.bulk import ALL_OR_NOTHING_MAX, FINE, MODES, UNDECIDED, BulkRefused, DryRun
+from modification_processor.bulk import Request as BulkRequest
+from modification_processor.bulk import dry_run as try_bulk
+from modification_processor.bulk import steer as steer_bulk
+from modification_processor.bulk import submit as submit_bulk
+from modification_processor.bulk import submit_undo as undo_bulk
 from modification_processor.door import (
     Looked,
     RequestLost,
     effects_of,
+    facts_for,
     look,
     modes_for,
     moment_of,
@@ -23,7 +30,14 @@ from modification_processor.past import load as load_past
 from modification_processor.preview import Preview, PreviewedChange
 
 __all__ = [
+    "ALL_OR_NOTHING_MAX",
+    "FINE",
+    "MODES",
+    "UNDECIDED",
+    "BulkRefused",
+    "BulkRequest",
     "Difference",
+    "DryRun",
     "Entry",
     "FieldMode",
     "Looked",
@@ -39,6 +53,7 @@ __all__ = [
     "as_of",
     "between",
     "effects_of",
+    "facts_for",
     "load_past",
     "look",
     "modes_for",
@@ -47,6 +62,10 @@ __all__ = [
     "preview_for",
     "read_operations",
     "request_of",
+    "steer_bulk",
+    "submit_bulk",
+    "try_bulk",
+    "undo_bulk",
     "versions",
     "what_undoes",
     "why",

@@ -5,15 +5,17 @@ Each answer is worked out by the code that guards the commit, over an unlocked s
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from modification_processor import past, undo
+from modification_processor import catalogue_facts, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.edit import Call, calls_of
 from modification_processor.field_locks import FieldMode, Moment, default_locks, field_modes
+from modification_processor.incoming import Read
 from modification_processor.operations import discover
-from modification_processor.operations.operation import OperationSpec
+from modification_processor.operations.operation import Context, OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
@@ -25,6 +27,7 @@ from schemas.failures import OrdermendError
 from schemas.order import Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import actions, orders, rulesets, tickets
+from store.catalogue import BookCatalogue
 from store.database import Cursor
 from store.sealing import KeyVault, Unsealable
 from store.tickets import TicketRow
@@ -43,6 +46,11 @@ class RequestLost(OrdermendError):
 
     code = "erased"
     error_class = "BUSINESS_REJECT"
+
+
+def facts_for(cursor: Cursor, batch: Sequence[Read], seen_as: Mapping[UUID, Order | None], at: datetime) -> Context:
+    """Return what the operations of these messages may know beside these orders; takes no lock."""
+    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, seen_as), at)
 
 
 def look(cursor: Cursor, order_id: UUID) -> Looked | None:

@@ -139,6 +139,20 @@ def outcomes(cursor: Cursor, job_id: UUID) -> list[Outcome]:
     return [Outcome(*row) for row in cursor.fetchall()]
 
 
+def first_outcomes(cursor: Cursor, job_id: UUID, limit: int) -> list[Outcome]:
+    """Return some orders' outcomes: those that ended badly first, then those under way."""
+    cursor.execute(
+        f"""select * from (
+              select i.order_id, i.ticket_id, {_OUTCOME} as outcome, coalesce(i.code, t.code), t.money_delta_minor, t.new_version
+                from bulk_item i left join ticket t on t.order_id = i.order_id and t.ticket_id = i.ticket_id where i.job_id = %s) x
+             order by case when outcome = any(array['refused', 'conflicted', 'dead', 'expired', 'declined', 'skipped', 'settlement_failed']) then 0
+                           when outcome = any(array['sent', 'waiting', 'awaiting_approval', 'compensating']) then 1 else 2 end, order_id
+             limit %s""",
+        (job_id, limit),
+    )
+    return [Outcome(*row) for row in cursor.fetchall()]
+
+
 def select(cursor: Cursor, channel: str | None, sku: str | None, lifecycle: Sequence[str], limit: int) -> list[tuple[UUID, int]]:
     """Return (order id, version) of orders by channel, SKU and lifecycle."""
     cursor.execute(

@@ -367,6 +367,7 @@ class OperationView(View):
     name: str
     version: int
     reasons: list[str]
+    bulk_safe: bool = Field(False, description="Whether a job over many orders may carry it.")
     arguments: dict[str, Any] = Field(description="JSON Schema of the arguments.")
 
 

@@ -19,6 +19,7 @@ from console.editing import Editing
 from console.finding import Finding
 from console.letter_work import LetterWork
 from console.login import Login
+from console.many import Many
 from console.pages.show import Markup
 from console.rule_tuning import RuleTuning
 from console.services import Services
@@ -30,6 +31,7 @@ T = TypeVar("T")
 RESPONSE_SECONDS: Final = 20.0
 _NAV: Final[tuple[tuple[str, str, Action], ...]] = (
     ("Orders", "/", "orders.read"),
+    ("Bulk edits", "/bulk", "bulk.read"),
     ("Approvals", "/approvals", "approvals.read"),
     ("Dead letters", "/letters", "letters.read"),
     ("Rules", "/rules", "rules.read"),
@@ -53,6 +55,7 @@ class Desk:
     rules: RuleTuning
     editing: Editing
     finding: Finding
+    many: Many
 
     @property
     def bell(self) -> Bell:
