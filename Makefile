@@ -87,11 +87,13 @@ test-laws: setup ## the laws of money and locks over 1,000,000 and 100,000 gener
 bench: setup ## measure throughput and latency
 	$(BIN)/ordermend bench $(ARGS)
 
-docs: setup ## write docs/reference from the code
+docs: setup ## write docs/reference and deploy/dashboards from the code
 	$(BIN)/python -m ordermend.docs $(ARGS)
+	$(BIN)/python -m ordermend.dashboards $(ARGS)
 
-docs-check: setup ## check that docs/reference is what the code says
+docs-check: setup ## check that docs/reference and deploy/dashboards are what the code says
 	$(BIN)/python -m ordermend.docs --check $(ARGS)
+	$(BIN)/python -m ordermend.dashboards --check $(ARGS)
 
 schemas: setup ## write schemas/avro from the models
 	$(BIN)/python -m schemas.write_avro $(ARGS)

@@ -1,112 +1,70 @@
-"""One edit of many orders at the pages: tried, started, watched, steered, taken back, exported.
+"""What the pages of bulk edits need beside the API's own functions: a dry run of any length, a selection made in the list, troubles first.
 
-Every act is the processor's own (`modification_processor.bulk`), with its own checks and words; the service `bulk` carries jobs on.
+Everything else is `bulk_work`; every act is the processor's own, with its own checks and words.
 """
 
-import uuid
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import psycopg
 
-from console import spreadsheets
-from console.access import User
-from console.api.problems import Problem
+from console.access import HERE_ALONE, User
 from console.services import Services
-from modification_processor import UNDECIDED, BulkRequest, DryRun, facts_for, steer_bulk, submit_bulk, try_bulk, undo_bulk
+from modification_processor import BulkRequest, DryRun, submit_bulk, try_bulk
 from schemas.failures import DependencyUnavailable
-from schemas.money import to_text
 from store import bulk
-from store.bulk import JobRow, Outcome
+from store.bulk import Outcome
 from store.database import Connection
 
-LISTED = 50
-SHOWN = 200
+SHOWN: Final = 200
+SLICE: Final = 500
 
 
-class JobShown(NamedTuple):
-    """A job, how many orders have which outcome, and the orders a person looks at first. `numbers`: order numbers by id."""
+class First(NamedTuple):
+    """The orders of a job that a person looks at first, and their numbers by id."""
 
-    job: JobRow
-    counts: dict[str, int]
-    first: tuple[Outcome, ...]
+    outcomes: tuple[Outcome, ...]
     numbers: dict[UUID, str]
-
-    @property
-    def total(self) -> int:
-        """How many orders it is about."""
-        return sum(self.counts.values())
-
-    @property
-    def ended(self) -> int:
-        """How many have an outcome."""
-        return self.total - sum(self.counts.get(word, 0) for word in UNDECIDED)
 
 
 @dataclass(frozen=True)
 class Many:
-    """The jobs' part of the services."""
+    """The bulk pages' part of the services."""
 
     services: Services
 
+    def request(self, user: User, asked: BulkRequest) -> BulkRequest:
+        """Return what is asked with the roles that travel with a message."""
+        return BulkRequest(**{**vars(asked), "user_id": user.sub, "roles": user.roles - HERE_ALONE})
+
     def try_it(self, user: User, request: BulkRequest, ids: tuple[UUID, ...], told: Callable[[int], None]) -> DryRun:
         """Say what a job would do; writes nothing. `told`: how many orders were tried so far."""
-        self.services.check(user, "bulk.run", "bulk dry run")
+        self.services.check(user, "bulk.work", "bulk dry run")
+        found = DryRun()
         with self._own() as connection:
-            return try_bulk(connection, request, ids, facts_for, told)
+            for start in range(0, max(1, len(ids)), SLICE):
+                part = try_bulk(connection, request, ids[start : start + SLICE])
+                found.outcomes.update(part.outcomes)
+                found.money_delta_minor.update(part.money_delta_minor)
+                found.approvals.update(part.approvals)
+                told(min(start + SLICE, len(ids)))
+        return found
 
     def start(self, user: User, request: BulkRequest, ids: tuple[UUID, ...], job_id: UUID) -> UUID:
         """Freeze the selection and start the job."""
-        self.services.check(user, "bulk.run", f"bulk {job_id}")
+        self.services.check(user, "bulk.work", f"bulk edit {job_id}")
         with self._own() as connection:
             return submit_bulk(connection, request, ids, job_id).job_id
 
-    def undo(self, user: User, job_id: UUID) -> UUID:
-        """Start a job that takes back what another applied; return its id."""
-        self.services.check(user, "bulk.run", f"bulk {job_id} undo")
-        with self._own() as connection:
-            return undo_bulk(connection, job_id, user.sub, user.roles, uuid.uuid4()).job_id
-
-    def steer(self, user: User, job_id: UUID, act: str) -> str:
-        """Pause, resume or cancel; return the state."""
-        self.services.check(user, "bulk.run", f"bulk {job_id} {act}")
-        with self._own() as connection:
-            return steer_bulk(connection, job_id, act)
-
-    def jobs(self) -> list[JobShown]:
-        """Return jobs, newest first."""
+    def first(self, user: User, job_id: UUID) -> First:
+        """Return the orders of a job that need somebody first, with their numbers."""
+        self.services.check(user, "bulk.read", f"bulk edit {job_id}")
         with self.services.book.read() as cursor:
-            return [JobShown(job, bulk.counts(cursor, job.job_id), (), {}) for job in bulk.listing(cursor, LISTED)]
-
-    def shown(self, job_id: UUID) -> JobShown:
-        """Return a job with the orders that need somebody first."""
-        with self.services.book.read() as cursor:
-            job = bulk.find(cursor, job_id)
-            if job is None:
-                raise Problem("invalid_request", f"there is no bulk job {job_id}", field="job", rule="bulk_job_exists")
-            first = bulk.first_outcomes(cursor, job_id, SHOWN)
-            counts = bulk.counts(cursor, job_id)
-            cursor.execute("select order_id, order_number from orders where order_id = any(%s)", ([row.order_id for row in first],))
-            return JobShown(job, counts, tuple(first), dict(cursor.fetchall()))
-
-    def exported(self, user: User, job_id: UUID) -> str:
-        """Return every order's outcome as CSV that no spreadsheet executes."""
-        self.services.check(user, "bulk.read", f"bulk {job_id} export")
-        with self.services.book.read() as cursor:
-            cursor.execute(
-                "select o.order_id, o.order_number, o.currency from bulk_item i join orders o using (order_id) where i.job_id = %s",
-                (job_id,),
-            )
-            known = {order_id: (number, currency) for order_id, number, currency in cursor.fetchall()}
-            rows = []
-            for row in bulk.outcomes(cursor, job_id):
-                number, currency = known.get(row.order_id, ("", ""))
-                money = "" if row.money_delta_minor is None or not currency else to_text(row.money_delta_minor, currency)
-                rows.append((number, row.order_id, row.outcome, row.code, money, currency, row.new_version, row.ticket_id))
-        return spreadsheets.table(("order_number", "order_id", "outcome", "code", "money", "currency", "version", "ticket_id"), rows)
+            found = bulk.first_outcomes(cursor, job_id, SHOWN)
+            return First(tuple(found), bulk.numbers(cursor, [row.order_id for row in found]))
 
     def _own(self) -> closing[Connection]:
         """Open a connection for work of some length, which must not take one of those that pages read with."""

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from console import submitting
 from console.access import Action, User, can, roles_for
 from console.api import models as m
 from console.api.problems import Problem
+from console.asked import amount as _amount
+from console.asked import check_reason as _check_reason
+from console.asked import now as _now
+from console.asked import operations as _operations
 from console.book import Book
 from console.queries import kpis, letters
 from console.queries import orders as order_lists
@@ -41,8 +43,7 @@ from modification_processor import (
     what_undoes,
     why,
 )
-from schemas.money import to_text
-from schemas.ticket import REASON_CODES, ModificationTicket, Operation, TicketCancelled, TicketMessage, TicketReviewed
+from schemas.ticket import ModificationTicket, TicketCancelled, TicketMessage, TicketReviewed
 from store import submissions, tickets
 from store.database import Cursor
 from store.letters import Audit, record
@@ -333,13 +334,6 @@ class Services:
         return m.Accepted(message_id=taken.message_id, ticket_id=ticket_id, status_url=url, replayed=taken.replayed)
 
 
-def _now(cursor: Cursor) -> datetime:
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    at: datetime = row[0]
-    return at
-
-
 def _look(cursor: Cursor, order_id: UUID) -> Looked:
     looked = look(cursor, order_id)
     if looked is None:
@@ -351,22 +345,6 @@ def _must_know(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> None:
     _look(cursor, order_id)
     if tickets.find(cursor, order_id, ticket_id) is None and submissions.find(cursor, order_id, f"ticket:{ticket_id}") is None:
         raise Problem("no_such_ticket")
-
-
-def _check_reason(reason_code: str) -> None:
-    if reason_code not in REASON_CODES:
-        raise Problem("invalid_request", f"reason_code is one of {', '.join(REASON_CODES)}", field="/body/reason_code", rule="reason_known")
-
-
-def _operations(asked: Sequence[m.OperationBody]) -> tuple[Operation, ...]:
-    try:
-        return tuple(Operation(name=x.name, version=x.version, arguments=orjson.dumps(x.arguments).decode()) for x in asked)
-    except (TypeError, ValueError):  # a lone surrogate, an integer no 64 bits hold
-        raise Problem("invalid_request", "the arguments cannot be written as JSON", field="/body/operations", rule="json") from None
-
-
-def _amount(minor: int, currency: str) -> m.Amount:
-    return m.Amount(amount=to_text(minor, currency), currency=currency)
 
 
 def _row(row: order_lists.Row) -> m.OrderRow:

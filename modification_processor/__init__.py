@@ -3,9 +3,11 @@
 What is exported here is for doors and forms: they ask, and decide nothing themselves.
 """
 
-from modification_processor.bulk import ALL_OR_NOTHING_MAX, FINE, MODES, UNDECIDED, BulkRefused, DryRun
+from modification_processor.bulk import FINE as BULK_FINE
+from modification_processor.bulk import MODES as BULK_MODES
+from modification_processor.bulk import UNDECIDED as BULK_UNDECIDED
+from modification_processor.bulk import BulkRefused, DryRun
 from modification_processor.bulk import Request as BulkRequest
-from modification_processor.bulk import dry_run as try_bulk
 from modification_processor.bulk import steer as steer_bulk
 from modification_processor.bulk import submit as submit_bulk
 from modification_processor.bulk import submit_undo as undo_bulk
@@ -13,7 +15,6 @@ from modification_processor.door import (
     Looked,
     RequestLost,
     effects_of,
-    facts_for,
     look,
     modes_for,
     moment_of,
@@ -21,6 +22,7 @@ from modification_processor.door import (
     preview_for,
     read_operations,
     request_of,
+    try_bulk,
     what_undoes,
 )
 from modification_processor.field_locks import FieldMode, Moment
@@ -30,10 +32,9 @@ from modification_processor.past import load as load_past
 from modification_processor.preview import Preview, PreviewedChange
 
 __all__ = [
-    "ALL_OR_NOTHING_MAX",
-    "FINE",
-    "MODES",
-    "UNDECIDED",
+    "BULK_FINE",
+    "BULK_MODES",
+    "BULK_UNDECIDED",
     "BulkRefused",
     "BulkRequest",
     "Difference",
@@ -53,7 +54,6 @@ __all__ = [
     "as_of",
     "between",
     "effects_of",
-    "facts_for",
     "load_past",
     "look",
     "modes_for",

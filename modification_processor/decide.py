@@ -38,7 +38,7 @@ from modification_processor.payment_plan import Pending
 from modification_processor.preview import preview_of
 from modification_processor.recalls import OpenRecall, recalled
 from modification_processor.releases import grant
-from modification_processor.reports import report, requests_paid
+from modification_processor.reports import overpaid, report, requests_paid
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
@@ -48,10 +48,12 @@ from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrderUnknown
 from schemas.leaves import is_personal, leaves
 from schemas.order import Hold, Order, held
-from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
+from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store.history import RecentChange
 
+MAX_FETCHES = 2
+"""A pack names its orders, and each of those is fetched; what names others yet again is a person's."""
 OUTCOME_OF_VERDICT = {"quarantine": "quarantined", "reject": "rejected"}
 
 
@@ -79,8 +81,12 @@ class Known:
     """Payment steps of the order whose outcome is not known yet."""
     recalls: Sequence[OpenRecall] = ()
     """What the warehouse was asked to give back and has not answered."""
+    taken_back: bool = False
+    """Whether a payment request of the order was taken back, whole or in part."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
+    fetch_planned: bool = False
+    """Whether the order is to be fetched anyway, and nobody was asked yet."""
     channel_collects: bool = False
     """Whether the channel takes the customer's money, so that it alone can give it back."""
 
@@ -96,7 +102,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if isinstance(body, IntakeFailed):
         return _intake_failed(body)
     if isinstance(body, FetchNeeded):
-        return _named(body)
+        return _fetch_needed(body, known)
     if isinstance(body, TicketCancelled | TicketReviewed):
         return Reviewed(str(body.ticket_id), body.decision) if isinstance(body, TicketReviewed) else _withdraw(read, body)
     if order is None:
@@ -110,12 +116,20 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     assert_never(body)
 
 
-def _named(body: FetchNeeded) -> Noted:
-    """A part of an order has the rest to be fetched; a cart or checkout that nobody placed has nothing."""
+def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
+    """Plan a fetch with its work item, unless one is planned already; of what a fetched document named, only once more.
+
+    A cart or checkout that nobody placed has nothing to be fetched.
+    """
     if body.event == "draft" and not body.missing:
         return Noted("draft")
+    if known.fetch_planned:
+        return Noted("incomplete")
     what = ", ".join(body.missing) or "the order"
-    return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+    item = WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}")
+    brought = fetch_of(body.message_id)
+    depth = 1 if brought is None else brought[1] + 1
+    return Noted("incomplete", (item,), fetch=depth if depth <= MAX_FETCHES else 0)
 
 
 def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
@@ -220,7 +234,10 @@ def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReporte
         return report(order, body, known.pending) if asked is None else _recall_answered(order, body, asked)
     recorded = record(order, body)
     recorded = replace(recorded, order=recalculate(recorded.order))
-    return requests_paid(recorded, body.payment, known.pending) if body.payment else recorded
+    if body.payment is None:
+        return recorded
+    paid = requests_paid(recorded, body.payment, known.pending)
+    return overpaid(paid, known.pending) if known.taken_back and body.payment.kind == "capture" else paid
 
 
 def _recall_answered(order: Order, body: ActionReported, asked: OpenRecall) -> Recalled:

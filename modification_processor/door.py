@@ -5,21 +5,20 @@ Each answer is worked out by the code that guards the commit, over an unlocked s
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from modification_processor import catalogue_facts, past, undo
+from modification_processor import bulk, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.edit import Call, calls_of
 from modification_processor.field_locks import FieldMode, Moment, default_locks, field_modes
-from modification_processor.incoming import Read
 from modification_processor.operations import discover
-from modification_processor.operations.operation import Context, OperationSpec
+from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
-from modification_processor.service import known_to
+from modification_processor.service import context_of, known_to
 from normalizers import discover as channels
 from normalizers.channel import Verb
 from schemas.codec import decode
@@ -27,8 +26,7 @@ from schemas.failures import OrdermendError
 from schemas.order import Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import actions, orders, rulesets, tickets
-from store.catalogue import BookCatalogue
-from store.database import Cursor
+from store.database import Connection, Cursor
 from store.sealing import KeyVault, Unsealable
 from store.tickets import TicketRow
 
@@ -46,11 +44,6 @@ class RequestLost(OrdermendError):
 
     code = "erased"
     error_class = "BUSINESS_REJECT"
-
-
-def facts_for(cursor: Cursor, batch: Sequence[Read], seen_as: Mapping[UUID, Order | None], at: datetime) -> Context:
-    """Return what the operations of these messages may know beside these orders; takes no lock."""
-    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, seen_as), at)
 
 
 def look(cursor: Cursor, order_id: UUID) -> Looked | None:
@@ -82,9 +75,18 @@ def read_operations(operations: Sequence[Operation]) -> tuple[Call, ...] | Refus
 
 
 def preview_for(
-    cursor: Cursor, looked: Looked, operations: Sequence[Operation], reason_code: str, roles: frozenset[str], ticket_id: UUID | None = None
+    cursor: Cursor,
+    looked: Looked,
+    operations: Sequence[Operation],
+    reason_code: str,
+    roles: frozenset[str],
+    ticket_id: UUID | None = None,
+    former: Order | None = None,
 ) -> Preview | Refused:
-    """Return what a ticket of these operations would do now, or why it would be refused."""
+    """Return what a ticket of these operations would do now, or why it would be refused.
+
+    `former`: the order before the ticket that it takes back, where it takes one back.
+    """
     calls = calls_of(operations)
     if isinstance(calls, Refused):
         return calls
@@ -92,11 +94,17 @@ def preview_for(
     approvals, narrowing = approval_rules(), narrowing_rules()
     _, versions = rulesets.moments(cursor, approvals.kind, narrowing.kind)
     return preview(
-        order, looked.version, calls, reason_code, roles, _verbs(order), known_to(cursor, order, calls, ticket_id or uuid.uuid4()),
+        order, looked.version, calls, reason_code, roles, _verbs(order),
+        replace(known_to(cursor, order, calls, ticket_id or uuid.uuid4()), former=former),
         pending_of(actions.pending(cursor, [order.order_id]).get(order.order_id, ())),
         channel_collects=order.source.channel in default_locks().marketplaces,
         rules=approvals.at(cursor, versions[0]), edit_rules=narrowing.at(cursor, versions[1]), edits=looked.edits,
     )  # fmt: skip
+
+
+def try_bulk(connection: Connection, request: bulk.Request, order_ids: Sequence[UUID]) -> bulk.DryRun:
+    """Return what a bulk job would do to orders as they are now. Raises `BulkRefused` for what no order could take."""
+    return bulk.dry_run(connection, request, order_ids, context_of)
 
 
 def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> ModificationTicket:
@@ -116,7 +124,9 @@ def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> Modificati
 def effects_of(cursor: Cursor, vault: KeyVault, looked: Looked, ticket: TicketRow) -> Preview | Refused:
     """Return what a stored ticket would do now, with its author's roles: what a reviewer has to see."""
     body = request_of(cursor, vault, ticket)
-    return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id)
+    undone = tickets.find(cursor, ticket.order_id, body.undoes) if body.undoes is not None else None
+    former = undo.before(past.load(cursor, vault, ticket.order_id), undone) if undone is not None and undone.new_version else None
+    return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id, former)
 
 
 def what_undoes(cursor: Cursor, vault: KeyVault, order_id: UUID, ticket_id: UUID) -> tuple[Operation, ...] | Refused:

@@ -5,7 +5,7 @@ Input:   JSON of the Orders API: a v2 order, whose lines, addresses and coupons 
 Output:  Order in the order's currency, integer minor units, prices without tax. A bundled product is a line of its own.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text. An order without its lines is incomplete.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  developer.bigcommerce.com: REST Management, Orders V2 (order, order products, shipping addresses, statuses), webhooks; read 2026-11-24.
+Source:  developer.bigcommerce.com: REST Management, Orders V2 (order, order products, shipping addresses, statuses), webhooks (scopes, callback structure); read 2026-11-24.
          Every amount is stated with and without tax; discounts come off the amounts with tax. Dates are RFC 2822, or ISO 8601 where asked.
 """
 
@@ -27,7 +27,22 @@ from normalizers.building import (
 )
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, messages, names, need_text, present, quantity, read_instant, rows, text, unmapped
+from normalizers.wire import (
+    Json,
+    Message,
+    Report,
+    child,
+    fail,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    read_instant,
+    rows,
+    text,
+    unmapped,
+)
 from normalizers.wire import whole as count
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import NO_CURRENCY, AmountError, decimal_of, to_text
@@ -123,7 +138,11 @@ def _inside(body: Json, key: str, at: str) -> list[tuple[Json, str]]:
 
 def _webhook(body: Json, at: str, account: str) -> StatedPart:
     data, where = child(body, "data", at) or {}, f"{at}/data"
-    order_id = text(data, "orderId") or text(data, "order_id") or need_text(data, "id", where)
+    order_id = text(data, "orderId") or text(data, "order_id")
+    scope = text(body, "scope") or ""
+    if order_id is None and scope and not scope.startswith("store/order/") and text(data, "type") != "order":
+        fail(at, "scope", "names_an_order", scope, f"a webhook of {scope[:60]} names no order")
+    order_id = order_id or need_text(data, "id", where)
     producer = (text(body, "producer") or "").removeprefix("stores/")
     account = account if account != "default" else producer or account
     return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
@@ -172,7 +191,11 @@ def _order(
 ) -> StatedOrder:
     status = text(body, "status_id") or ""
     event: StatedEvent = "draft" if status in _DRAFT else "cancel" if status in _CANCELLED else "snapshot"
-    draft = Draft(currency_of(text(body, "currency_code"), f"{at}/currency_code", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(body, "currency_code") or text(body, "default_currency_code"), f"{at}/currency_code", report),
+        report,
+        cancelled=event == "cancel",
+    )
     extensions: dict[str, str] = {}
 
     def amount(key: str) -> int | None:

@@ -20,9 +20,9 @@ from typing import Any
 
 from normalizers.channel import StatedOrder, StatedPart, Unreadable
 from normalizers.summary import order_values
-from normalizers.wire import Json, Report, fail
+from normalizers.wire import Json, Report, fail, walk
 from schemas.failures import OrdermendError
-from schemas.money import NO_CURRENCY, AmountError, Rounding, UnitPrice, allocate, decimal_of, exponent_of, round_ratio, to_minor
+from schemas.money import NO_CURRENCY, AmountError, Rounding, UnitPrice, allocate, decimal_of, exponent_of, round_ratio, to_minor, to_text
 from schemas.order import (
     Address,
     Adjustment,
@@ -56,6 +56,11 @@ def currency_of(value: str | None, at: str, report: Report) -> str:
         return value.upper()
     report.warn(at, "currency_missing", "the channel states no currency" if value is None else "no ISO 4217 code", value)
     return NO_CURRENCY
+
+
+def currency_within(row: Json, *names: str) -> str | None:
+    """Return the first currency that an amount anywhere in `row` states: for a document without the field that says the order's."""
+    return next((value for where, value in walk(row) if where.rpartition("/")[2] in names and isinstance(value, str) and value), None)
 
 
 def minor(value: Any, currency: str, at: str, key: str, report: Report) -> int:
@@ -505,6 +510,18 @@ def stated_totals(
 ) -> StatedTotals:
     """Return the channel's own totals."""
     return StatedTotals(subtotal_minor=subtotal, discount_minor=discount, shipping_minor=shipping, tax_minor=tax, grand_total_minor=grand)
+
+
+def told_totals(stated: StatedTotals, currency: str) -> dict[str, object]:
+    """Return the summary's totals where what the document's fields say is not what the order comes to now (something was cancelled since)."""
+    amounts = {
+        "subtotal": stated.subtotal_minor,
+        "discount_total": stated.discount_minor,
+        "shipping_total": stated.shipping_minor,
+        "tax_total": stated.tax_minor,
+        "grand_total": stated.grand_total_minor,
+    }
+    return {name: None if amount is None else to_text(amount, currency) for name, amount in amounts.items()}
 
 
 def split_by_line(amount: int, weights: Mapping[str, int]) -> dict[str, int]:

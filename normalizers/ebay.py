@@ -1,13 +1,16 @@
 """eBay Sell Fulfillment API answers -> canonical Order.
 
-Input:   the JSON of getOrder (one order) or getOrders (`orders`), sell/fulfillment/v1.
+Input:   the JSON of getOrder (one order) or getOrders (`orders`), sell/fulfillment/v1; the Trading API's XML under its names
+         (`normalizers.ebay_trading`). A notification only names an order; a cancellation (Post-Order API) asks for one.
 Output:  Order in the currency its amounts are given in, integer minor units; where an amount comes twice (`value` and
          `convertedFromValue`), the one in the order's currency counts and the other stays in `extensions`.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.ebay.com, Fulfillment API v1.20, types Order, PricingSummary, LineItem, PaymentSummary, CancelStatus; read
          2026-11-23. `lineItemCost` is for the row before discounts; discounts are negative; tax that eBay collects and
-         remits may stand outside `pricingSummary.total`.
+         remits may stand outside `pricingSummary.total`. What a payment states is what the seller gets of it (`totalDueSeller`), after
+         eBay's fees: the buyer of a paid order paid its total. Notification API (metadata, notification), Post-Order API v2
+         (cancellation: cancelId, cancelState, legacyOrderId); read 2026-11-28.
 """
 
 from collections.abc import Mapping
@@ -25,7 +28,8 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, Verb
+from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.ebay_trading import as_fulfillment
 from normalizers.wire import (
     Json,
     Message,
@@ -41,6 +45,7 @@ from normalizers.wire import (
     rows,
     text,
     unmapped,
+    walk,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import AmountError
@@ -61,17 +66,19 @@ _FULFILLMENT: Mapping[str, FulfillmentState] = {
     "IN_PROGRESS": "partially_fulfilled",
     "FULFILLED": "fulfilled",
 }
+_PAID = frozenset({"paid", "partially_refunded", "refunded"})
 _CANCELLED = frozenset({"CANCELED", "CANCELLED"})
 _MAPPED = names(
     "orderId salesRecordReference creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
     "buyerCheckoutNotes fulfillmentStartInstructions lineItems"
 )
+_WRAPPINGS = ("data", "order", "orders", "results", "payload", "cancellations", "cancelDetail")
 _LINE = names("lineItemId sku title quantity lineItemFulfillmentStatus")
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, ("data", "order", "orders", "results", "payload"))]
+    found = [message for document in documents for message in messages(as_fulfillment(document), _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
@@ -88,13 +95,42 @@ def _result(message: Message) -> Result:
     body, at = message.value, message.at
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
+    account, report = account_of(message.headers, text(body, "sellerId")), Report()
+    if "cancelId" in body:
+        return _cancellation(body, at, account, report)
+    if "notification" in body or ("orderId" in body and "lineItems" not in body):
+        return StatedPart(channel_order_id=_named(body, at), event="notification", missing=("order",), account=account)
     order_id = need_text(body, "orderId", at)
-    account = account_of(message.headers, text(body, "sellerId"))
-    report = Report()
     try:
         return _order(body, at, order_id, account, report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event="snapshot", report=report)
+
+
+def _named(body: Json, at: str) -> str:
+    """Return the order that a notification names, wherever its data does."""
+    found = (item for where, item in walk(body) if where.rpartition("/")[2] in {"orderId", "orderID", "legacyOrderId"})
+    order_id = next((item for item in found if isinstance(item, str) and item), None)
+    return order_id if order_id is not None else need_text(body, "orderId", at)
+
+
+def _cancellation(body: Json, at: str, account: str, report: Report) -> Result:
+    """Read a cancellation of the Post-Order API: done once it is closed, a request while it is not, nothing once it was refused."""
+    order_id = need_text(body, "legacyOrderId", at)
+    state = f"{text(body, 'cancelState') or ''} {text(body, 'cancelStatus') or ''}".upper()
+    if any(word in state for word in ("REJECT", "DENIED", "FAILED", "WITHDRAWN", "CANCEL_CLOSED_UNKNOWN")):
+        return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
+    closed = child(body, "cancelCloseDate", at) or {}
+    asked = child(body, "cancelRequestDate", at) or {}
+    done = "CLOSED" in state or "CANCEL_COMPLETE" in state
+    moment = instant(closed if done else asked, "value", f"{at}/{'cancelCloseDate' if done else 'cancelRequestDate'}", report)
+    return StatedChange(
+        channel_order_id=order_id,
+        event="cancel" if done else "cancel_request",
+        account=account,
+        changed_at=moment,
+        findings=tuple(report.findings),
+    )
 
 
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
@@ -317,9 +353,11 @@ def _payments(draft: Draft, body: Json, at: str, grand: int) -> PaymentState | N
         draft.report.note(f"{at}/orderPaymentStatus", "unknown_status", "no documented payment status", word)
     summary = child(body, "paymentSummary", at) or {}
     where = f"{at}/paymentSummary"
-    for index, row in enumerate(rows(summary, "payments", where)):
-        if text(row, "paymentStatus") == "PAID":
-            _ledger(draft, row, f"{where}/payments/{index}", "paymentReferenceId", "paymentDate", refund=False)
+    payments = [(row, f"{where}/payments/{index}") for index, row in enumerate(rows(summary, "payments", where))]
+    made = [(row, place) for row, place in payments if text(row, "paymentStatus") == "PAID"]
+    whole = grand if len(made) == 1 and state in _PAID else None
+    for row, place in made:
+        _ledger(draft, row, place, "paymentReferenceId", "paymentDate", refund=False, whole=whole)
     paid = bool(draft.payments)
     for index, row in enumerate(rows(summary, "refunds", where)):
         if text(row, "refundStatus") in {None, "REFUNDED"}:
@@ -336,7 +374,8 @@ def _payments(draft: Draft, body: Json, at: str, grand: int) -> PaymentState | N
     return state
 
 
-def _ledger(draft: Draft, row: Json, at: str, id_key: str, date_key: str, *, refund: bool) -> None:
+def _ledger(draft: Draft, row: Json, at: str, id_key: str, date_key: str, *, refund: bool, whole: int | None = None) -> None:
+    """Add a payment or a refund; `whole` is what the buyer of a paid order paid, whatever the seller gets of it."""
     try:
         amount = _money(row, "amount", at, draft)
     except (NormalizationFailed, AmountError):
@@ -345,7 +384,7 @@ def _ledger(draft: Draft, row: Json, at: str, id_key: str, date_key: str, *, ref
     draft.payment(
         text(row, "paymentMethod") or "EBAY",
         "refund" if refund else "capture",
-        amount or 0,
+        amount or 0 if whole is None else whole,
         transaction=text(row, id_key) or "stated",
         method=text(row, "paymentMethod"),
         at=instant(row, date_key, at, draft.report),

@@ -15,7 +15,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.building import Draft, account_of, address_of, currency_of, decimal_in, line_ids, priced_row, refused, stated_totals
+from normalizers.building import (
+    Draft,
+    account_of,
+    address_of,
+    currency_of,
+    currency_within,
+    decimal_in,
+    line_ids,
+    priced_row,
+    refused,
+    stated_totals,
+)
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.wire import (
     Json,
@@ -157,7 +168,9 @@ def _minor(row: Json, key: str, at: str, draft: Draft) -> int | None:
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     items = rows(body, "transactions", at)
     draft = Draft(
-        currency_of(_currency(body, items), f"{at}/grandtotal/currency_code", report), report, cancelled=_status(body) in _CANCELLED
+        currency_of(_currency(body, items) or currency_within(body, "currency_code"), f"{at}/grandtotal/currency_code", report),
+        report,
+        cancelled=_status(body) in _CANCELLED,
     )
     if (word := _status(body)) is not None and word not in _KNOWN:
         report.note(f"{at}/status", "unknown_status", "no documented receipt status", word)

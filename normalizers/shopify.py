@@ -32,6 +32,7 @@ from normalizers.building import (
     rate_text,
     refused,
     stated_totals,
+    told_totals,
 )
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.shopify_graphql import as_rest, is_graphql
@@ -55,7 +56,7 @@ from normalizers.wire import (
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, to_text
+from schemas.money import UnitPrice
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind, PaymentState, Source, StatedTotals, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
@@ -480,14 +481,7 @@ def _current(draft: Draft, body: Json, at: str, original: StatedTotals) -> tuple
         tax=amount_of(body, "current_total_tax", at, currency, report),
         grand=amount_of(body, "current_total_price", at, currency, report),
     )
-    names = {
-        "subtotal": original.subtotal_minor,
-        "discount_total": original.discount_minor,
-        "shipping_total": original.shipping_minor,
-        "tax_total": original.tax_minor,
-        "grand_total": original.grand_total_minor,
-    }
-    return current, {name: None if amount is None else to_text(amount, currency) for name, amount in names.items()}
+    return current, told_totals(original, currency)
 
 
 def _payment_state(body: Json, at: str, event: StatedEvent, report: Report) -> PaymentState | None:

@@ -13,7 +13,18 @@ Source:  developer.squareup.com: Orders API reference (Order, OrderLineItem, Ord
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, rate_text, refused, stated_totals
+from normalizers.building import (
+    Draft,
+    account_of,
+    address_of,
+    currency_of,
+    currency_within,
+    line_ids,
+    quotient_price,
+    rate_text,
+    refused,
+    stated_totals,
+)
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.summary import moment_text
 from normalizers.wire import (
@@ -139,7 +150,11 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     total = child(body, "total_money", at) or {}
     event = _event(body)
-    draft = Draft(currency_of(text(total, "currency"), f"{at}/total_money/currency", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(total, "currency") or currency_within(body, "currency"), f"{at}/total_money/currency", report),
+        report,
+        cancelled=event == "cancel",
+    )
     extensions: dict[str, str] = {}
     state = text(body, "state")
     fulfillment = _fulfillment(body, at, state, draft)

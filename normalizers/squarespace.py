@@ -18,6 +18,7 @@ from normalizers.building import (
     address_of,
     amount_of,
     currency_of,
+    currency_within,
     decimal_in,
     line_ids,
     priced_row,
@@ -111,7 +112,11 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 
 def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> Result:
     total = child(body, "grandTotal", at) or {}
-    draft = Draft(currency_of(text(total, "currency"), f"{at}/grandTotal/currency", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(total, "currency") or currency_within(body, "currency"), f"{at}/grandTotal/currency", report),
+        report,
+        cancelled=event == "cancel",
+    )
     subtotal, shipping, discount, tax, returned, grand = (
         _money(body, key, at, draft) for key in ("subtotal", "shippingTotal", "discountTotal", "taxTotal", "refundedTotal", "grandTotal")
     )

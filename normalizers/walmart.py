@@ -21,6 +21,7 @@ from normalizers.building import (
     address_of,
     amount_of,
     currency_of,
+    currency_within,
     line_ids,
     price_of,
     quotient_price,
@@ -159,7 +160,7 @@ def _currency(body: Json, lines: list[Json], at: str) -> str | None:
 
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     lines, where = _listed(body, "orderLines", "orderLine", at)
-    currency = currency_of(_currency(body, lines, where), f"{where}/0/charges", report)
+    currency = currency_of(_currency(body, lines, where) or currency_within(body, "currency"), f"{where}/0/charges", report)
     counts = [_counts(row, f"{where}/{index}", report) for index, row in enumerate(lines)]
     state = _fulfillment(counts)
     draft = Draft(currency, report, cancelled=state == "cancelled")

@@ -93,6 +93,12 @@ def stored(cursor: Cursor, group: str, partitions: Sequence[tuple[str, int]]) ->
     return {(topic, part): Claim(epoch, offset) for topic, part, epoch, offset in cursor.fetchall()}
 
 
+def handled(cursor: Cursor) -> int:
+    """Return how many messages all partitions have behind them: its advance is the rate at which live messages are handled."""
+    row = cursor.execute("select coalesce(sum(next_offset), 0)::bigint from partition_owner").fetchone()
+    return int(row[0]) if row else 0
+
+
 def release(cursor: Cursor, group: str, held: Sequence[tuple[str, int, int]]) -> None:
     """Say that these (topic, partition, epoch) were left in good order, so that the next start is not counted as a crash."""
     cursor.execute(

@@ -385,6 +385,29 @@ work_item = Table(
     Column("detail", Text, nullable=False),
     Column("status", Text, nullable=False),
     _at("opened_at", nullable=False),
+    _at("closed_at"),
+    Column("reason", Text),
+)
+
+order_fetch = Table(
+    "order_fetch",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("fetch_id", Uuid, primary_key=True),
+    Column("item_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel_order_id", Text, nullable=False),
+    Column("missing", Text, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _at("next_attempt_at"),
+    Column("reason", Text),
+    _at("created_at", nullable=False),
+    _at("ended_at"),
+    Index("order_fetch_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'asked', 'sent')")),
+    postgresql_with={"fillfactor": "70"},
 )
 
 outbox = Table(
@@ -401,6 +424,7 @@ outbox = Table(
     _at("created_at", nullable=False, default=True),
     _at("sent_at"),
     Index("outbox_unsent", "id", postgresql_where=text("sent_at is null")),
+    Index("outbox_sent", "sent_at", postgresql_using="brin", postgresql_with={"pages_per_range": "32", "autosummarize": "on"}),
 )
 
 audit = Table(
@@ -438,6 +462,7 @@ action = Table(
     _at("created_at", nullable=False),
     _at("ended_at"),
     Index("action_pending", "order_id", postgresql_where=text("state in ('planned', 'sent')")),
+    Index("action_created", "created_at"),
     Index("action_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'sent')")),
     postgresql_with={"fillfactor": "70"},
 )

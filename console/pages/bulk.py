@@ -12,20 +12,21 @@ from fastapi.responses import Response
 from nicegui import ui
 
 from console.access import can
+from console.api import bulk_models as b
 from console.api import models as m
 from console.api.problems import Problem
-from console.many import JobShown
 from console.pages import charts, show
 from console.pages.shell import RESPONSE_SECONDS, Desk, markup, shell, told
 from console.sessions import Session
-from modification_processor import ALL_OR_NOTHING_MAX, FINE, MODES, BulkRequest, DryRun
+from modification_processor import BULK_FINE, BULK_MODES, BULK_UNDECIDED, BulkRequest, DryRun
 from schemas.money import to_text
 from schemas.ticket import Operation
 
 WAYS: Final = {
-    "skip_failed": "skip those that fail", "stop_after": "stop after some failures", "all_or_nothing": f"all or nothing (at most {ALL_OR_NOTHING_MAX})",
+    "skip_failed": "skip those that fail", "stop_after": "stop after some failures", "all_or_nothing": "all or nothing (at most 500)",
 }  # fmt: skip
 LOOK_SECONDS: Final = 0.3
+LISTED: Final = 50
 TONES: Final = {"running": "wait", "paused": "wait", "done": "good", "stopped": "bad", "cancelled": "calm"}
 
 
@@ -41,12 +42,12 @@ def install(desk: Desk) -> None:
             ui.html("Bulk edits", tag="h1")
             ui.label("A bulk edit begins in the list of orders: choose some there, or all that fit a search.").classes("om-quiet")
             with told():
-                markup(show.section("Jobs", _jobs(await desk.ask(session, desk.many.jobs))))
+                markup(show.section("Jobs", _jobs((await desk.ask(session, desk.bulk.listing, session.user, None, LISTED)).items)))
         return None
 
     @ui.page("/bulk/new", title="Bulk edit - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def new(request: Request, selection: str = "") -> Response | None:
-        session = await desk.admit(request, "bulk.run")
+        session = await desk.admit(request, "bulk.work")
         if isinstance(session, Response):
             return session
         with shell(desk, session, "Bulk edits"):
@@ -62,20 +63,25 @@ def install(desk: Desk) -> None:
         return None
 
 
-def _jobs(jobs: list[JobShown]) -> show.Markup:
+def _jobs(jobs: list[b.BulkView]) -> show.Markup:
     rows = [
         (
-            show.link(f"{x.job.created_at:%d %b %Y, %H:%M} UTC", f"/bulk/{x.job.job_id}"), what(x.job.operations) if x.job.undoes is None else "undo of another job",
-            show.words(x.job.reason_code), x.job.user_id, show.chip(x.job.state, TONES.get(x.job.state, "calm")), f"{x.ended} of {x.total}",
+            show.link(f"{x.created_at:%d %b %Y, %H:%M} UTC", f"/bulk/{x.bulk_id}"), what(x), show.words(x.reason_code), x.user_id,
+            show.chip(x.state, TONES.get(x.state, "calm")), f"{ended(x)} of {x.orders}",
         )
         for x in jobs
     ]  # fmt: skip
     return show.table("Jobs", ("Started", "What", "Reason", "Who", "State", "Orders"), rows, "No bulk edit yet.")
 
 
-def what(operations: str) -> str:
-    """Return the names of a job's operations."""
-    return ", ".join(show.words(each["name"]) for each in orjson.loads(operations)) or "-"
+def what(job: b.BulkView) -> str:
+    """Return what a job does."""
+    return "take another one back" if job.undoes else ", ".join(map(show.words, job.operations)) or "-"
+
+
+def ended(job: b.BulkView) -> int:
+    """Return how many orders of a job have an outcome."""
+    return job.orders - sum(job.outcomes.get(word, 0) for word in BULK_UNDECIDED)
 
 
 class _New:
@@ -111,7 +117,9 @@ class _New:
         self._operation.props("outlined dense").style("width: 100%")
         self._box = ui.element("div").classes("om-stack")
         self._reason = ui.select({}, label="Reason code (required)", on_change=self._stale).props("outlined dense").style("width: 100%")
-        self._mode = ui.select({mode: WAYS[mode] for mode in MODES}, value="skip_failed", label="Where one fails", on_change=self._stale)
+        self._mode = ui.select(
+            {mode: WAYS[mode] for mode in BULK_MODES}, value="skip_failed", label="Where one fails", on_change=self._stale
+        )
         self._mode.props("outlined dense").style("width: 100%")
         self._after = ui.number("Failures to stop after", value=10, min=1, precision=0, on_change=self._stale).props("outlined dense")
         self._comment = ui.input("Comment", on_change=self._stale).props("outlined dense maxlength=2000").style("width: 100%")
@@ -231,9 +239,9 @@ def tone(outcome: str) -> str:
     """Return the colour of an order's outcome."""
     if outcome in show.STATES:
         return show.STATES[outcome]
-    return "good" if outcome in FINE else "calm" if outcome in {"planned", "sent"} else "bad"
+    return "good" if outcome in BULK_FINE else "calm" if outcome in {"planned", "sent"} else "bad"
 
 
 def may_run(session: Session) -> bool:
     """Whether this person steers jobs."""
-    return can("bulk.run", session.user.roles)
+    return can("bulk.work", session.user.roles)

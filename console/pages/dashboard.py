@@ -56,7 +56,7 @@ class _List:
         self._page = OrderPage(items=[], next=None)
         self._chosen: dict[str, None] = {}
         self._edits = can("tickets.submit", session.user.roles)
-        self._bulk = can("bulk.run", session.user.roles)
+        self._bulk = can("bulk.work", session.user.roles)
         self._edit = Edit(desk, session, self._show)
         self._turn = 0
         self._setting = False

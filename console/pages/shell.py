@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.bulk_work import BulkWork
 from console.editing import Editing
 from console.finding import Finding
 from console.letter_work import LetterWork
@@ -53,6 +54,7 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    bulk: BulkWork
     editing: Editing
     finding: Finding
     many: Many

@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from console import cursors
-from console.cursors import CursorInvalid
 from store.database import Cursor
 from store.search import wanted
 
@@ -58,7 +57,7 @@ def listing(cursor: Cursor, filters: Filters, after: str | None, limit: int) -> 
     place, values = "", list[Any]()
     if after:
         place = " and (o.created_at, o.order_id) < (%s, %s)"
-        values = _place(after)
+        values = [*(cursors.place(after) or ())]
     rows = [Row(*row) for row in _found(cursor, filters, ", ".join(f"o.{name}" for name in FIELDS), place, values, limit + 1)]
     more = rows[limit - 1] if len(rows) > limit else None
     return rows[:limit], cursors.encode(more.created_at.isoformat(), str(more.order_id)) if more else None
@@ -124,11 +123,3 @@ def hold_kinds(cursor: Cursor) -> list[str]:
                   json_array_elements(o.doc -> 'holds') h order by 1"""
     )
     return [row[0] for row in cursor.fetchall()]
-
-
-def _place(after: str) -> list[Any]:
-    at, order_id = cursors.decode(after, str, str)
-    try:
-        return [datetime.fromisoformat(at), UUID(order_id)]
-    except ValueError:
-        raise CursorInvalid("the cursor is not one that this list gave", field="/query/cursor", rule="cursor") from None

@@ -91,12 +91,14 @@ def status(job: Job) -> None:
 
 
 def outcomes(job: Job) -> None:
-    """Print every order's outcome as CSV; a text that a spreadsheet would take for a formula is quoted."""
-    from console import spreadsheets  # noqa: PLC0415 - keeps --help fast
+    """Print every order's outcome as CSV; a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    import sys  # noqa: PLC0415 - keeps --help fast
+
+    from console import csv_text  # noqa: PLC0415
     from store import bulk  # noqa: PLC0415
 
     with _connection(_settings()) as connection, connection.cursor() as cursor:
-        typer.echo(spreadsheets.table(bulk.Outcome._fields, bulk.outcomes(cursor, job)), nl=False)
+        sys.stdout.writelines(csv_text.lines(bulk.Outcome._fields, bulk.outcomes(cursor, job)))
 
 
 def pause(job: Job) -> None:

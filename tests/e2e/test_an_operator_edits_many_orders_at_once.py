@@ -68,8 +68,9 @@ def test_tried_started_steered_exported_and_undone(line: Line, page: Page, order
         page.get_by_role("button", name="Outcomes as CSV").click()
     saved = Path(downloading.value.path())
     with saved.open(encoding="utf-8", newline="") as file:
-        rows = {row["order_number"]: row for row in csv.DictReader(file)}
-    assert ("refused", "applied", "-2.55") == (rows["#7400"]["outcome"], rows["#7401"]["outcome"], rows["#7401"]["money"])
+        rows = {row["order_id"]: row for row in csv.DictReader(file)}
+    first, second = (rows[str(order.order_id)] for order in orders[:2])
+    assert ("refused", "applied", "-2.55") == (first["outcome"], second["outcome"], second["money_moved"])
     assert ORDERS == len(rows)
 
     expect(page.get_by_role("button", name="Undo all that were applied")).to_be_enabled()
