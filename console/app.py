@@ -15,10 +15,13 @@ from console.api import bulk, events, letters, operating, orders, problems, repl
 from console.book import Book
 from console.bulk_work import BulkWork
 from console.desks import Desks, no_desk
+from console.editing import Editing
+from console.finding import Finding
 from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
+from console.many import Many
 from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
@@ -76,7 +79,8 @@ def create(parts: Parts) -> Console:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
         login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
-        pages.install(api, pages.Desk(services, login, api, api.state.letters, api.state.rules, api.state.bulk))
+        works = (api.state.letters, api.state.rules, api.state.bulk)
+        pages.install(api, pages.Desk(services, login, api, *works, Editing(services), Finding(services), Many(services)))
     guard = Guard(
         api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, host=urlsplit(parts.base_url).netloc
     )  # fmt: skip

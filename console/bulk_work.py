@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from console import cursors, submitting
-from console.access import Action, User
+from console.access import HERE_ALONE, Action, User
 from console.api import bulk_models as b
 from console.api.problems import Problem
 from console.asked import amount, check_reason, now, operations
@@ -61,7 +61,7 @@ class BulkWork:
         with self.services.book.write() as cursor:
             _find(cursor, undone)
             if not submitting.remember(cursor, user, NO_ORDER, f"bulk-undo:{job_id}", asked, now(cursor)):
-                undo_bulk(cursor.connection, undone, user.sub, user.roles, job_id)
+                undo_bulk(cursor.connection, undone, user.sub, user.roles - HERE_ALONE, job_id)
             return _view(cursor, job_id)
 
     def steer(self, user: User, job_id: UUID, act: str) -> b.BulkView:
@@ -128,7 +128,9 @@ class BulkWork:
 
 def _request(user: User, body: b.BulkBody) -> BulkRequest:
     check_reason(body.reason_code)
-    return BulkRequest(operations(body.operations), body.reason_code, user.sub, user.roles, body.mode, body.stop_after, body.comment)
+    return BulkRequest(
+        operations(body.operations), body.reason_code, user.sub, user.roles - HERE_ALONE, body.mode, body.stop_after, body.comment
+    )
 
 
 def _selected(cursor: Cursor, selection: b.Selection) -> list[UUID]:

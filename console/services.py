@@ -23,6 +23,7 @@ from console.book import Book
 from console.queries import kpis, letters
 from console.queries import orders as order_lists
 from console.queries import tickets as ticket_lists
+from console.queries.orders import Filters
 from console.submitting import Door
 from modification_processor import (
     Looked,
@@ -80,10 +81,10 @@ class Services:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def find(self, query: str | None, lifecycle: str | None, channel: str | None, after: str | None, limit: int) -> m.OrderPage:
+    def find(self, filters: Filters, after: str | None, limit: int) -> m.OrderPage:
         """Return a page of orders."""
         with self.book.read() as cursor:
-            rows, more = order_lists.listing(cursor, query, lifecycle, channel, after, limit)
+            rows, more = order_lists.listing(cursor, filters, after, limit)
         return m.OrderPage(items=[_row(row) for row in rows], next=more)
 
     def order(self, order_id: UUID, version: int | None = None) -> m.OrderView:
@@ -164,7 +165,11 @@ class Services:
         return m.OperationsView(
             items=[
                 m.OperationView(
-                    name=spec.name, version=spec.version, reasons=sorted(spec.reasons), arguments=spec.arguments.model_json_schema()
+                    name=spec.name,
+                    version=spec.version,
+                    reasons=sorted(spec.reasons),
+                    bulk_safe=spec.bulk_safe,
+                    arguments=spec.arguments.model_json_schema(),
                 )
                 for spec in operations_known().values()
             ]
@@ -374,7 +379,22 @@ def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
         approvals=list(found.approvals),
         recalls=[f"{recall.kind} of line {recall.line_id}" for recall in found.recalls],
         refusal=None,
+        payments=_steps(found, currency),
+        stays_open=_amount(found.followup.plan.open_minor, currency) if found.followup.plan.open_minor else None,
+        channel_settles=_amount(found.followup.plan.channel_minor, currency) if found.followup.plan.channel_minor else None,
+        warnings=[m.WarningView(code=w.code, message=w.message, path=w.path) for w in found.warnings],
+        notice=found.followup.notice,
+        channel_verbs=[verb.value for verb in found.followup.verbs],
     )
+
+
+def _steps(found: Preview, currency: str) -> list[m.StepView]:
+    plan = found.followup.plan
+    return [
+        m.StepView(kind=x.kind, method=x.method, provider=x.provider, amount=_amount(x.amount_minor, currency), cancels=cancels)
+        for rows, cancels in ((plan.cancels, True), (plan.steps, False))
+        for x in rows
+    ]
 
 
 def _ticket(row: TicketRow, currency: str) -> m.TicketView:

@@ -3,7 +3,9 @@
 What is exported here is for doors and forms: they ask, and decide nothing themselves.
 """
 
+from modification_processor.bulk import FINE as BULK_FINE
 from modification_processor.bulk import MODES as BULK_MODES
+from modification_processor.bulk import UNDECIDED as BULK_UNDECIDED
 from modification_processor.bulk import BulkRefused, DryRun
 from modification_processor.bulk import Request as BulkRequest
 from modification_processor.bulk import steer as steer_bulk
@@ -30,7 +32,9 @@ from modification_processor.past import load as load_past
 from modification_processor.preview import Preview, PreviewedChange
 
 __all__ = [
+    "BULK_FINE",
     "BULK_MODES",
+    "BULK_UNDECIDED",
     "BulkRefused",
     "BulkRequest",
     "Difference",

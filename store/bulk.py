@@ -143,6 +143,20 @@ def outcomes(cursor: Cursor, job_id: UUID, after: UUID | None = None, limit: int
     return [Outcome(*row) for row in cursor.fetchall()]
 
 
+def first_outcomes(cursor: Cursor, job_id: UUID, limit: int) -> list[Outcome]:
+    """Return some orders' outcomes: those that ended badly first, then those under way."""
+    cursor.execute(
+        f"""select * from (
+              select i.order_id, i.ticket_id, {_OUTCOME} as outcome, coalesce(i.code, t.code), t.money_delta_minor, t.new_version
+                from bulk_item i left join ticket t on t.order_id = i.order_id and t.ticket_id = i.ticket_id where i.job_id = %s) x
+             order by case when outcome = any(array['refused', 'conflicted', 'dead', 'expired', 'declined', 'skipped', 'settlement_failed']) then 0
+                           when outcome = any(array['sent', 'waiting', 'awaiting_approval', 'compensating']) then 1 else 2 end, order_id
+             limit %s""",
+        (job_id, limit),
+    )
+    return [Outcome(*row) for row in cursor.fetchall()]
+
+
 def select(cursor: Cursor, channel: str | None, sku: str | None, lifecycle: Sequence[str], limit: int) -> list[tuple[UUID, int]]:
     """Return (order id, version) of orders by channel, SKU and lifecycle."""
     cursor.execute(
@@ -164,4 +178,10 @@ def versions(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, int]:
 def currencies(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Return the currency of those of these orders that the book has."""
     cursor.execute("select order_id, currency from orders where order_id = any(%b)", (list(order_ids),))
+    return dict(cursor.fetchall())
+
+
+def numbers(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return what people call those of these orders that the book has."""
+    cursor.execute("select order_id, order_number from orders where order_id = any(%b)", (list(order_ids),))
     return dict(cursor.fetchall())
