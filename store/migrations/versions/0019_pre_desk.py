@@ -7,7 +7,7 @@ no index. The previous release goes on working beside them.
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
