@@ -4,8 +4,9 @@
 
 What was open before the edit (an order on invoice, a deposit) stays open as it was agreed: an edit collects only what
 it adds to that, and gives back only what is covered beyond the new total. Steps that are planned and not yet sent are
-cancelled before new ones are made, so adding a line and removing it before the charge was sent moves nothing. A refund
-never passes its tender's rest; what no tender can take back, or no tender can pay, stays as a named open item.
+cancelled before new ones are made, so adding a line and removing it before the charge was sent moves nothing. A payment
+request that the customer has and has not met is taken back, whole or in part, before anything is refunded: adding and
+removing before paying moves nothing either. A refund never passes its tender's rest; what no tender can take back, or no tender can pay, stays as a named open item.
 
 Nothing here talks to anybody: the plan is recorded with the edit, and carried out after the commit (`settlement.py`).
 """
@@ -18,11 +19,15 @@ from uuid import UUID
 from schemas.money import allocate
 from schemas.order import Order, Payment
 
-StepKind = Literal["charge", "raise_authorization", "lower_authorization", "refund", "request_payment"]
+StepKind = Literal["charge", "raise_authorization", "lower_authorization", "refund", "request_payment", "take_back"]
 StepState = Literal["planned", "sent"]
 TenderRule = Literal["last_in_first_out", "pro_rata", "gift_card_first"]
 COLLECTS: frozenset[str] = frozenset({"charge", "raise_authorization", "request_payment"})
 CAPTURES: frozenset[str] = frozenset({"charge", "request_payment"})
+ALREADY_PAID = "already_paid"
+"""Why a gateway does not take a payment request back: the customer was faster."""
+TAKEN_BACK = "taken_back"
+"""Why a gateway does not deliver a payment request: it was taken back before it arrived."""
 NOT_CHARGED_AGAIN = frozenset({"gift_card", "bank_transfer", "cash", "cash_on_delivery", "cheque", "invoice"})
 """Methods that nobody can collect from without the customer doing something."""
 
@@ -42,7 +47,10 @@ class Pending(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One movement to ask the gateway for. `transaction` names the tender; empty where it is that of step `after_id`."""
+    """One movement to ask the gateway for. `transaction` names the tender; empty where it is that of step `after_id`.
+
+    A `take_back` asks the customer for so much less than the payment request `after_id` did; 0 left: not at all.
+    """
 
     kind: StepKind
     provider: str
@@ -226,6 +234,11 @@ def _give_back(ledger: Ledger, amount: int, rule: TenderRule) -> Plan:
         return replace(more, cancels=(*cancels, *more.cancels))
     ledger = _without(ledger, cancels)
     steps: list[Step] = []
+    for request in reversed(ledger.pending):
+        taken = min(left, _unclaimed(ledger, request)) if request.kind == "request_payment" else 0
+        if taken:
+            steps.append(Step("take_back", request.provider, "", request.method, taken, request.action_id))
+            left -= taken
     for tender in reversed(ledger.tenders):
         taken = min(left, tender.usable)
         if taken:
@@ -235,7 +248,7 @@ def _give_back(ledger: Ledger, amount: int, rule: TenderRule) -> Plan:
         steps.append(Step("refund", tender.provider, tender.transaction, tender.method, taken))
         left -= taken
     for flying in reversed(ledger.pending):
-        taken = min(left, _unclaimed(ledger, flying))
+        taken = min(left, _unclaimed(ledger, flying)) if flying.kind != "request_payment" else 0
         if taken:
             steps.append(Step(_opposite(flying), flying.provider, "", flying.method, taken, flying.action_id))
             left -= taken

@@ -281,7 +281,10 @@ def messages(document: Document, wrappings: tuple[str, ...] = _WRAPPINGS) -> lis
 
 def _neighbours(document: Document, wrappings: tuple[str, ...], error: UnsafeDocument) -> list[Message]:
     """Return the messages of a list of several in which keys stand twice: each row that has one raises when it is read, the others do not."""
-    value = _TOLERANT.decode(_text_of(document.body))
+    try:
+        value = _TOLERANT.decode(_text_of(document.body))
+    except ValueError:
+        raise error from None  # what stands behind the key is no JSON either: the first fault is told
     found = _messages(value, document, wrappings)
     bad = {index: twice for index, message in enumerate(found) if (twice := _twice_in(message.value, message.at))}
     if len(found) < 2 or sum(map(len, bad.values())) < len(_twice_in(value, "")):

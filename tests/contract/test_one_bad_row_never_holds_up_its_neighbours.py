@@ -26,7 +26,9 @@ def test_the_row_is_refused_and_its_neighbours_are_taken(bad: str, where: str, w
     assert refused.findings[0].path.endswith(where)
 
 
-@pytest.mark.parametrize("body", [BAD, f"[{BAD}]", f'{{"orders": [{GOOD % 1}, {GOOD % 4}], "orders": [{GOOD % 1}, {GOOD % 4}]}}'])
+@pytest.mark.parametrize(
+    "body", [BAD, f"[{BAD}]", f"[{GOOD % 1}, {BAD}]}}", f'{{"orders": [{GOOD % 1}, {GOOD % 4}], "orders": [{GOOD % 1}, {GOOD % 4}]}}']
+)
 def test_what_has_no_neighbours_or_is_broken_around_them_is_refused_whole(body: str) -> None:
     with pytest.raises(UnsafeDocument) as caught:
         discover()["woocommerce"].normalize((Document(body.encode()),))
