@@ -124,11 +124,11 @@ def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
 
     A cart or checkout that nobody placed has nothing to be fetched.
     """
-    if body.event == "draft" and not body.missing:
-        return Noted("draft")
+    if not body.missing:
+        return Noted(body.event)
     if known.fetch_planned:
         return Noted("incomplete")
-    what = ", ".join(body.missing) or "the order"
+    what = ", ".join(body.missing)
     item = WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}")
     brought = fetch_of(body.message_id)
     depth = 1 if brought is None else brought[1] + 1
