@@ -31,7 +31,10 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str, ch
         "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance).run},
         "relay": lambda: {"relay": bootstrap.relay(settings, health).run},
         "bulk": lambda: {"bulk": bootstrap.bulk_service(settings, health).run},
-        "verifier": lambda: {"verifier": bootstrap.sampler(settings, health).run},
+        "verifier": lambda: {
+            "verifier": bootstrap.sampler(settings, health.loop("verifier")).run,
+            "rule-keeper": bootstrap.rule_keeper(settings, health.loop("rule-keeper")).run,
+        },
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }

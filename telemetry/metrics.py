@@ -47,6 +47,9 @@ ACTIONS = Counter(
 )
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
 LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
+RULES_OVERTURNED = Gauge(
+    "ordermend_rules_overturned", "Refusals of a rule that people overturned, beyond the bound at which it is demoted.", ("rule", "channel")
+)
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
 
