@@ -22,22 +22,21 @@ from tests.line import Line, shopify_order
 
 BOUNDS = Bounds(days=7, overturned=3, percent=50)
 OLGA = Actor("olga", frozenset({"DLQ_Operate", "Order_Modify"}), "test")
-NORTH = {"account": "north"}
 LIVE_SECONDS = 5.0
-LEAVE = '[[{rule}.scope]]\naccount = "north"\nmode = "shadow"\n'
+LEAVE = '[[{rule}.scope]]\naccount = "{account}"\nmode = "shadow"\n'
 
 
 def refused(line: Line, rule: str) -> list[UUID]:
     return [row[0] for row in line.rows("select letter_id from dead_letter where rule = %s and status = 'unresolved'", rule)]
 
 
-def overturn(line: Line, eventually: Eventually, rule: str, numbers: Iterator[int], document: Callable[[int], bytes]) -> int:
+def overturn(line: Line, eventually: Eventually, rule: str, account: str, numbers: Iterator[int], document: Callable[[int], bytes]) -> int:
     """Let documents be refused, give their account leave, and send them back as they were; return how many."""
     for _ in range(4):
-        line.send_raw(document(next(numbers)), headers=NORTH)
+        line.send_raw(document(next(numbers)), headers={"account": account})
     eventually(lambda: len(refused(line, rule)) == 4, what=f"four refusals of {rule}")
-    rulebook.put(line.book, line.settings.topic_prefix, LEAVE.format(rule=rule), "rosa", "north may")
-    taken(line, eventually, numbers, document, "north")
+    rulebook.put(line.book, line.settings.topic_prefix, LEAVE.format(rule=rule, account=account), "rosa", f"{account} may")
+    taken(line, eventually, numbers, document, account)
     letters = refused(line, rule)
     resent = "select count(*) from inbox where message_id like 'resent:%%' and outcome = 'accepted'"
     before = line.one(resent)
@@ -74,12 +73,12 @@ def versions(line: Line) -> list[rulesets.RuleSet]:
 def test_a_rule_people_keep_overturning_is_demoted_by_itself(line: Line, eventually: Eventually) -> None:
     numbers = count(1)
     abroad = {"name": "A", "address1": "1 Street", "city": "P", "zip": "1", "country_code": "KP"}
-    overturn(line, eventually, "country_embargoed", numbers, lambda number: shopify_order(number, shipping_address=abroad))
+    overturn(line, eventually, "country_embargoed", "north", numbers, lambda number: shopify_order(number, shipping_address=abroad))
     rulebook.put(line.book, line.settings.topic_prefix, "", "rosa", "as shipped")
     before = len(versions(line))
 
     line.services["keeper"] = Running({"keeper": bootstrap.rule_keeper(line.settings, Health(), BOUNDS, every_seconds=0.2).run})
-    overturned = overturn(line, eventually, "lines_present", numbers, empty)
+    overturned = overturn(line, eventually, "lines_present", "harbour", numbers, empty)
     eventually(lambda: versions(line)[0].author == AUTHOR, what="the demotion")
     started = time.monotonic()
     found = versions(line)[0]
@@ -89,7 +88,7 @@ def test_a_rule_people_keep_overturning_is_demoted_by_itself(line: Line, eventua
     assert figures is not None
     assert 3 <= int(figures[1]) <= overturned
     assert "country_embargoed" not in found.text, "what the law wants keeps its mode"
-    assert len(versions(line)) == before + 2  # the leave for north, and the keeper's
+    assert len(versions(line)) == before + 2  # the leave for harbour, and the keeper's
 
     taken(line, eventually, numbers, empty, "south")
     assert time.monotonic() - started < LIVE_SECONDS * PATIENCE
