@@ -47,12 +47,13 @@ _ALLOWED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class User:
-    """A verified person or tool: who they are, and the roles that count here. `expires_at`: Unix time, seconds."""
+    """A verified person or tool: who they are, and the roles that count here. `expires_at`, `issued_at`: their token's, Unix time in seconds."""
 
     sub: str
     roles: frozenset[str]
     name: str = ""
     expires_at: int = 0
+    issued_at: int = 0
 
 
 def can(action: Action, roles: frozenset[str]) -> bool:

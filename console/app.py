@@ -18,6 +18,7 @@ from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
+from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
 from console.sessions import Sessions
@@ -68,9 +69,16 @@ def create(parts: Parts) -> Console:
     if parts.issuer is not None:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
-        login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
+        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
         pages.install(api, pages.Desk(services, login, api, LetterWork(services, desks), RuleTuning(services, parts.rulebook)))
-    return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
+    guard = Guard(
+        api,
+        verifier=parts.verifier,
+        audit=services.audit,
+        revocations=Revocations(parts.book).hold,
+        host=urlsplit(parts.base_url).netloc,
+    )
+    return Console(api, services, guard)
 
 
 def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from console.access import User
+from console.book import off_the_loop
 from console.services import Services
 from intake import Tuned
 from schemas.failures import DependencyUnavailable
@@ -60,4 +61,5 @@ class RuleTuning:
     def _book(self) -> Rulebook:
         if self.rulebook is None:
             raise DependencyUnavailable("this console was started without a rulebook", field="rulebook")
+        off_the_loop()
         return self.rulebook

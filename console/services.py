@@ -32,6 +32,7 @@ from modification_processor import (
     load_past,
     look,
     modes_for,
+    moment_of,
     operations_known,
     preview_for,
     read_operations,
@@ -97,7 +98,8 @@ class Services:
         """Return the mode of each field for this user."""
         with self.book.read() as cursor:
             looked = _look(cursor, order_id)
-        modes = modes_for(looked.order, user.roles)
+            when = moment_of(cursor)
+        modes = modes_for(looked.order, user.roles, when)
         views = [m.ModeView(**vars(mode)) for mode in modes]
         return m.ModesView(version=looked.version, editable=any(mode.mode in MUTABLE for mode in modes), modes=views)
 

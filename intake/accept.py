@@ -13,7 +13,8 @@ from uuid import UUID
 
 from intake.rules.rule import Rule, judge
 from intake.rules.tuning import SHIPPED, Tuning
-from normalizers.channel import Channel, Document, Result, StatedChange, StatedOrder, StatedPart, Unreadable
+from normalizers.channel import Channel, Result, StatedChange, StatedOrder, StatedPart, Unreadable
+from normalizers.parts import documents_of
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
@@ -95,7 +96,7 @@ def statements(
     )
     message_id = _message_id(record)
     try:
-        results: Iterable[Result] = channel.normalize((Document(record.value, record.headers),)) or (NAMES_NO_ORDER,)
+        results: Iterable[Result] = channel.normalize(documents_of(record.value, record.headers)) or (NAMES_NO_ORDER,)
     except OrdermendError as error:
         finding = Finding(path=error.field or "", rule=error.rule or error.code, message=error.message, value=error.value)
         verdict: Verdict = "quarantine" if error.error_class == "SECURITY" else "dead_letter"

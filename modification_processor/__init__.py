@@ -9,13 +9,14 @@ from modification_processor.door import (
     effects_of,
     look,
     modes_for,
+    moment_of,
     operations_known,
     preview_for,
     read_operations,
     request_of,
     what_undoes,
 )
-from modification_processor.field_locks import FieldMode
+from modification_processor.field_locks import FieldMode, Moment
 from modification_processor.outcomes import Refused
 from modification_processor.past import Difference, Entry, Move, NoSuchVersion, Past, VersionNote, as_of, between, versions, why
 from modification_processor.past import load as load_past
@@ -26,6 +27,7 @@ __all__ = [
     "Entry",
     "FieldMode",
     "Looked",
+    "Moment",
     "Move",
     "NoSuchVersion",
     "Past",
@@ -40,6 +42,7 @@ __all__ = [
     "load_past",
     "look",
     "modes_for",
+    "moment_of",
     "operations_known",
     "preview_for",
     "read_operations",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import psycopg
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import Consumer, KafkaException, Message
 
 from modification_processor.incoming import Incoming, Read, read, unread
 from modification_processor.outcomes import Failed
@@ -60,13 +60,32 @@ class AppConfig:
     topics: Topics
 
 
+@dataclass(frozen=True)
+class Kafka:
+    """How Kafka is reached: what makes a group member's client, and what tells the topics' ids."""
+
+    client: Callable[..., Consumer] = Consumer
+    topic_ids: Callable[[str, Iterable[str]], Mapping[str, str]] = topic_ids
+
+
+KAFKA = Kafka()
+
+
 class ProcessorApp:
     """Runs until `stop` is set. `connect` opens a connection for claims; the processor has its own."""
 
     def __init__(
-        self, config: AppConfig, processor: Processor, keys: KeyRing, connect: Callable[[], Connection], health: Health, trial: Trial
+        self,
+        config: AppConfig,
+        processor: Processor,
+        keys: KeyRing,
+        connect: Callable[[], Connection],
+        health: Health,
+        trial: Trial,
+        kafka: Kafka = KAFKA,
     ) -> None:
         self._config = config
+        self._kafka = kafka
         self._processor = processor
         self._keys = keys
         self._connect = connect
@@ -84,14 +103,14 @@ class ProcessorApp:
         topics = config.topics
         self._logical = {topics.canonical: CANONICAL.name, topics.modifications: MODIFICATIONS.name, topics.fulfillment: FULFILLMENT.name}
         self._rank = {topics.canonical: 0, topics.fulfillment: 1, topics.modifications: 2}
-        self._topic_ids = topic_ids(config.bootstrap, self._logical)
+        self._topic_ids = kafka.topic_ids(config.bootstrap, self._logical)
         self._express = self._consumer("express", (topics.modifications, topics.fulfillment))
         self._channel = self._consumer("channel", (topics.canonical,))
         self._reader = Reader(self._express, self._channel, self._read, lambda: self._epochs, self._round)
 
     def _consumer(self, name: str, topics: Sequence[str]) -> BatchConsumer:
         config = consumer_config(self._config.bootstrap, f"{self._config.group}.{name}", f"{self._config.instance}.{name}")
-        return BatchConsumer(config, topics, self._claim, self._hand_back, self._health)
+        return BatchConsumer(config, topics, self._claim, self._hand_back, self._health, self._kafka.client)
 
     def run(self, stop: Event) -> None:
         """Read ahead, handle; until told to stop. Leaves in good order."""

@@ -11,6 +11,7 @@ from typing import assert_never
 from modification_processor import channel_changes
 from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, calls_of, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
+from modification_processor.edit_rules import EditRules
 from modification_processor.facts import record
 from modification_processor.followup import Followup, followup
 from modification_processor.incoming import Body, Read
@@ -47,10 +48,12 @@ from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrderUnknown
 from schemas.leaves import is_personal, leaves
 from schemas.order import Hold, Order, held
-from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
+from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store.history import RecentChange
 
+MAX_FETCHES = 2
+"""A pack names its orders, and each of those is fetched; what names others yet again is a person's."""
 OUTCOME_OF_VERDICT = {"quarantine": "quarantined", "reject": "rejected"}
 
 
@@ -70,6 +73,8 @@ class Known:
     """Who approved the ticket, and the hash of the effects that were approved."""
     rules: ApprovalRules | None = None
     """The approval rules in force."""
+    edit_rules: EditRules | None = None
+    """The rules of windows and risk in force."""
     edits: int = 0
     """How many edits of the order were applied before."""
     pending: Sequence[Pending] = ()
@@ -78,6 +83,8 @@ class Known:
     """What the warehouse was asked to give back and has not answered."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
+    fetch_planned: bool = False
+    """Whether the order is to be fetched anyway, and nobody was asked yet."""
     channel_collects: bool = False
     """Whether the channel takes the customer's money, so that it alone can give it back."""
 
@@ -93,8 +100,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     if isinstance(body, IntakeFailed):
         return _intake_failed(body)
     if isinstance(body, FetchNeeded):
-        what = ", ".join(body.missing) or "the order"
-        return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+        return _fetch_needed(body, known)
     if isinstance(body, TicketCancelled | TicketReviewed):
         return Reviewed(str(body.ticket_id), body.decision) if isinstance(body, TicketReviewed) else _withdraw(read, body)
     if order is None:
@@ -108,6 +114,22 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     assert_never(body)
 
 
+def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
+    """Plan a fetch with its work item, unless one is planned already; of what a fetched document named, only once more.
+
+    A cart or checkout that nobody placed has nothing to be fetched.
+    """
+    if body.event == "draft" and not body.missing:
+        return Noted("draft")
+    if known.fetch_planned:
+        return Noted("incomplete")
+    what = ", ".join(body.missing) or "the order"
+    item = WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}")
+    brought = fetch_of(body.message_id)
+    depth = 1 if brought is None else brought[1] + 1
+    return Noted("incomplete", (item,), fetch=depth if depth <= MAX_FETCHES else 0)
+
+
 def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if order is None:
         return Stored(_accepted(body))
@@ -119,7 +141,16 @@ def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if known.previous is None:
         detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
         return Noted("held", (WorkItem("channel_conflict", detail),))
-    return restate(order, known.previous, _accepted(body), body.message_id, known.at)
+    return restate(_placed(order, body), known.previous, _accepted(body), body.message_id, known.at)
+
+
+def _placed(order: Order, body: OrderStated) -> Order:
+    """Return the order without its hold `draft` once the channel no longer calls it one."""
+    if body.event == "draft" or not any(hold.kind == "draft" for hold in order.holds):
+        return order
+    holds = tuple(hold for hold in order.holds if hold.kind != "draft")
+    lifecycle = "confirmed" if order.lifecycle == "held" and not holds else order.lifecycle
+    return order.model_copy(update={"holds": holds, "lifecycle": lifecycle})
 
 
 def _accepted(body: OrderStated) -> Order:
@@ -223,7 +254,10 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     refusal = _unfit(body, calls, roles, known)
     if refusal is not None:
         return refusal
-    edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context, rules=known.rules, edits=known.edits)
+    edited = edit(
+        order, calls, body.reason_code, roles, known.verbs, known.context,
+        rules=known.rules, edit_rules=known.edit_rules, edits=known.edits,
+    )  # fmt: skip
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
     conflicts = _conflicts(order, calls, body, known)
@@ -231,18 +265,18 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return Conflicted(conflicts)
     if isinstance(edited, Refused):
         return edited
-    if body.preview_hash is None and not edited.approvals and not edited.recalls:
+    if body.preview_hash is None and not edited.asks and not edited.recalls and known.approved is None:
         return _applied(order, edited, calls, known)
     effects = preview_hash(order, edited, calls)
     if body.preview_hash is not None and body.preview_hash != effects:
         return _stale(order, edited, calls, known)
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
     approved_by = known.approved[0] if known.approved is not None and known.approved[1] == effects else None
-    if edited.approvals and approved_by is None:
-        return AwaitsApproval(edited.approvals, effects, delta)
+    if edited.asks and approved_by is None:
+        return AwaitsApproval(edited.asks, effects, delta)
     if edited.recalls:
         return AwaitsRecalls(edited.recalls, effects, delta, approved_by)
-    return replace(_applied(order, edited, calls, known), approved_by=approved_by if edited.approvals else None)
+    return replace(_applied(order, edited, calls, known), approved_by=approved_by)
 
 
 def _unfit(body: ModificationTicket, calls: Sequence[Call], roles: frozenset[str], known: Known) -> Refused | None:

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from modification_processor import past, undo
 from modification_processor.actions import pending_of
-from modification_processor.approvals import APPROVAL, ApprovalRules, default_rules, load_rules
 from modification_processor.edit import Call, calls_of
-from modification_processor.field_locks import FieldMode, default_locks, field_modes
+from modification_processor.field_locks import FieldMode, Moment, default_locks, field_modes
 from modification_processor.operations import discover
 from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.service import known_to
 from normalizers import discover as channels
 from normalizers.channel import Verb
@@ -56,9 +56,16 @@ def operations_known() -> Mapping[str, OperationSpec]:
     return discover()
 
 
-def modes_for(order: Order, roles: frozenset[str]) -> tuple[FieldMode, ...]:
+def modes_for(order: Order, roles: frozenset[str], when: Moment) -> tuple[FieldMode, ...]:
     """Return the mode of every field a form shows to somebody with these roles."""
-    return field_modes(order, roles, _verbs(order))
+    return field_modes(order, roles, _verbs(order), when)
+
+
+def moment_of(cursor: Cursor) -> Moment:
+    """Return this moment by the database's clock, with the rules of windows and risk in force."""
+    narrowing = narrowing_rules()
+    at, (version,) = rulesets.moments(cursor, narrowing.kind)
+    return Moment(at, narrowing.at(cursor, version))
 
 
 def read_operations(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -74,17 +81,14 @@ def preview_for(
     if isinstance(calls, Refused):
         return calls
     order = looked.order
+    approvals, narrowing = approval_rules(), narrowing_rules()
+    _, versions = rulesets.moments(cursor, approvals.kind, narrowing.kind)
     return preview(
         order, looked.version, calls, reason_code, roles, _verbs(order), known_to(cursor, order, calls, ticket_id or uuid.uuid4()),
         pending_of(actions.pending(cursor, [order.order_id]).get(order.order_id, ())),
-        channel_collects=order.source.channel in default_locks().marketplaces, rules=_rules(cursor), edits=looked.edits,
+        channel_collects=order.source.channel in default_locks().marketplaces,
+        rules=approvals.at(cursor, versions[0]), edit_rules=narrowing.at(cursor, versions[1]), edits=looked.edits,
     )  # fmt: skip
-
-
-def _rules(cursor: Cursor) -> ApprovalRules:
-    """Return the approval rules in force."""
-    _, version = rulesets.moment(cursor, APPROVAL)
-    return load_rules(rulesets.text_of(cursor, APPROVAL, version), version) if version else default_rules()
 
 
 def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> ModificationTicket:

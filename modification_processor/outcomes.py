@@ -50,10 +50,14 @@ class Restated:
 
 @dataclass(frozen=True)
 class Noted:
-    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed."""
+    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed.
+
+    `fetch`: the how-manieth fetch in a row completes it; 0: none does.
+    """
 
     outcome: str
     work_items: tuple[WorkItem, ...] = ()
+    fetch: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Every function takes the order at work, the message and the collecting `Writes`;
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
@@ -20,6 +20,7 @@ from schemas.leaves import Leaf, changed_leaves
 from schemas.order import NAMESPACE, Order
 from schemas.statement import ChangeStated, FetchNeeded, OrderStated
 from schemas.ticket import ModificationTicket
+from store.fetches import Fetch
 from store.history import HistoryRow, RecentChange, chain
 from store.letters import Audit, Item
 from store.orders import Statement, origin_of
@@ -186,11 +187,29 @@ def stale_preview(outcome: Refused) -> events.StalePreview | None:
     )
 
 
+def plan_fetch(work: OrderWork, read: Read, item: WorkItem, depth: int, writes: Writes) -> None:
+    """Have an order fetched that a document only named; `item` is what says so to people until it is stored."""
+    body = read.body
+    assert isinstance(body, FetchNeeded)
+    order_id = work.head.order_id
+    writes.fetches.append(
+        Fetch(
+            order_id, uuid5(NAMESPACE, f"{order_id}:{read.message_id}:fetch"), item_id_of(work, read, item), body.channel, body.account,
+            body.channel_order_id, ", ".join(body.missing)[:200], depth, "planned", 0, writes.at, writes.at,
+        )
+    )  # fmt: skip
+    work.fetch_planned = True
+
+
+def item_id_of(work: OrderWork, read: Read, item: WorkItem) -> UUID:
+    """Return the id of a work item: it follows from the message and what the item says."""
+    return uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
+
+
 def open_items(work: OrderWork, read: Read, items: Sequence[WorkItem], writes: Writes, topic: str) -> None:
     """Open work items, each with its event."""
     for item in items:
-        item_id = uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
-        writes.items.append(Item(work.head.order_id, item_id, item.kind, item.detail, "open", writes.at))
+        writes.items.append(Item(work.head.order_id, item_id_of(work, read, item), item.kind, item.detail, "open", writes.at))
         emit(work, read, writes, topic, events.WorkItemOpened, kind=item.kind, detail=item.detail)
 
 

@@ -19,7 +19,7 @@ import psycopg
 
 from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of, recalls_of
-from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
@@ -29,21 +29,23 @@ from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn, WorkItem
 from modification_processor.rows import ERASURE, audit, change, emit, open_items
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
-from normalizers.channel import Document, StatedOrder, Verb
+from normalizers.channel import StatedOrder, Verb
+from normalizers.parts import documents_of
 from schemas import events
 from schemas.assertion import Actor
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
-from schemas.statement import ChangeStated, OrderStated, unpacked
+from schemas.statement import ChangeStated, FetchNeeded, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store import actions, breakers, fetches, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
 from store.partitions import Advance, Claim
@@ -125,7 +127,7 @@ class Processor:
         self._vault = vault
         self._topics = topics
         self._faultpoint = faultpoint
-        self._rules = replace(default_rules(), version=0)
+        self._approvals, self._narrowing = approval_rules(), narrowing_rules()
         self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
         self._log = logger("processor")
@@ -218,12 +220,12 @@ class Processor:
     def _committed(self, advances: Sequence[Advance]) -> bool:
         """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
         with self.connection.cursor() as cursor:
-            now = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
+            found = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
         self.connection.rollback()
-        fenced = {(a.topic, a.partition) for a in advances if now[a.topic, a.partition].epoch != a.epoch}
+        fenced = {(a.topic, a.partition) for a in advances if found[a.topic, a.partition].epoch != a.epoch}
         if fenced:
             raise Fenced(fenced)
-        return all(now[a.topic, a.partition].next_offset == a.new for a in advances)
+        return all(found[a.topic, a.partition].next_offset == a.new for a in advances)
 
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
@@ -244,12 +246,10 @@ class Processor:
         return Handled(tuple(words), len(works), writes.breaking)
 
     def _writes(self, cursor: Cursor) -> Writes:
-        """Return what collects the transaction's rows: with its time, and the approval rules in force."""
-        at, version = rulesets.moment(cursor, APPROVAL)
-        if version != self._rules.version:
-            found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
-            self._rules = load_rules(found, version)
-        return Writes(self._vault, at, self._rules, self._breaking(cursor, at))
+        """Return what collects the transaction's rows: with its time, and the rules in force."""
+        at, versions = rulesets.moments(cursor, self._approvals.kind, self._narrowing.kind)
+        rules, narrowing = self._approvals.at(cursor, versions[0]), self._narrowing.at(cursor, versions[1])
+        return Writes(self._vault, at, rules, narrowing, breaking=self._breaking(cursor, at))
 
     def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:
         return Breaking(breakers.standing(cursor), at, self._tallies)
@@ -275,6 +275,7 @@ class Processor:
         self._load_recent(cursor, batch, works)
         self._load_pending(cursor, batch, works)
         self._load_previous(cursor, batch, works)
+        self._load_fetches(cursor, batch, works)
         fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
         return works, inbox.seen(cursor, fresh) if fresh else {}
 
@@ -304,6 +305,13 @@ class Processor:
         if wanted:
             for order_id, rows in actions.pending(cursor, list(wanted)).items():
                 works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
+
+    @staticmethod
+    def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load whether a fetch is planned, of orders that a document only names."""
+        named = {read.order_id for read in batch if isinstance(read.body, FetchNeeded)}
+        for order_id in fetches.planned(cursor, list(named)) if named else ():
+            works[order_id].fetch_planned = True
 
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
@@ -408,7 +416,7 @@ class Processor:
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls)
+        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned)
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -416,7 +424,7 @@ class Processor:
         channel = work.order.source.channel if work.order else ""
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
-            rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
             in_bulk=in_bulk,
         )  # fmt: skip
 
@@ -893,11 +901,10 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
 
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
     """Return what these operations may know now, as the commit would load it; takes no lock."""
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    read = replace(_clock(order.order_id, ticket_id, row[0]), calls=calls)
+    at = now(cursor)
+    read = replace(_clock(order.order_id, ticket_id, at), calls=calls)
     wanted = catalogue_facts.wanted_by([read], {order.order_id: order})
-    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, row[0]), ticket_id=str(ticket_id))
+    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, at), ticket_id=str(ticket_id))
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:
@@ -914,7 +921,7 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
     if channel is None or not packed:
         return None, digest
     try:
-        results = channel.normalize((Document(*unpacked(packed)),))
+        results = channel.normalize(documents_of(*unpacked(packed)))
     except OrdermendError:
         return None, digest
     mine = (

@@ -32,13 +32,23 @@ from modification_processor.outcomes import (
     Stored,
     Withdrawn,
 )
-from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, stale_preview, ticket_row
+from modification_processor.rows import (
+    audit,
+    change,
+    emit,
+    first_version,
+    keep_statement,
+    open_items,
+    plan_fetch,
+    stale_preview,
+    ticket_row,
+)
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.facts import ActionReported, ReleaseRequested
 from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
-from schemas.statement import ChangeStated, IntakeFailed, OrderStated
+from schemas.statement import ChangeStated, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket
 from store.actions import Ended
 from store.heads import Lane
@@ -88,6 +98,11 @@ class Settler:
     def settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
         """Write what `outcome` means; return its word."""
         word = self._settle(work, read, outcome)
+        brought_by = (
+            fetch_of(read.message_id) if isinstance(outcome, Stored | Restated | Noted) and isinstance(read.body, OrderStated) else None
+        )
+        if brought_by is not None:
+            self.writes.fetched.append((read.order_id, brought_by[0]))
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
@@ -114,6 +129,8 @@ class Settler:
             case Noted():
                 keep_statement(work, read, outcome.outcome, self.writes)
                 open_items(work, read, outcome.work_items, self.writes, topic)
+                if outcome.fetch:
+                    plan_fetch(work, read, outcome.work_items[0], outcome.fetch, self.writes)
                 return outcome.outcome
             case Recorded():
                 return self._recorded(work, read, outcome)

@@ -21,13 +21,14 @@ from normalizers.building import (
     amount_of,
     currency_of,
     line_ids,
+    part_of,
     price_of,
     quotient_price,
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
-from normalizers.summary import moment_text, order_values
+from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
     Report,
@@ -225,23 +226,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         for index, row in enumerate(items)
     )
     result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary)
-    return _part(result, tuple(missing)) if missing else result
-
-
-def _part(result: StatedOrder, missing: tuple[str, ...]) -> StatedPart:
-    """Return what is known of an order whose rest has to be fetched."""
-    values: dict[str, Any] = {**order_values(result), **result.stated}
-    if "items" in missing and not result.order.lines:
-        values |= {"lines": None}
-    source = result.order.source
-    return StatedPart(
-        channel_order_id=source.channel_order_id,
-        event="lines" if missing == ("order",) else "snapshot",
-        missing=missing,
-        account=source.account,
-        findings=result.findings,
-        stated=values,
-    )
+    return part_of(result, tuple(missing), event="lines" if missing == ["order"] else "snapshot") if missing else result
 
 
 def _window(body: Json, earliest: str, latest: str, at: str, report: Report) -> DeliveryWindow | None:
@@ -386,7 +371,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     )
     wish = any(_wished(child(row, "cancellation", f"{at}/orderItems/{index}") or {}) for index, row in enumerate(items))
     result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish)
-    return result if "orderItems" in body else _part(result, ("items",))
+    return result if "orderItems" in body else part_of(result, ("items",))
 
 
 def _wished(cancellation: Json) -> bool:

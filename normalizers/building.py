@@ -18,7 +18,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from normalizers.channel import StatedOrder, Unreadable
+from normalizers.channel import StatedOrder, StatedPart, Unreadable
+from normalizers.summary import order_values
 from normalizers.wire import Json, Report, fail
 from schemas.failures import OrdermendError
 from schemas.money import NO_CURRENCY, AmountError, Rounding, UnitPrice, allocate, decimal_of, exponent_of, round_ratio, to_minor
@@ -542,6 +543,33 @@ def refused(
         event=event,
         stated=stated or {},
     )
+
+
+def part_of(
+    result: StatedOrder, missing: tuple[str, ...], *, event: StatedEvent | None = None, verdict: Verdict = "incomplete"
+) -> StatedPart:
+    """Return what is known of an order whose rest (`missing`) has to be fetched; lines nobody stated are null."""
+    values: dict[str, Any] = {**order_values(result), **result.stated}
+    if "items" in missing and not result.order.lines:
+        values |= {"lines": None}
+    source = result.order.source
+    return StatedPart(
+        channel_order_id=source.channel_order_id,
+        event=event or result.event,
+        missing=missing,
+        account=source.account,
+        findings=result.findings,
+        verdict=verdict,
+        stated=values,
+    )
+
+
+def not_placed(result: StatedOrder) -> StatedPart:
+    """Return a cart or checkout that nobody placed: said whole, nothing to fetch, and no order of the book.
+
+    What is placed in the end has an id of its own, so that keeping this one would make a second order beside it.
+    """
+    return part_of(result, (), event="draft", verdict="accept_with_warning" if result.verdict == "accept_with_hold" else result.verdict)
 
 
 def account_of(headers: Mapping[str, str], *fallback: str | None) -> str:

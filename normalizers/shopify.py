@@ -2,6 +2,8 @@
 
 Input:   JSON body of orders/*, draft_orders/*, orders/edited and orders/delete, or `{"order": …}`, `{"orders": […]}`,
          `{"draft_order": …}`; one order per record. Headers x-shopify-topic, -order-id and -shop-domain are used.
+         An Order or DraftOrder of the GraphQL Admin API is read under its REST names (`normalizers.shopify_graphql`).
+         checkouts/* and carts/*, `{"checkout": …}`: what nobody placed, a draft that makes no order.
 Output:  Order in the shop's currency, integer minor units; presentment amounts in `extensions`. orders/edited is a
          change without the order; an id alone (refunds, fulfilments, transactions) says what to fetch.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
@@ -9,6 +11,7 @@ Fails:   NormalizationFailed with the JSON pointer of the first bad field. Never
 Source:  shopify.dev Admin REST API 2025-01, resources Order, DraftOrder and Refund; webhook topics and headers; read
          2026-11-23. `subtotal_price` is after discounts; `total_price` is the original total, `current_total_price` the
          one after edits and refunds; ids are 64-bit numbers, kept exactly by admin_graphql_api_id and the header.
+         A checkout's id is not its order's: that one names it in `checkout_id` (resources AbandonedCheckouts, Checkout).
 """
 
 from collections.abc import Mapping
@@ -24,12 +27,14 @@ from normalizers.building import (
     currency_of,
     line_ids,
     minor,
+    not_placed,
     price_of,
     rate_text,
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
     Json,
     Message,
@@ -88,6 +93,7 @@ _MONEY_KINDS: Mapping[str, PaymentKind] = {
     "refund": "refund",
     "void": "void",
 }
+_WRAPPINGS = ("data", "orders", "draft_orders", "draftOrders", "checkouts", "results", "payload", "edges", "nodes")
 _MAPPED = names(
     "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
     "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
@@ -98,13 +104,13 @@ _MAPPED_LINE = names(
     "id admin_graphql_api_id sku name title variant_title quantity current_quantity price total_discount discount_allocations "
     "tax_lines fulfillable_quantity fulfillment_status applied_discount uuid"
 )
-_MAPPED_SHIPPING = names("id title code price tax_lines discount_allocations discounted_price")
+_MAPPED_SHIPPING = names("id admin_graphql_api_id title code price tax_lines discount_allocations discounted_price")
 _MAPPED_ADDRESS = names("first_name last_name name company address1 address2 city province province_code zip country country_code phone")
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, ("data", "orders", "draft_orders", "results", "payload"))]
+    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
@@ -121,10 +127,12 @@ def _result(message: Message) -> Result:
     body, at, wrapped = message.value, message.at, message.wrapped_in
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-    for key in ("order", "draft_order", "order_edit"):
+    for key in ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node"):
         if isinstance(inner := body.get(key), dict):
             body, at, wrapped = inner, f"{at}/{key}", key
             break
+    if is_graphql(body):
+        body = as_rest(body)
     topic = message.headers.get("x-shopify-topic") or message.headers.get("topic") or ""
     account = account_of(message.headers, message.headers.get("x-shopify-shop-domain"))
     report = Report()
@@ -135,13 +143,24 @@ def _result(message: Message) -> Result:
     order_id = _order_id(body, at, message.headers, report)
     named = Named(order_id, account, _event(body, topic, wrapped), at, message.headers, report)
     try:
-        return _order(body, named)
+        result = _order(body, named)
+        return not_placed(result) if _is_checkout(body, topic, wrapped) else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=report)
 
 
+def _is_checkout(body: Json, topic: str, wrapped: str) -> bool:
+    return wrapped in {"checkout", "checkouts"} or topic.startswith(("checkouts/", "carts/")) or "abandoned_checkout_url" in body
+
+
 def _event(body: Json, topic: str, wrapped: str) -> StatedEvent:
-    if wrapped in {"draft_order", "draft_orders"} or topic.startswith("draft_orders/") or "invoice_url" in body:
+    if (
+        wrapped in {"draft_order", "draft_orders", "draftOrder", "draftOrders"}
+        or topic.startswith("draft_orders/")
+        or "invoice_url" in body
+    ):
+        return "draft"
+    if _is_checkout(body, topic, wrapped):
         return "draft"
     if topic.startswith("orders/"):
         return _EVENTS.get(topic, "update")
@@ -159,7 +178,7 @@ def _exact_id(row: Json) -> str | None:
         tail = gid.rpartition("/")[2].partition("?")[0]
         if tail.isdecimal():
             return tail
-    return _id_of(row, "id") or text(row, "uuid")
+    return _id_of(row, "id") or text(row, "uuid") or text(row, "key")
 
 
 def _id_of(row: Json, key: str) -> str | None:
@@ -198,7 +217,7 @@ def _rows_of(body: Json, at: str) -> _Rows:
     return _Rows(items, shipping, included=body.get("taxes_included") is True)
 
 
-def _order(body: Json, named: Named) -> Result:
+def _order(body: Json, named: Named) -> StatedOrder:
     order_id, account, at, event, headers, report = named.order_id, named.account, named.at, named.event, named.headers, named.report
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     cancelled_at = instant(body, "cancelled_at", at, report)
@@ -320,7 +339,7 @@ def _shipped(body: Json, at: str) -> dict[str, int]:
 
 def _shipping(draft: Draft, parts: _Rows, extensions: dict[str, str]) -> None:
     for where, row in parts.shipping:
-        name = _id_of(row, "id")
+        name = _exact_id(row)
         amount = amount_of(row, "price", where, draft.currency, draft.report) or 0
         draft.charge("shipping", f"shipping:{name}", amount, label=text(row, "title") or "", code=text(row, "code"))
         unmapped(row, _MAPPED_SHIPPING, where, extensions)
@@ -417,7 +436,7 @@ def _taxes(draft: Draft, parts: _Rows, body: Json, at: str) -> None:
             _tax_rows(draft, row, where, line_id=line.line_id, included=parts.included)
     for where, row in parts.shipping:
         if row.get("tax_lines"):
-            _tax_rows(draft, row, where, adjustment_id=f"shipping:{_id_of(row, 'id')}", included=parts.included)
+            _tax_rows(draft, row, where, adjustment_id=f"shipping:{_exact_id(row)}", included=parts.included)
     if not draft.taxes and body.get("tax_lines"):
         _tax_rows(draft, body, at, included=parts.included)
 

@@ -1,7 +1,7 @@
 """The composition root: the only place that chooses the parts and puts them together."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,10 +17,12 @@ from dlq_handler.retrier import Retrier
 from intake import rules as intake_rules
 from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
+from intake.fetching import PATIENCE, Fetcher, Patience
 from intake.rules.live import LiveTuning
 from intake.rules.tuning import KIND as TUNING
 from intake.rules.tuning import SHIPPED, Tuning
 from intake.rules.tuning import parse as parse_tuning
+from intake.sources import Sources
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.dependencies import Gates
@@ -38,6 +40,7 @@ from modification_processor.trial import Trial, answer
 from modification_processor.workbench import Workbench
 from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
+from ordermend.local.simulated_source import SimulatedSource
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
@@ -208,6 +211,35 @@ def ports(settings: Settings) -> Ports:
     if not isinstance(made, Ports):
         raise SettingsInvalid(f"ORDERMEND_PORTS={settings.ports!r}: it returned {type(made).__name__}, not Ports")
     return made
+
+
+def sources(settings: Settings) -> Sources:
+    """Return whom the fetcher asks, by channel: what the settings name; simulated ones keep a file of their own."""
+    if settings.sources is None:
+        return {}
+    if settings.sources == "simulated":
+        return SimulatedSource(simulated_source_file(settings)).sources()
+    module, _, name = settings.sources.partition(":")
+    try:
+        made: Sources = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise SettingsInvalid(f"ORDERMEND_SOURCES={settings.sources!r}: {error}") from error
+    unknown = sorted(set(made) - set(discover())) if isinstance(made, Mapping) else [type(made).__name__]
+    if unknown:
+        raise SettingsInvalid(f"ORDERMEND_SOURCES={settings.sources!r}: it returned sources for {', '.join(unknown)}, no channels of ours")
+    return made
+
+
+def simulated_source_file(settings: Settings) -> Path:
+    """Return where the simulated channels keep their orders."""
+    return settings.home / f"simulated-source-{settings.db_schema}.sqlite"
+
+
+def fetcher(settings: Settings, health: Health, asked: Sources | None = None, patience: Patience = PATIENCE) -> Fetcher:
+    """Return the service that fetches orders which channels only named. `asked` replaces the settings' sources."""
+    found = sources(settings) if asked is None else asked
+    publisher = BatchProducer(bootstrap_of(settings))
+    return Fetcher(connector(settings, "fetcher"), found, publisher, settings.topic_prefix, health, patience)
 
 
 def settlement(settings: Settings, health: Health, asked: Ports | None = None, gates: Gates | None = None) -> Settlement:

@@ -99,6 +99,8 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             Panel("Messages that left a lane", "ops", (("sum(rate(ordermend_retries_total[5m]))", "left"),)),
             Panel("Calls to dependencies", "ops", ((_rate("ordermend_dependency_calls_total", "dependency, outcome"), "{{dependency}} {{outcome}}"),)),
             Panel("What edits asked for", "ops", ((_rate("ordermend_actions_total", "port, kind, outcome"), "{{port}} {{kind}} {{outcome}}"),)),
+            Panel("Orders that channels only named", "ops", ((_rate("ordermend_fetches_total", "channel, outcome"), "{{channel}} {{outcome}}"),)),
+            Panel("Oldest order not fetched", "s", (("max(ordermend_fetch_oldest_seconds)", "named"),), 3600),
             Panel("Records the monitor cannot read", "ops", ((_rate("ordermend_monitor_unreadable_total", "kind"), "{{kind}}"),)),
         ),
     ),

@@ -41,6 +41,7 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str | N
             "reconciler": bootstrap.reconciler(settings, health.loop("reconciler")).run,
         },
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
+        "fetcher": lambda: {"fetcher": bootstrap.fetcher(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }
     if service in {"console", "webhooks"}:

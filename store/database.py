@@ -5,6 +5,7 @@ owner's role. Every connection works inside one PostgreSQL schema and has time l
 is an infrastructure fault, not a wait.
 """
 
+from datetime import datetime
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -32,6 +33,14 @@ def connect(url: str, schema: str, *, autocommit: bool = False, application: str
         connect_timeout=10,
         keepalives_idle=30,
     )
+
+
+def now(cursor: Cursor) -> datetime:
+    """Return the transaction's time, by the database's clock."""
+    row = cursor.execute("select now()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
 
 
 def _plain(url: str) -> str:

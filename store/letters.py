@@ -194,6 +194,28 @@ def record(cursor: Cursor, rows: Sequence[Audit]) -> None:
     cursor.executemany(f"insert into audit ({', '.join(Audit._fields)}) values ({_marks(Audit)})", rows)
 
 
+def record_once(cursor: Cursor, row: Audit) -> None:
+    """Append to the audit log, once for the same id."""
+    cursor.execute(f"insert into audit ({', '.join(Audit._fields)}) values ({_marks(Audit)}) on conflict do nothing", row)
+
+
+def recorded(cursor: Cursor, order_id: UUID, audit_id: UUID, action: str) -> str | None:
+    """Return the detail of an act in the audit log; None where it is not there."""
+    cursor.execute("select detail from audit where order_id = %s and audit_id = %s and action = %s", (order_id, audit_id, action))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def last_recorded(cursor: Cursor, order_id: UUID, subject: str, actions: Sequence[str]) -> Audit | None:
+    """Return the newest of these acts on a subject."""
+    cursor.execute(
+        f"select {', '.join(Audit._fields)} from audit where order_id = %s and subject = %s and action = any(%b) order by at desc limit 1",
+        (order_id, subject, list(actions)),
+    )
+    row = cursor.fetchone()
+    return Audit(*row) if row else None
+
+
 FAILED, RELEASED, WORK = "failed", "released", "work"
 _KIND = """case when l.error_class not in ('BUG', 'DEPENDENCY') then 'work'
     when exists (select 1 from dead_letter d where d.order_id = l.order_id and d.topic = l.topic and d.status = 'replaying') then 'work'

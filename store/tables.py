@@ -383,6 +383,29 @@ work_item = Table(
     Column("detail", Text, nullable=False),
     Column("status", Text, nullable=False),
     _at("opened_at", nullable=False),
+    _at("closed_at"),
+    Column("reason", Text),
+)
+
+order_fetch = Table(
+    "order_fetch",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("fetch_id", Uuid, primary_key=True),
+    Column("item_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel_order_id", Text, nullable=False),
+    Column("missing", Text, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _at("next_attempt_at"),
+    Column("reason", Text),
+    _at("created_at", nullable=False),
+    _at("ended_at"),
+    Index("order_fetch_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'asked', 'sent')")),
+    postgresql_with={"fillfactor": "70"},
 )
 
 outbox = Table(
@@ -553,6 +576,38 @@ submission = Table(
     Column("user_id", Text, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     _at("at", nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id_hash", LargeBinary, primary_key=True),
+    Column("sub", Text, nullable=False),
+    Column("user_sealed", LargeBinary, nullable=False),
+    _at("opened_at", nullable=False),
+    _at("used_at", nullable=False),
+    _at("ends_at", nullable=False),
+    Column("dark", Boolean),
+    Index("session_by_sub", "sub"),
+    Index("session_by_end", "ends_at"),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("state_hash", LargeBinary, primary_key=True),
+    Column("login_sealed", LargeBinary, nullable=False),
+    _at("ends_at", nullable=False),
+    Index("login_by_end", "ends_at"),
+)
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("sub", Text, primary_key=True),
+    _at("at", nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set", "submission")

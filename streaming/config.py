@@ -78,4 +78,5 @@ def producer_config(bootstrap: str) -> Config:
 
 
 CLIENT_LOG = logging.getLogger("ordermend.kafka_client")
+CLIENT_LOG.addHandler(logging.NullHandler())  # silent where nobody set up logging: a command's output is the command's
 """Where the client's own log lines go, instead of straight to standard error."""

@@ -41,7 +41,16 @@ class ClientFailed(OrdermendError):
 class BatchConsumer:
     """A group member that reads in batches. Not for use from several threads."""
 
-    def __init__(self, config: Config, topics: Sequence[str], start: Start, lost: Lost, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        topics: Sequence[str],
+        start: Start,
+        lost: Lost,
+        watcher: Watcher | None = None,
+        client: Callable[..., Consumer] = Consumer,
+    ) -> None:
+        """`client` makes the Kafka client that does the reading."""
         self._watcher = watcher
         self._start = start
         self._lost = lost
@@ -52,7 +61,7 @@ class BatchConsumer:
         """Whether the coordinator answers us as a steady member, as of the client's last statistics."""
         self.halted: dict[Place, str] = {}
         callbacks = {"stats_cb": self._stats} if watcher else {"statistics.interval.ms": 0}
-        self._consumer = Consumer({**config, **callbacks}, logger=CLIENT_LOG)
+        self._consumer = client({**config, **callbacks}, logger=CLIENT_LOG)
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def poll(self, limit: int, timeout_seconds: float) -> list[Message]:

@@ -42,6 +42,8 @@ NAMES = {
     "settlement.claimed": "requests are claimed, nobody was asked",
     "settlement.asked": "the gateway, the channel or the notifier has answered, nothing is stored",
     "settlement.reported": "the answers are stored",
+    "fetcher.claimed": "fetches are claimed, no channel was asked",
+    "fetcher.published": "fetched orders lie on the raw topics, nothing is recorded",
     "replay.written": "a letter is sent back in the open transaction",
     "replay.committed": "a letter is sent back, committed",
 }

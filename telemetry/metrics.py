@@ -57,6 +57,10 @@ DEPENDENCY_CALLS = Counter(
 DEPENDENCIES_OPEN = Gauge(
     "ordermend_dependencies_open", "1 while a dependency is left alone because its calls were not answered, by dependency.", ("dependency",)
 )
+FETCHES = Counter(
+    "ordermend_fetches_total", "Orders that channels only named and were asked for, by channel and what came of it.", ("channel", "outcome")
+)
+FETCH_OLDEST_SECONDS = Gauge("ordermend_fetch_oldest_seconds", "Age of the oldest order that a channel named and that is not fetched yet.")
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
 LOOP_TICK_SECONDS = Gauge(
     "ordermend_loop_tick_timestamp_seconds", "When a loop of the process last went round, unix time; `main` where it has one.", ("loop",)

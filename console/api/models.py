@@ -72,6 +72,8 @@ class ModeView(View):
     message: str
     until: str | None
     unlock_action: str | None
+    compensates: bool
+    cost: int
 
 
 class ModesView(View):

@@ -58,12 +58,15 @@ class ProblemDocument(BaseModel):
 class Problem(Exception):
     """An error the API answers. `code` is one of `CODES`."""
 
-    def __init__(self, code: str, detail: str | None = None, *, field: str | None = None, rule: str | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str | None = None, *, field: str | None = None, rule: str | None = None, retry_seconds: int = 1
+    ) -> None:
         self.status, self.title = CODES[code]
         super().__init__(detail or self.title)
         self.code = code
         self.field = field
         self.rule = rule
+        self.retry_seconds = retry_seconds
 
     @classmethod
     def of(cls, refused: Refused) -> "Problem":
@@ -91,7 +94,7 @@ def response(problem: Problem) -> JSONResponse:
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="ordermend"'
     if problem.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = str(problem.retry_seconds)
     return JSONResponse(jsonable_encoder(document(problem)), problem.status, headers, MEDIA_TYPE)
 
 

@@ -22,10 +22,10 @@ def install(desk: Desk) -> None:
 
     @ui.page("/approvals", title="Approvals - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def approvals(request: Request) -> Response | None:
-        session = desk.admit(request, "approvals.read")
+        session = await desk.admit(request, "approvals.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Approvals"):
+        with shell(desk, session, "Approvals"):
             ui.html("Approvals", tag="h1")
             await _draw_all(desk, session)
         return None
@@ -77,7 +77,7 @@ def _review(
 ) -> Callable[[], Awaitable[None]]:
     async def act() -> None:
         with told():
-            desk.services.check(session.user, "tickets.review", "page /approvals", ticket.order_id)
+            await desk.ask(session, desk.services.check, session.user, "tickets.review", "page /approvals", ticket.order_id)
             body = m.ReviewBody.model_validate({"decision": decision, "preview_hash": seen if decision == "approve" else None})
             await desk.ask(
                 session, desk.services.review, session.user, ticket.order_id, ticket.ticket_id, str(uuid.uuid4()), body,

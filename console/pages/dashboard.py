@@ -20,10 +20,10 @@ def install(desk: Desk) -> None:
 
     @ui.page("/", title="Orders - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def orders(request: Request) -> Response | None:
-        session = desk.admit(request, "orders.read")
+        session = await desk.admit(request, "orders.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Orders"):
+        with shell(desk, session, "Orders"):
             await _List(desk, session).draw()
         return None
 

@@ -164,7 +164,9 @@ class Edit:
         )
         self._apply.set_enabled(False)
         with told():
-            self._desk.services.check(self._session.user, "tickets.submit", f"page /orders/{self._id}", self._id)
+            await self._desk.ask(
+                self._session, self._desk.services.check, self._session.user, "tickets.submit", f"page /orders/{self._id}", self._id
+            )
             sent = await self._desk.ask(
                 self._session, self._desk.services.submit, self._session.user, self._id, str(uuid.uuid4()), body, body.base_version,
                 body.model_dump_json().encode(),
@@ -175,7 +177,9 @@ class Edit:
         self._undo.set_enabled(False)
         body = m.UndoBody(reason_code=self._reason.value or "entry_error")
         with told():
-            self._desk.services.check(self._session.user, "tickets.submit", f"page /orders/{self._id}", self._id)
+            await self._desk.ask(
+                self._session, self._desk.services.check, self._session.user, "tickets.submit", f"page /orders/{self._id}", self._id
+            )
             sent = await self._desk.ask(
                 self._session, self._desk.services.undo, self._session.user, self._id, self._ticket, str(uuid.uuid4()), body,
                 body.model_dump_json().encode(),

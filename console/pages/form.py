@@ -59,7 +59,7 @@ def sections(order: Order, modes: ModesView) -> tuple[Section, ...]:
         found = [mode for mode in by_path.get(path, []) if mode.field_class == only or not only]
         if not found or all(mode.mode == "hidden" for mode in found):
             return []
-        hints = dict.fromkeys(mode.message for mode in found if mode.message)
+        hints = dict.fromkeys(hint for mode in found if (hint := _hint(mode)))
         return [Field(key, label, value or "", any(mode.mode in OPEN for mode in found), "; ".join(hints), kind)]
 
     found = [
@@ -74,6 +74,12 @@ def sections(order: Order, modes: ModesView) -> tuple[Section, ...]:
         Section("Other", _other(order, field)),
     ]
     return tuple(section for section in found if section.fields)
+
+
+def _hint(mode: ModeView) -> str:
+    """Say what the mode means: why it is not simply editable, and until when it can be changed."""
+    until = f"can be changed until {mode.until[:16].replace('T', ' ')} UTC" if mode.until and mode.mode in OPEN else ""
+    return "; ".join(text for text in (mode.message, until) if text)
 
 
 def _address(prefix: str, title: str, address: Address | None, field: Maker) -> tuple[Field, ...]:

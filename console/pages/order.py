@@ -25,14 +25,14 @@ def install(desk: Desk) -> None:
 
     @ui.page("/orders/{order_id}", title="Order - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def order(request: Request, order_id: UUID) -> Response | None:
-        session = desk.admit(request, "orders.read")
+        session = await desk.admit(request, "orders.read")
         if isinstance(session, Response):
             return session
         try:
             view = await desk.ask(session, desk.services.order, order_id)
         except Problem as problem:
             return HTMLResponse(f'<!doctype html><html lang="en"><title>Order</title><p>{problem.title}</p>', problem.status)
-        with shell(session, "Orders"):
+        with shell(desk, session, "Orders"):
             page = _Page(desk, session, view)
             await page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch {order_id}")
@@ -94,7 +94,7 @@ class _Page:
         while not client.is_deleted and not self._desk.bell.stopping:
             await self._desk.bell.wait()
             try:
-                now = await self._desk.ask(self._session, self._desk.services.pulse, self._id)
+                now = await self._desk.look(self._session, self._desk.services.pulse, self._id)
             except DependencyUnavailable:
                 continue
             except (Problem, SignedOut):

@@ -26,14 +26,14 @@ def install(desk: Desk) -> None:
 
     @ui.page("/replays/{bulk_id}", title="Bulk replay - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def replay(request: Request, bulk_id: UUID) -> Response | None:
-        session = desk.admit(request, "letters.work")
+        session = await desk.admit(request, "letters.work")
         if isinstance(session, Response):
             return session
         try:
             found = await desk.ask(session, desk.letters.progress, session.user, bulk_id)
         except OrdermendError as error:
             return HTMLResponse(f'<!doctype html><html lang="en"><title>Bulk replay</title><p>{show.escape(error.message)}</p>', 404)
-        with shell(session, "Dead letters"):
+        with shell(desk, session, "Dead letters"):
             page = _Page(desk, session, found)
             page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch bulk {bulk_id}")
@@ -85,7 +85,7 @@ class _Page:
         while not client.is_deleted and not self._desk.bell.stopping and self._found.progress.state not in ("done", "stopped"):
             await self._desk.bell.wait(LOOK_SECONDS)
             try:
-                now = await self._desk.ask(self._session, self._desk.letters.progress, self._session.user, self._id)
+                now = await self._desk.look(self._session, self._desk.letters.progress, self._session.user, self._id)
             except DependencyUnavailable:
                 continue
             except SignedOut:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "bulk", "verifier", "monitor", "console", "webhooks")
+SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "fetcher", "bulk", "verifier", "monitor", "console", "webhooks")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,7 @@
 """The edit form turns what was typed into operations, and nothing else: what was not touched is not asked for."""
 
 import json
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,19 +11,20 @@ from hypothesis import strategies as st
 
 from console.api.models import ModesView, ModeView
 from console.pages import form, show
-from modification_processor import modes_for, operations_known, read_operations
+from modification_processor import Moment, modes_for, operations_known, read_operations
+from modification_processor.edit_rules import EditRules, Window, default_edit_rules
 from modification_processor.outcomes import Refused
 from schemas.order import Order
 from schemas.ticket import Operation
 from tests.line import order_in, shopify_order
-from tests.unit.strategies import orders
+from tests.unit.strategies import AT, orders
 
 ORDER = order_in(shopify_order(1001, note="Ring twice"))
 FIRST = ORDER.lines[0].line_id
 
 
 def modes(order: Order, *roles: str) -> ModesView:
-    views = [ModeView(**vars(mode)) for mode in modes_for(order, frozenset(roles))]
+    views = [ModeView(**vars(mode)) for mode in modes_for(order, frozenset(roles), Moment(AT, default_edit_rules()))]
     return ModesView(version=1, editable=True, modes=views)
 
 
@@ -108,3 +110,12 @@ def test_nothing_of_an_order_is_written_as_html(text: str) -> None:
         return parser.seen
 
     assert tags("plain") == tags(text)
+
+
+def test_a_field_says_until_when_it_can_be_changed() -> None:
+    window = Window("hour", frozenset({"contact"}), "after_placement", "locked", minutes=timedelta(minutes=90))
+    placed = ORDER.model_copy(update={"placed_at": AT})
+    answers = modes_for(placed, frozenset({"Order_Modify"}), Moment(AT, EditRules(1, (window,))))
+    shown = form.sections(placed, ModesView(version=1, editable=True, modes=[ModeView(**vars(mode)) for mode in answers]))
+    hints = {field.key: field.hint for section in shown for field in section.fields}
+    assert ("can be changed until 2026-11-23 13:30 UTC", "") == (hints["contact.email"], hints["note"])

@@ -6,7 +6,7 @@ An index only, so the previous release goes on working beside it.
 from alembic import op
 
 revision = "0017"
-down_revision = "0010"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
