@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from modification_processor import channel_changes
+from modification_processor import channel_changes, restated_operations
 from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, calls_of, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
 from modification_processor.edit_rules import EditRules
@@ -30,6 +30,7 @@ from modification_processor.outcomes import (
     Refused,
     Restated,
     Reviewed,
+    Said,
     Stored,
     Withdrawn,
     WorkItem,
@@ -85,6 +86,8 @@ class Known:
     """Whether a payment request of the order was taken back, whole or in part."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
+    unnoticed: bool = False
+    """Whether the customer hears nothing of the ticket: only our reading of what they ordered was corrected."""
     fetch_planned: bool = False
     """Whether the order is to be fetched anyway, and nobody was asked yet."""
     channel_collects: bool = False
@@ -98,7 +101,7 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     body: Body | None = read.body
     assert body is not None
     if isinstance(body, OrderStated):
-        return _stated(order, body, known)
+        return _stated(order, body, read, known)
     if isinstance(body, IntakeFailed):
         return _intake_failed(body)
     if isinstance(body, FetchNeeded):
@@ -132,9 +135,9 @@ def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
     return Noted("incomplete", (item,), fetch=depth if depth <= MAX_FETCHES else 0)
 
 
-def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
+def _stated(order: Order | None, body: OrderStated, read: Read, known: Known) -> Outcome:
     if order is None:
-        return Stored(_accepted(body))
+        return Stored(accepted(body))
     mine, theirs = order.source.channel_updated_at, body.order.source.channel_updated_at
     if mine is not None and theirs is not None and theirs < mine:
         return Noted("stale")
@@ -143,7 +146,9 @@ def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if known.previous is None:
         detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
         return Noted("held", (WorkItem("channel_conflict", detail),))
-    return restate(_placed(order, body), known.previous, _accepted(body), body.message_id, known.at)
+    says = accepted(body)
+    merged = restate(_placed(order, body), known.previous, says, body.message_id, known.at)
+    return replace(merged, said=_said(order, merged.order, read, body, known), says=says)
 
 
 def _placed(order: Order, body: OrderStated) -> Order:
@@ -155,7 +160,20 @@ def _placed(order: Order, body: OrderStated) -> Order:
     return order.model_copy(update={"holds": holds, "lifecycle": lifecycle})
 
 
-def _accepted(body: OrderStated) -> Order:
+def _said(order: Order, merged: Order, read: Read, body: OrderStated, known: Known) -> Said | None:
+    """Return the ticket that is kept of a merge, where operations say what it changed."""
+    named = restated_operations.operations_of(order, merged)
+    if not named:
+        return None
+    ticket = restated_operations.ticket_of(body, named, known.at)
+    asked = Read(
+        replace(read.incoming, value=encode(ticket)), read.order_id, f"ticket:{ticket.ticket_id}", type(ticket).__name__, read.sha256, ticket,
+        restated_operations.actor_of(body),
+    )  # fmt: skip
+    return Said(asked, tuple(path for each in named for path in each.paths), tuple(path for each in named for path in each.follows))
+
+
+def accepted(body: OrderStated) -> Order:
     """Return the order as it enters the book: confirmed, or held where anything holds it."""
     order = recalculate(body.order)
     holds = order.holds
@@ -186,7 +204,7 @@ def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -
     """Turn the channel's change into a ticket and decide that; what cannot be turned into one takes a person."""
     if channel_changes.is_stale(order, body):
         return Noted("stale")
-    wish = channel_changes.asked(order, body, known.previous, known.context.products)
+    wish = channel_changes.asked(order, body, known.previous, known.context.products, known.at)
     if isinstance(wish, channel_changes.Unclear):
         return Recorded(*_handed_over(order, body, wish.why, known.at))
     left = tuple(WorkItem("channel_change", _told(body, f"{rule}: see the document")) for rule in wish.left)
@@ -298,7 +316,7 @@ def _applied(order: Order, edited: Edited, calls: Sequence[Call], known: Known) 
 
 def _followup(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Followup:
     follows = followup(order, edited.order, calls, known.pending, known.verbs, channel_collects=known.channel_collects)
-    return replace(follows, notice=None) if known.in_bulk else follows
+    return replace(follows, notice=None) if known.in_bulk or known.unnoticed else follows
 
 
 def _stale(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Refused:

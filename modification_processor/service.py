@@ -23,7 +23,7 @@ from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import BULK_DOOR, Call
+from modification_processor.edit import BULK_DOOR, MAPPING_DOOR, Call
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
@@ -419,7 +419,9 @@ class Processor:
         if isinstance(body, ModificationTicket):
             door = read.actor.door if read.actor is not None else ""
             ticket = replace(context, ticket_id=str(body.ticket_id))
-            return self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=door == channel_changes.DOOR)
+            by_channel = door in (channel_changes.DOOR, MAPPING_DOOR)
+            known = self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel)
+            return replace(known, unnoticed=door == MAPPING_DOOR)
         if isinstance(body, ChangeStated) and work.order is not None:
             previous, _ = _previous(work)
             return replace(self._known_of_edit(work, writes, context, in_bulk=False, by_channel=True), previous=previous)

@@ -492,4 +492,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/AmazonOrderId",
     normalize=normalize,
+    counts_pieces=True,
 )

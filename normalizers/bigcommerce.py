@@ -25,7 +25,7 @@ from normalizers.building import (
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
 from normalizers.wire import (
     Json,
@@ -368,4 +368,6 @@ CHANNEL = Channel(
     account_field="/store_id",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -29,7 +29,7 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.summary import change_values
 from normalizers.wire import (
     Json,
@@ -144,7 +144,7 @@ def _result(message: Message) -> Result:
 
 def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
     """Read an order edit: its staged actions on lines; one that is not applied yet asks, and is not the channel's state."""
-    report = Report()
+    report, ship_to = Report(), None
     changes = []
     for index, row in enumerate(rows(body, "stagedActions", at)):
         action = text(row, "action")
@@ -156,8 +156,11 @@ def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
             changes.append(
                 LineChange(action="delete" if gone else "change", line_id=line, line=line, quantity_ordered=text(row, "quantity"))
             )
+        elif action == "setShippingAddress" and isinstance(row.get("address"), dict):
+            ship_to = _address(row["address"], f"{at}/stagedActions/{index}/address", {})
+            report.note(f"{at}/stagedActions/{index}", "ship_to_stated", "the edit states a delivery address")
         else:
-            report.note(f"{at}/stagedActions/{index}", "delivery_stated", "an action that is no change of lines", action)
+            report.note(f"{at}/stagedActions/{index}", "action_not_read", "an action that no operation carries", action)
     result = body.get("result")
     applied = text(result, "type") == "Applied" if isinstance(result, dict) else False
     return StatedChange(
@@ -166,6 +169,7 @@ def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
         account=account,
         changed_at=instant(body, "lastModifiedAt", at, report),
         line_changes=tuple(changes) if applied else (),
+        ship_to=ship_to if applied else None,
         findings=tuple(report.findings),
         stated={"applied": applied, "version": text(body, "version"), "line_changes": [change_values(change) for change in changes]},
     )
@@ -177,7 +181,7 @@ def _exact(row: Json, key: str, at: str, draft: Draft) -> Decimal | None:
     if not pair:
         return None
     where, code = f"{at}/{key}", text(pair, "currencyCode")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currencyCode", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     name = "preciseAmount" if pair.get("preciseAmount") is not None else "centAmount"
     amount, digits = pair.get(name), pair.get("fractionDigits")
@@ -431,4 +435,6 @@ CHANNEL = Channel(
     account_field="/projectKey",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -28,7 +28,7 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.ebay_trading import as_fulfillment
 from normalizers.wire import (
     Json,
@@ -237,7 +237,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 
 def _side(pair: Json, at: str, draft: Draft) -> str:
     code = text(pair, "currency")
-    if code is None or code == draft.currency:
+    if not draft.foreign(code):
         return "value"
     if text(pair, "convertedFromCurrency") != draft.currency:
         fail(at, "currency", "one_currency", code, f"{at} is in {code}, the order in {draft.currency}")
@@ -433,4 +433,6 @@ CHANNEL = Channel(
     account_field="sellerId",
     order_key="/orderId",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

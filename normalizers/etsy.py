@@ -136,7 +136,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> Fraction | None:
     if not pair:
         return None
     code, where = text(pair, "currency_code"), f"{at}/{key}"
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currency_code", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     amount, divisor = (_whole(pair, name, where) for name in ("amount", "divisor"))
     if divisor <= 0:
@@ -353,4 +353,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/receipt_id",
     normalize=normalize,
+    counts_pieces=True,
 )

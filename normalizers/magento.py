@@ -33,7 +33,7 @@ from normalizers.building import (
     stated_totals,
     told_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
 from normalizers.wire import Json, Message, Report, child, instant, messages, names, need_text, present, quantity, rows, text, unmapped
 from schemas.failures import NormalizationFailed, OrdermendError
@@ -407,4 +407,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/increment_id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )

@@ -196,7 +196,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
     for index, (row, product, number, line_id) in enumerate(zip(items, products, ids, line_ids(ids), strict=True)):
         where = f"{at}/order_items/{index}"
         code = text(row, "currency_id")
-        if code is not None and code.upper() != draft.currency:
+        if draft.foreign(code):
             fail(where, "currency_id", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
         ordered, exponent = quantity(row, "quantity", where)
         price = price_of(row, "unit_price", where)
@@ -322,4 +322,5 @@ CHANNEL = Channel(
     account_field="/seller/id",
     order_key="/id",
     normalize=normalize,
+    counts_pieces=True,
 )

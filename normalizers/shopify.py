@@ -34,7 +34,7 @@ from normalizers.building import (
     stated_totals,
     told_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
     Json,
@@ -619,4 +619,6 @@ CHANNEL = Channel(
     account_field="x-shopify-shop-domain",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

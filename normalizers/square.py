@@ -42,6 +42,7 @@ from normalizers.wire import (
     rows,
     text,
     unmapped,
+    whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import exponent_of, to_text
@@ -138,7 +139,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
     if not pair or pair.get("amount") is None:
         return None
     where, amount, code = f"{at}/{key}", pair["amount"], text(pair, "currency")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currency", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     if isinstance(amount, str) and amount.removeprefix("-").isdecimal() and amount.isascii() and len(amount) < 19:
         amount = int(amount)
@@ -223,11 +224,25 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
             unit_price=quotient_price(exact, ordered, exponent),
             ordered=ordered,
             quantity_exponent=exponent,
+            unit_of_measure=_unit(row, where),
             gross=gross,
             tax_included=bool(taxes & inclusive),
             shipped=ordered if shipped else 0,
         )
         unmapped(row, _LINE, where, extensions)
+
+
+def _unit(row: Json, at: str) -> str | None:
+    """Return what a line is measured in; None is pieces. A measure without a name is at least divisible, which pieces are not."""
+    measured = child(row, "quantity_unit", at)
+    if measured is None:
+        return None
+    unit = child(measured, "measurement_unit", f"{at}/quantity_unit") or {}
+    custom = child(unit, "custom_unit", f"{at}/quantity_unit/measurement_unit") or {}
+    name = text(custom, "abbreviation") or next(
+        (text(unit, key) for key in unit if key.endswith("_unit") and isinstance(unit[key], str)), None
+    )
+    return name or ("divisible" if whole(measured, "precision") else None)
 
 
 def _discounts(draft: Draft, body: Json, at: str) -> None:
@@ -297,9 +312,12 @@ def _taxes(draft: Draft, body: Json, at: str) -> None:
 
 
 def _tip(draft: Draft, body: Json, at: str, grand: int | None) -> None:
-    """Add the tip where the total has it in it."""
+    """Add the tip where the total has it in it: with it the rows come nearer to the total than without."""
     tip = _money(body, "total_tip_money", at, draft)
-    if tip and grand is not None and draft.totals(None).grand_total_minor + tip == grand:
+    if not tip or grand is None:
+        return
+    missing = grand - draft.totals(None).grand_total_minor
+    if abs(missing - tip) < abs(missing):
         draft.charge("fee", "fee:tip", tip, label="tip")
 
 
@@ -383,4 +401,5 @@ CHANNEL = Channel(
     account_field="/location_id",
     order_key="/id",
     normalize=normalize,
+    counts_pieces=True,
 )

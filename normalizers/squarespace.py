@@ -25,7 +25,7 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart
 from normalizers.wire import (
     Json,
     Message,
@@ -101,7 +101,7 @@ def _event(body: Json) -> StatedEvent:
 def _check_currency(row: Json, key: str, at: str, draft: Draft) -> Json:
     pair = child(row, key, at) or {}
     code = text(pair, "currency")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
     return pair
 
@@ -252,4 +252,6 @@ CHANNEL = Channel(
     account_field="/websiteId",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, refused, stated_totals
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
 from normalizers.wire import Json, Message, Report, child, epoch, fail, messages, names, need_text, present, quantity, rows, text, unmapped
 from schemas.failures import NormalizationFailed, OrdermendError
@@ -264,4 +264,6 @@ CHANNEL = Channel(
     account_field="/account",
     order_key="/data/object/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

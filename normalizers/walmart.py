@@ -28,7 +28,7 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -142,7 +142,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
     if not pair:
         return None
     code = text(pair, "currency")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
     return amount_of(pair, "amount", f"{at}/{key}", draft.currency, draft.report)
 
@@ -262,10 +262,9 @@ def _counts(row: Json, at: str, report: Report) -> dict[str, int]:
 
 
 def _units(pair: Json | None) -> int:
-    """Return a whole quantity, 0 where there is none that can be counted."""
-    stated = text(pair, "amount") if pair else None
-    digits = stated.split(".", maxsplit=1)[0] if stated else ""
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else 0
+    """Return a whole quantity, a part of a unit as one more; 0 where there is none that can be counted."""
+    digits, _, part = ((text(pair, "amount") if pair else None) or "").partition(".")
+    return int(digits) + bool(part.strip("0")) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else 0
 
 
 def _fulfillment(counts: list[dict[str, int]]) -> FulfillmentState | None:
@@ -498,4 +497,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/purchaseOrderId",
     normalize=normalize,
+    address=AddressStated.ALWAYS,
 )

@@ -30,7 +30,7 @@ from normalizers.building import (
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.wire import (
     Json,
     Message,
@@ -417,4 +417,6 @@ CHANNEL = Channel(
     account_field="x-wix-instance-id",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -32,7 +32,7 @@ from normalizers.building import (
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.wire import (
     Json,
     Message,
@@ -428,4 +428,5 @@ CHANNEL = Channel(
     account_field="x-wc-webhook-source",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )

@@ -129,6 +129,7 @@ statement = Table(
     Column("raw_offset", BigInteger, nullable=False),
     Column("mapping_version", Integer, nullable=False, server_default="0"),
     _at("received_at", nullable=False, default=True),
+    Column("said_sealed", LargeBinary),
 )
 
 inbox = Table(
