@@ -6,7 +6,7 @@ New tables only, so the previous release goes on working beside it; whoever is s
 from alembic import op
 
 revision = "0021"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
