@@ -3,6 +3,14 @@
 What is exported here is for doors and forms: they ask, and decide nothing themselves.
 """
 
+from modification_processor.bulk import FINE as BULK_FINE
+from modification_processor.bulk import MODES as BULK_MODES
+from modification_processor.bulk import UNDECIDED as BULK_UNDECIDED
+from modification_processor.bulk import BulkRefused, DryRun
+from modification_processor.bulk import Request as BulkRequest
+from modification_processor.bulk import steer as steer_bulk
+from modification_processor.bulk import submit as submit_bulk
+from modification_processor.bulk import submit_undo as undo_bulk
 from modification_processor.door import (
     Looked,
     RequestLost,
@@ -14,6 +22,7 @@ from modification_processor.door import (
     preview_for,
     read_operations,
     request_of,
+    try_bulk,
     what_undoes,
 )
 from modification_processor.field_locks import FieldMode, Moment
@@ -23,7 +32,13 @@ from modification_processor.past import load as load_past
 from modification_processor.preview import Preview, PreviewedChange
 
 __all__ = [
+    "BULK_FINE",
+    "BULK_MODES",
+    "BULK_UNDECIDED",
+    "BulkRefused",
+    "BulkRequest",
     "Difference",
+    "DryRun",
     "Entry",
     "FieldMode",
     "Looked",
@@ -47,6 +62,10 @@ __all__ = [
     "preview_for",
     "read_operations",
     "request_of",
+    "steer_bulk",
+    "submit_bulk",
+    "try_bulk",
+    "undo_bulk",
     "versions",
     "what_undoes",
     "why",

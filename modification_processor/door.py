@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from modification_processor import past, undo
+from modification_processor import bulk, past, undo
 from modification_processor.actions import pending_of
 from modification_processor.edit import Call, calls_of
 from modification_processor.field_locks import FieldMode, Moment, default_locks, field_modes
@@ -18,7 +18,7 @@ from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
-from modification_processor.service import known_to
+from modification_processor.service import context_of, known_to
 from normalizers import discover as channels
 from normalizers.channel import Verb
 from schemas.codec import decode
@@ -26,7 +26,7 @@ from schemas.failures import OrdermendError
 from schemas.order import Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import actions, orders, rulesets, tickets
-from store.database import Cursor
+from store.database import Connection, Cursor
 from store.sealing import KeyVault, Unsealable
 from store.tickets import TicketRow
 
@@ -100,6 +100,11 @@ def preview_for(
         channel_collects=order.source.channel in default_locks().marketplaces,
         rules=approvals.at(cursor, versions[0]), edit_rules=narrowing.at(cursor, versions[1]), edits=looked.edits,
     )  # fmt: skip
+
+
+def try_bulk(connection: Connection, request: bulk.Request, order_ids: Sequence[UUID]) -> bulk.DryRun:
+    """Return what a bulk job would do to orders as they are now. Raises `BulkRefused` for what no order could take."""
+    return bulk.dry_run(connection, request, order_ids, context_of)
 
 
 def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> ModificationTicket:

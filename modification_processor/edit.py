@@ -36,6 +36,8 @@ ROLE = "Order_Modify"
 BULK_ROLE = "Order_Bulk"
 BULK_DOOR = "bulk"
 """The door through which the tickets of a bulk job come."""
+MAPPING_DOOR = "mapping"
+"""The door through which a corrected reading of stored documents comes: nobody outside has to be told of it."""
 
 
 class Call(NamedTuple):

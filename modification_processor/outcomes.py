@@ -42,19 +42,35 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What of a change is told as an edit: `read` is the ticket that is kept of it; the paths it says, and those that follow."""
+
+    read: "Read"
+    paths: tuple[str, ...]
+    follows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Restated:
     """The channel's newer statement was merged; `order` is the same object where nothing changed."""
 
     order: Order
     work_items: tuple[WorkItem, ...] = ()
+    said: Said | None = None
+    says: Order | None = None
+    """What the mapping made of the statement, before the merge."""
 
 
 @dataclass(frozen=True)
 class Noted:
-    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed."""
+    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed.
+
+    `fetch`: the how-manieth fetch in a row completes it; 0: none does.
+    """
 
     outcome: str
     work_items: tuple[WorkItem, ...] = ()
+    fetch: int = 0
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import BULK_DOOR, Call
+from modification_processor.edit import BULK_DOOR, MAPPING_DOOR, Call
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
@@ -33,21 +33,22 @@ from modification_processor.rules_in_force import approval_rules, narrowing_rule
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
-from normalizers.channel import Document, StatedOrder, Verb
+from normalizers.channel import StatedOrder, Verb
+from normalizers.parts import documents_of
 from schemas import events
 from schemas.assertion import Actor
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
-from schemas.statement import ChangeStated, OrderStated, unpacked
+from schemas.statement import ChangeStated, FetchNeeded, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store import actions, breakers, fetches, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
-from store.partitions import Advance
+from store.partitions import Advance, Claim
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
 from telemetry import failpoints
@@ -61,14 +62,19 @@ MAX_REDO = 5
 
 
 class Fenced(OrdermendError):
-    """Another process owns these partitions now."""
+    """The fence let some partitions of the batch not pass: nothing of it is stored.
+
+    `lost`: another process owns these now, or their offset is not where we left it. `ahead`: these are ours, and a transaction
+    of ours whose outcome was unknown has brought them to this offset after all: what lies before it is done.
+    """
 
     code = "fenced"
     error_class = "INFRA"
 
-    def __init__(self, lost: set[tuple[str, int]]) -> None:
-        super().__init__(f"another process owns {', '.join(f'{t}[{p}]' for t, p in sorted(lost))} now")
+    def __init__(self, lost: set[tuple[str, int]], ahead: Mapping[tuple[str, int], int] | None = None) -> None:
+        super().__init__(f"the fence refuses {', '.join(f'{t}[{p}]' for t, p in sorted(lost | set(ahead or ())))}")
         self.lost = lost
+        self.ahead = ahead or {}
 
 
 class Redo(OrdermendError):
@@ -184,9 +190,12 @@ class Processor:
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
         passed = partitions.fence(cursor, self._group, advances)
-        lost = {(a.topic, a.partition) for a in advances} - passed
-        if lost:
-            raise Fenced(lost)
+        refused = {(a.topic, a.partition): a for a in advances if (a.topic, a.partition) not in passed}
+        if not refused:
+            return
+        now = partitions.stored(cursor, self._group, list(refused))
+        ahead = {place: offset for place, a in refused.items() if (offset := _ahead(a, now.get(place))) is not None}
+        raise Fenced(refused.keys() - ahead.keys(), ahead)
 
     def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
         started = time.perf_counter()
@@ -211,12 +220,12 @@ class Processor:
     def _committed(self, advances: Sequence[Advance]) -> bool:
         """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
         with self.connection.cursor() as cursor:
-            now = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
+            found = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
         self.connection.rollback()
-        fenced = {(a.topic, a.partition) for a in advances if now[a.topic, a.partition].epoch != a.epoch}
+        fenced = {(a.topic, a.partition) for a in advances if found[a.topic, a.partition].epoch != a.epoch}
         if fenced:
             raise Fenced(fenced)
-        return all(now[a.topic, a.partition].next_offset == a.new for a in advances)
+        return all(found[a.topic, a.partition].next_offset == a.new for a in advances)
 
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
@@ -266,6 +275,7 @@ class Processor:
         self._load_recent(cursor, batch, works)
         self._load_pending(cursor, batch, works)
         self._load_previous(cursor, batch, works)
+        self._load_fetches(cursor, batch, works)
         fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
         return works, inbox.seen(cursor, fresh) if fresh else {}
 
@@ -299,6 +309,13 @@ class Processor:
         for order_id in actions.with_requests_taken_back(cursor, list(paid)) if paid else ():
             works[order_id].taken_back = True
 
+    @staticmethod
+    def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load whether a fetch is planned, of orders that a document only names."""
+        named = {read.order_id for read in batch if isinstance(read.body, FetchNeeded)}
+        for order_id in fetches.planned(cursor, list(named)) if named else ():
+            works[order_id].fetch_planned = True
+
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
         again = {read.order_id: works[read.order_id].statement_id for read in batch if isinstance(read.body, OrderStated | ChangeStated)}
@@ -315,7 +332,7 @@ class Processor:
 
     def context_of(self, cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
         """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
-        return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+        return context_of(cursor, batch, orders, at)
 
     def _context(self, cursor: Cursor, batch: Sequence[Read], works: Iterable[OrderWork], writes: Writes) -> Context:
         """Load what the catalogue says of the batch: each kind of entry with one statement, where there is need of it."""
@@ -390,6 +407,9 @@ class Processor:
             return decide(work.order, read, self._known(work, read, writes, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
+        except MemoryError:
+            # No state to go on in: the batch is redone message by message, in a child where lives were lost.
+            raise
         except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
@@ -399,14 +419,18 @@ class Processor:
         if isinstance(body, ModificationTicket):
             door = read.actor.door if read.actor is not None else ""
             ticket = replace(context, ticket_id=str(body.ticket_id))
-            return self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=door == channel_changes.DOOR)
+            by_channel = door in (channel_changes.DOOR, MAPPING_DOOR)
+            known = self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel)
+            return replace(known, unnoticed=door == MAPPING_DOOR)
         if isinstance(body, ChangeStated) and work.order is not None:
             previous, _ = _previous(work)
             return replace(self._known_of_edit(work, writes, context, in_bulk=False, by_channel=True), previous=previous)
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls, taken_back=work.taken_back)
+        return Known(
+            work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned, taken_back=work.taken_back
+        )  # fmt: skip
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -744,13 +768,40 @@ class Processor:
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
         context = self._context(cursor, batch, works.values(), writes)
-        left = self._drain(cursor, works[order_id], batch, settler, context, topic) if batch else 0
-        for seq in [read.seq for read in batch][:left]:
-            assert seq is not None
-            letters.resolve(cursor, order_id, topic, seq, "resolved")
+        left: list[Read] = []
+        if batch:
+            work = works[order_id]
+            left = self._whole_first(cursor, work, batch, settler, context, topic)
+            left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
+        for read in left:
+            assert read.seq is not None
+            letters.resolve(cursor, order_id, topic, read.seq, "resolved")
         self._faultpoint("retry.decided")
         writes.flush(cursor, works)
-        return left
+        return len(left)
+
+    def _whole_first(
+        self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str
+    ) -> list[Read]:
+        """Try a whole statement that waits behind others as if it had only just come: it says all they could, and supersedes them.
+
+        Returns it, where it left the lane. Where it fails again it waits in its turn.
+        """
+        whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
+        if whole is None:
+            return []
+        outcome = self._tried(cursor, work, whole, settler.writes, context)
+        if not is_restated(outcome):
+            return []
+        assert isinstance(whole.body, OrderStated)
+        assert whole.seq is not None
+        settler.settle(work, whole, outcome)
+        work.previous_raw = (whole.body.raw.packed(), whole.body.raw.sha256)
+        ids, _ = letters.supersede(cursor, work.head.order_id, topic, kept=ChangeStated.__name__, before=whole.seq)
+        settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
+        settler.writes.done.append((work.head.order_id, topic, whole.seq))
+        _open(work, work.lanes[topic], 1 + len(ids), settler.writes)
+        return [whole]
 
     def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
         """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
@@ -768,9 +819,12 @@ class Processor:
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
+    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
+        """Try messages in their order, up to the first that has to wait; return those that left the lane."""
+        left: list[Read] = []
+        if not batch:
+            return left
         lane = work.lanes[topic]
-        left = 0
         for read in batch:
             outcome = self._tried(cursor, work, read, settler.writes, context)
             settler.settle(work, read, outcome)
@@ -779,10 +833,26 @@ class Processor:
             assert read.seq is not None
             settler.writes.done.append((work.head.order_id, topic, read.seq))
             _open(work, lane, 1, settler.writes)
-            left += 1
+            left.append(read)
         if lane.depth:
             lane.state, lane.next_attempt_at = "retrying", settler.writes.at
         return left
+
+
+def _still_waiting(batch: Sequence[Read], left: Sequence[Read]) -> list[Read]:
+    """Return what of a lane is still to be tried once a whole statement of it has left: changes, and what came after."""
+    if not left:
+        return list(batch)
+    (whole,) = left
+    assert whole.seq is not None
+    return [read for read in batch if read is not whole and (isinstance(read.body, ChangeStated) or (read.seq or 0) > whole.seq)]
+
+
+def _ahead(mine: Advance, now: Claim | None) -> int | None:
+    """Return the offset that a commit of our own, thought lost, has reached; None where somebody else moved the partition."""
+    if now is None or now.epoch != mine.epoch or now.next_offset is None or now.next_offset <= (mine.expected or 0):
+        return None
+    return now.next_offset
 
 
 _SAME_ID = Failed(
@@ -855,13 +925,17 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
         writes.lanes[place] = lane
 
 
+def context_of(cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
+    """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
+    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+
+
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
     """Return what these operations may know now, as the commit would load it; takes no lock."""
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    read = replace(_clock(order.order_id, ticket_id, row[0]), calls=calls)
+    at = now(cursor)
+    read = replace(_clock(order.order_id, ticket_id, at), calls=calls)
     wanted = catalogue_facts.wanted_by([read], {order.order_id: order})
-    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, row[0]), ticket_id=str(ticket_id))
+    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, at), ticket_id=str(ticket_id))
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:
@@ -878,7 +952,7 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
     if channel is None or not packed:
         return None, digest
     try:
-        results = channel.normalize((Document(*unpacked(packed)),))
+        results = channel.normalize(documents_of(*unpacked(packed)))
     except OrdermendError:
         return None, digest
     mine = (

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from modification_processor.actions import ask_recalls, end_steps, plan_actions
 from modification_processor.breakers import CODE as BREAKER
+from modification_processor.followup import NO_FOLLOWUP
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
@@ -32,13 +33,23 @@ from modification_processor.outcomes import (
     Stored,
     Withdrawn,
 )
-from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, stale_preview, ticket_row
+from modification_processor.rows import (
+    audit,
+    change,
+    emit,
+    first_version,
+    keep_statement,
+    open_items,
+    plan_fetch,
+    stale_preview,
+    ticket_row,
+)
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.facts import ActionReported, ReleaseRequested
 from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
-from schemas.statement import ChangeStated, IntakeFailed, OrderStated
+from schemas.statement import ChangeStated, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket
 from store.actions import Ended
 from store.heads import Lane
@@ -88,6 +99,11 @@ class Settler:
     def settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
         """Write what `outcome` means; return its word."""
         word = self._settle(work, read, outcome)
+        brought_by = (
+            fetch_of(read.message_id) if isinstance(outcome, Stored | Restated | Noted) and isinstance(read.body, OrderStated) else None
+        )
+        if brought_by is not None:
+            self.writes.fetched.append((read.order_id, brought_by[0]))
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
@@ -100,8 +116,8 @@ class Settler:
             case Stored():
                 return self._stored(work, read, outcome)
             case Restated():
-                changes = change(work, outcome.order, read, self.writes)
-                keep_statement(work, read, "restated", self.writes)
+                changes = self._restated(work, read, outcome)
+                keep_statement(work, read, "restated", self.writes, outcome.says)
                 work.statement_id, work.dirty = read.message_id, True
                 if changes:
                     total = outcome.order.totals.grand_total_minor
@@ -114,6 +130,8 @@ class Settler:
             case Noted():
                 keep_statement(work, read, outcome.outcome, self.writes)
                 open_items(work, read, outcome.work_items, self.writes, topic)
+                if outcome.fetch:
+                    plan_fetch(work, read, outcome.work_items[0], outcome.fetch, self.writes)
                 return outcome.outcome
             case Recorded():
                 return self._recorded(work, read, outcome)
@@ -172,6 +190,16 @@ class Settler:
                 lane.state, lane.next_attempt_at, lane.attempt = "retrying", self.writes.at, 0
                 self.writes.lanes[work.head.order_id, lane.topic] = lane
         return "accepted"
+
+    def _restated(self, work: OrderWork, read: Read, outcome: Restated) -> tuple[events.Change, ...]:
+        """Take over the merge, and keep the ticket that tells it as an edit. Nothing follows it: the channel did it, and knows."""
+        said = outcome.said
+        if said is None:
+            return change(work, outcome.order, read, self.writes)
+        row = ticket_row(work, said.read, Applied(outcome.order, said.paths, NO_FOLLOWUP), self.writes)
+        changes = change(work, outcome.order, read, self.writes, said=said)
+        self._add_ticket(said.read, row._replace(new_version=work.head.version))
+        return changes
 
     def _recorded(self, work: OrderWork, read: Read, outcome: Recorded) -> str:
         changes = change(work, outcome.order, read, self.writes)

@@ -48,7 +48,8 @@ class Verified:
 _ORPHANS = {
     "ticket_without_outcome": """select t.order_id, 'ticket ' || t.ticket_id || ' is ' || t.state from ticket t
         left join inbox i on i.order_id = t.order_id and i.message_id = 'ticket:' || t.ticket_id where i.order_id is null
-          and not (t.door = 'channel' and exists (select 1 from inbox c where c.order_id = t.order_id and c.message = 'ChangeStated'))""",
+          and not (t.door = 'channel' and exists (select 1 from inbox c where c.order_id = t.order_id and c.message = 'ChangeStated'))
+          and not (t.door = 'restatement' and exists (select 1 from inbox c where c.order_id = t.order_id and c.message = 'OrderStated' and c.outcome = 'restated'))""",
     "applied_without_history": """select t.order_id, 'ticket ' || t.ticket_id || ' is applied in version ' || t.new_version from ticket t
         where t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone') and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
           and h.cause_id = 'ticket:' || t.ticket_id)""",

@@ -97,7 +97,7 @@ class Workbench(Processor):
             work = works[letter.order_id]
             if statements and letter.seq is not None:
                 _open(work, work.lanes[letter.topic], 1, settler.writes)
-            left = self._drain(cursor, work, lane, settler, context, letter.topic)
+            left = len(self._drain(cursor, work, lane, settler, context, letter.topic))
         return Rehearsed(tuple(settler.steps), len(lane) - left)
 
     def _waiting(self, cursor: Cursor, letter: Letter, repaired: Repaired | None, *, leaves_lane: bool) -> list[Read]:

@@ -50,6 +50,8 @@ class Statement(NamedTuple):
     raw_part: int
     raw_offset: int
     mapping_version: int
+    said_sealed: bytes | None = None
+    """What the mapping made of a restatement; of a first statement, that is the first version."""
 
 
 def document(order: Order) -> str:
@@ -194,9 +196,17 @@ def insert_statements(cursor: Cursor, rows: Sequence[Statement]) -> None:
     """Keep what channels said."""
     columns = ", ".join(Statement._fields)
     with cursor.copy(f"copy statement ({columns}) from stdin (format binary)") as copy:
-        copy.set_types(("uuid", "text", "text", "text", "text", "text", "timestamptz", "bytea", "text", "text", "int4", "int8", "int4"))
+        copy.set_types(
+            ("uuid", "text", "text", "text", "text", "text", "timestamptz", "bytea", "text", "text", "int4", "int8", "int4", "bytea")
+        )
         for row in rows:
             copy.write_row(row)
+
+
+def payment_kinds(cursor: Cursor, order_id: UUID) -> list[str]:
+    """Return the kinds of an order's ledger rows."""
+    row = cursor.execute("select doc -> 'payments' from orders where order_id = %s", (order_id,)).fetchone()
+    return [payment["kind"] for payment in (row[0] if row else None) or ()]
 
 
 def load_statements(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[UUID, tuple[bytes, str]]:
