@@ -95,7 +95,7 @@ def statements(
 ) -> list[tuple[str, Statement]]:
     """Return (record key, statement) for every order the record names, at least one; `spoke` gets the rules that had something to say."""
     judged = _Judged(rules, tuning, [] if spoke is None else spoke)
-    raw = RawDocument(
+    raw = RawDocument.of(
         body=record.value,
         sha256=sha256(record.value).hexdigest(),
         topic=record.topic,
@@ -195,7 +195,7 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
     if verdict == "accept_with_hold" and not order.holds:
         reason = findings[-1].message if findings else "held by a rule"
         order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))
-    statement = OrderStated(
+    statement = OrderStated.of(
         message_id=message_id,
         order=order,
         event=stated.event,
