@@ -15,7 +15,7 @@ CODE := schemas telemetry normalizers streaming store intake modification_proces
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-fuzz test-laws bench docs docs-check \
+.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-fuzz test-laws measure-rules bench docs docs-check \
 	schemas check lock clean
 
 help: ## list the targets
@@ -84,14 +84,19 @@ test-laws: setup ## the laws of money and locks over 1,000,000 and 100,000 gener
 	ORDERMEND_CASES=1000000 $(BIN)/python -m pytest tests/unit/test_what_a_form_shows_is_what_the_commit_does.py tests/unit/test_totals.py \
 		tests/unit/test_leaves.py tests/unit/test_payment_plan.py --hypothesis-profile=laws -o timeout=7200 $(ARGS)
 
+measure-rules: setup ## how often intake's rules judge too hard or too softly, per channel, on the labelled set; ARGS="--show --channel ebay"
+	$(BIN)/python -m tests.verdicts.measure $(ARGS)
+
 bench: setup ## measure throughput and latency
 	$(BIN)/ordermend bench $(ARGS)
 
-docs: setup ## write docs/reference from the code
+docs: setup ## write docs/reference and deploy/dashboards from the code
 	$(BIN)/python -m ordermend.docs $(ARGS)
+	$(BIN)/python -m ordermend.dashboards $(ARGS)
 
-docs-check: setup ## check that docs/reference is what the code says
+docs-check: setup ## check that docs/reference and deploy/dashboards are what the code says
 	$(BIN)/python -m ordermend.docs --check $(ARGS)
+	$(BIN)/python -m ordermend.dashboards --check $(ARGS)
 
 schemas: setup ## write schemas/avro from the models
 	$(BIN)/python -m schemas.write_avro $(ARGS)

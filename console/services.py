@@ -11,16 +11,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from console import submitting
 from console.access import Action, User, can, roles_for
 from console.api import models as m
 from console.api.problems import Problem
+from console.asked import amount as _amount
+from console.asked import check_reason as _check_reason
+from console.asked import now as _now
+from console.asked import operations as _operations
 from console.book import Book
 from console.queries import kpis, letters
 from console.queries import orders as order_lists
 from console.queries import tickets as ticket_lists
+from console.queries.orders import Filters
 from console.submitting import Door
 from modification_processor import (
     Looked,
@@ -32,6 +35,7 @@ from modification_processor import (
     load_past,
     look,
     modes_for,
+    moment_of,
     operations_known,
     preview_for,
     read_operations,
@@ -39,8 +43,7 @@ from modification_processor import (
     what_undoes,
     why,
 )
-from schemas.money import to_text
-from schemas.ticket import REASON_CODES, ModificationTicket, Operation, TicketCancelled, TicketMessage, TicketReviewed
+from schemas.ticket import ModificationTicket, TicketCancelled, TicketMessage, TicketReviewed
 from store import submissions, tickets
 from store.database import Cursor
 from store.letters import Audit, record
@@ -78,10 +81,10 @@ class Services:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def find(self, query: str | None, lifecycle: str | None, channel: str | None, after: str | None, limit: int) -> m.OrderPage:
+    def find(self, filters: Filters, after: str | None, limit: int) -> m.OrderPage:
         """Return a page of orders."""
         with self.book.read() as cursor:
-            rows, more = order_lists.listing(cursor, query, lifecycle, channel, after, limit)
+            rows, more = order_lists.listing(cursor, filters, after, limit)
         return m.OrderPage(items=[_row(row) for row in rows], next=more)
 
     def order(self, order_id: UUID, version: int | None = None) -> m.OrderView:
@@ -97,7 +100,8 @@ class Services:
         """Return the mode of each field for this user."""
         with self.book.read() as cursor:
             looked = _look(cursor, order_id)
-        modes = modes_for(looked.order, user.roles)
+            when = moment_of(cursor)
+        modes = modes_for(looked.order, user.roles, when)
         views = [m.ModeView(**vars(mode)) for mode in modes]
         return m.ModesView(version=looked.version, editable=any(mode.mode in MUTABLE for mode in modes), modes=views)
 
@@ -161,7 +165,11 @@ class Services:
         return m.OperationsView(
             items=[
                 m.OperationView(
-                    name=spec.name, version=spec.version, reasons=sorted(spec.reasons), arguments=spec.arguments.model_json_schema()
+                    name=spec.name,
+                    version=spec.version,
+                    reasons=sorted(spec.reasons),
+                    bulk_safe=spec.bulk_safe,
+                    arguments=spec.arguments.model_json_schema(),
                 )
                 for spec in operations_known().values()
             ]
@@ -326,13 +334,6 @@ class Services:
         return m.Accepted(message_id=taken.message_id, ticket_id=ticket_id, status_url=url, replayed=taken.replayed)
 
 
-def _now(cursor: Cursor) -> datetime:
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    at: datetime = row[0]
-    return at
-
-
 def _look(cursor: Cursor, order_id: UUID) -> Looked:
     looked = look(cursor, order_id)
     if looked is None:
@@ -344,22 +345,6 @@ def _must_know(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> None:
     _look(cursor, order_id)
     if tickets.find(cursor, order_id, ticket_id) is None and submissions.find(cursor, order_id, f"ticket:{ticket_id}") is None:
         raise Problem("no_such_ticket")
-
-
-def _check_reason(reason_code: str) -> None:
-    if reason_code not in REASON_CODES:
-        raise Problem("invalid_request", f"reason_code is one of {', '.join(REASON_CODES)}", field="/body/reason_code", rule="reason_known")
-
-
-def _operations(asked: Sequence[m.OperationBody]) -> tuple[Operation, ...]:
-    try:
-        return tuple(Operation(name=x.name, version=x.version, arguments=orjson.dumps(x.arguments).decode()) for x in asked)
-    except (TypeError, ValueError):  # a lone surrogate, an integer no 64 bits hold
-        raise Problem("invalid_request", "the arguments cannot be written as JSON", field="/body/operations", rule="json") from None
-
-
-def _amount(minor: int, currency: str) -> m.Amount:
-    return m.Amount(amount=to_text(minor, currency), currency=currency)
 
 
 def _row(row: order_lists.Row) -> m.OrderRow:
@@ -394,7 +379,22 @@ def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
         approvals=list(found.approvals),
         recalls=[f"{recall.kind} of line {recall.line_id}" for recall in found.recalls],
         refusal=None,
+        payments=_steps(found, currency),
+        stays_open=_amount(found.followup.plan.open_minor, currency) if found.followup.plan.open_minor else None,
+        channel_settles=_amount(found.followup.plan.channel_minor, currency) if found.followup.plan.channel_minor else None,
+        warnings=[m.WarningView(code=w.code, message=w.message, path=w.path) for w in found.warnings],
+        notice=found.followup.notice,
+        channel_verbs=[verb.value for verb in found.followup.verbs],
     )
+
+
+def _steps(found: Preview, currency: str) -> list[m.StepView]:
+    plan = found.followup.plan
+    return [
+        m.StepView(kind=x.kind, method=x.method, provider=x.provider, amount=_amount(x.amount_minor, currency), cancels=cancels)
+        for rows, cancels in ((plan.cancels, True), (plan.steps, False))
+        for x in rows
+    ]
 
 
 def _ticket(row: TicketRow, currency: str) -> m.TicketView:

@@ -5,6 +5,7 @@ What is exported here is for the console: it asks the desk, and decides nothing 
 
 from dlq_handler.bulk import Progress
 from dlq_handler.bulk import approve as approve_bulk
+from dlq_handler.bulk import pause as pause_bulk
 from dlq_handler.bulk import prepare as prepare_bulk
 from dlq_handler.bulk import progress as bulk_progress
 from dlq_handler.bulk import run as run_bulk
@@ -24,6 +25,7 @@ __all__ = [
     "bulk_progress",
     "impact_of",
     "impact_rules",
+    "pause_bulk",
     "prepare_bulk",
     "priority",
     "run_bulk",

@@ -14,7 +14,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4, uuid5
 
 from dlq_handler import impact, patch, repair
-from dlq_handler.repair import NEEDS, NEEDS_EDITED, Normalise, View
+from dlq_handler.repair import NEEDS, NEEDS_EDITED, NEEDS_PAYLOAD, Normalise, View
 from dlq_handler.rules import Rules, default_rules, four_eyes
 from dlq_handler.triage import impact_of
 from schemas.assertion import Actor
@@ -23,9 +23,9 @@ from schemas.failures import OrdermendError
 from schemas.order import NAMESPACE
 from schemas.repair import DOCUMENTS, DOOR, Rehearsed, Repaired, SentBack, Step
 from schemas.statement import IntakeFailed, Statement
-from store import claims, heads, letters
+from store import claims, heads, letters, orders
 from store.claims import Claim, Repair
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.letters import Audit, Letter
 from store.sealing import KeyVault, OrderKey, Unsealable
 from telemetry import failpoints
@@ -154,18 +154,18 @@ class Desk:
             _audit(work, actor, "letter_assigned", name, f"assign:{name}:{claim.claimed_at}")
             return claim
 
-    def remark(self, letter_id: UUID, actor: Actor, text: str) -> str:
-        """Write a note to the letter's log, whatever its state; nobody changes it later."""
+    def remark(self, letter_id: UUID, actor: Actor, text: str, once: str | None = None) -> str:
+        """Write a note to the letter's log, whatever its state; nobody changes it later. The same `once` again writes nothing more."""
         self.permit(actor, NEEDS, "remark", letter_id)
         if not text.strip() or len(text) > MAX_NOTE:
             raise DeskRefused(f"a note has 1 to {MAX_NOTE} characters", field="note", rule="note_given")
         with self._at(letter_id) as work:
-            _audit(work, actor, "letter_noted", text.strip(), str(uuid4()))
+            _audit(work, actor, "letter_noted", text.strip(), f"note:{once or uuid4()}")
         return "noted"
 
     def view(self, letter_id: UUID, actor: Actor) -> View:
         """Return the message as it may be edited, and the patch proposed for it; the look is audited, for it may be personal."""
-        self.permit(actor, NEEDS, "view", letter_id)
+        self.permit(actor, NEEDS_PAYLOAD, "view", letter_id)
         with self._at(letter_id) as work:
             _audit(work, actor, "letter_payload_viewed", "", str(uuid4()))
             found = repair.view(work.letter.message, self._value(work)[0])
@@ -299,7 +299,7 @@ class Desk:
             with self.connection.transaction(), self.connection.cursor() as cursor:
                 letter = letters.find(cursor, letter_id)
                 row = Audit(
-                    letter.order_id if letter else letter_id, uuid4(), _now(cursor), actor.user_id, "letter_act_refused",
+                    letter.order_id if letter else letter_id, uuid4(), now(cursor), actor.user_id, "letter_act_refused",
                     str(letter_id), f"{act}: {refusal.message}",
                 )  # fmt: skip
                 letters.record(cursor, [row])
@@ -308,7 +308,7 @@ class Desk:
     @staticmethod
     def note(cursor: Cursor, subject: UUID, actor: Actor, action: str, detail: str) -> None:
         """Append to the audit log an act on what is no single letter."""
-        letters.record(cursor, [Audit(subject, uuid4(), _now(cursor), actor.user_id, action, str(subject), detail[:500])])
+        letters.record(cursor, [Audit(subject, uuid4(), now(cursor), actor.user_id, action, str(subject), detail[:500])])
 
     @staticmethod
     def _allow(actor: Actor, roles: frozenset[str]) -> None:
@@ -330,7 +330,7 @@ class Desk:
                 key = self._vault.unwrap(letter.order_id, bytes(head.wrapped_key or b""))
             except Unsealable:
                 key = None
-            yield Work(cursor, letter, key, claims.find(cursor, letter.order_id, letter_id), _now(cursor))
+            yield Work(cursor, letter, key, claims.find(cursor, letter.order_id, letter_id), now(cursor))
 
     def _claimed(self, work: Work, actor: Actor) -> Claim:
         _unresolved(work.letter, self._last_act(work))
@@ -421,12 +421,8 @@ class Desk:
     @staticmethod
     def _last_act(work: Work) -> str:
         """Return who ended the letter, for those who come too late."""
-        row = work.cursor.execute(
-            """select actor, action, at from audit where order_id = %s and subject = %s and action in ('letter_replayed', 'letter_discarded')
-                order by at desc limit 1""",
-            (work.letter.order_id, str(work.letter.letter_id)),
-        ).fetchone()
-        return f": {row[1].removeprefix('letter_')} by {row[0]} at {row[2]:%Y-%m-%d %H:%M:%S} UTC" if row else ""
+        done = letters.last_recorded(work.cursor, work.letter.order_id, str(work.letter.letter_id), ("letter_replayed", "letter_discarded"))
+        return f": {done.action.removeprefix('letter_')} by {done.actor} at {done.at:%Y-%m-%d %H:%M:%S} UTC" if done else ""
 
 
 def effects_of(steps: Sequence[Step]) -> Effects:
@@ -475,17 +471,13 @@ def _first_author(work: Work) -> Actor | None:
 
 
 def _is_paid(work: Work) -> bool:
-    row = work.cursor.execute("select doc -> 'payments' from orders where order_id = %s", (work.letter.order_id,)).fetchone()
-    return row is not None and any(payment["kind"] in ("authorization", "capture") for payment in row[0] or ())
+    return any(kind in ("authorization", "capture") for kind in orders.payment_kinds(work.cursor, work.letter.order_id))
 
 
 def _audit(work: Work, actor: Actor, action: str, detail: str, once: str) -> None:
     """Append to the audit log; the same act by the same person is one row."""
-    work.cursor.execute(
-        """insert into audit (order_id, audit_id, at, actor, action, subject, detail) values (%s, %s, %s, %s, %s, %s, %s)
-           on conflict do nothing""",
-        (work.letter.order_id, _audit_id(work, actor, once), work.at, actor.user_id, action, str(work.letter.letter_id), detail[:500]),
-    )
+    audit_id, letter = _audit_id(work, actor, once), work.letter
+    letters.record_once(work.cursor, Audit(letter.order_id, audit_id, work.at, actor.user_id, action, str(letter.letter_id), detail[:500]))
 
 
 def _audit_id(work: Work, actor: Actor, once: str) -> UUID:
@@ -493,15 +485,4 @@ def _audit_id(work: Work, actor: Actor, once: str) -> UUID:
 
 
 def _done_before(work: Work, actor: Actor, action: str, act: str) -> str | None:
-    row = work.cursor.execute(
-        "select detail from audit where order_id = %s and audit_id = %s and action = %s",
-        (work.letter.order_id, _audit_id(work, actor, f"{act}:{work.letter.attempts}"), action),
-    ).fetchone()
-    return row[0] if row else None
-
-
-def _now(cursor: Cursor) -> datetime:
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    at: datetime = row[0]
-    return at
+    return letters.recorded(work.cursor, work.letter.order_id, _audit_id(work, actor, f"{act}:{work.letter.attempts}"), action)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dlq_handler.impact import Impact, Rules, Stakes, deadline, default_rules, impact
 from store import claims, triage
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.triage import Facts
 
 PIECE = 500
@@ -23,7 +23,7 @@ def rescore(connection: Connection, limit: int = PIECE, rules: Rules | None = No
         if not found:
             return 0
         sizes = triage.group_sizes(cursor, list({facts.fingerprint for facts in found}))
-        at = _now(cursor)
+        at = now(cursor)
         scored = [(facts, _impact(facts, sizes.get(facts.fingerprint, (1, 1)), at, rules or default_rules())) for facts in found]
         triage.save_scores(
             cursor, [(facts.order_id, facts.letter_id, one.score, {p: str(v) for p, v in one.parts.items()}) for facts, one in scored]
@@ -37,17 +37,10 @@ def impact_of(cursor: Cursor, letter_id: UUID) -> Impact | None:
     if facts is None:
         return None
     size = triage.group_sizes(cursor, [facts.fingerprint]).get(facts.fingerprint, (1, 1))
-    return _impact(facts, size, _now(cursor), default_rules())
+    return _impact(facts, size, now(cursor), default_rules())
 
 
 def _impact(facts: Facts, size: tuple[int, int], at: datetime, rules: Rules) -> Impact:
     due_at = deadline(facts.channel, facts.placed_at, facts.latest, rules)
     stakes = Stakes(facts.value_minor, facts.currency, due_at, facts.followers, size[0], size[1], facts.tags or ())
     return impact(stakes, at, rules)
-
-
-def _now(cursor: Cursor) -> datetime:
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    at: datetime = row[0]
-    return at

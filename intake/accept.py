@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from intake.rules.rule import Rule, judge
+from intake.rules.rule import Rule, judge, with_holds
 from intake.rules.tuning import SHIPPED, Tuning
 from normalizers.channel import Channel, Result, StatedChange, StatedOrder, StatedPart, Unreadable
 from normalizers.parts import documents_of
@@ -19,7 +19,6 @@ from schemas.assertion import HEADER, Signer, Unsigned
 from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.fingerprint import frame_of
-from schemas.order import Hold
 from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, OrderStated, RawDocument, Statement, Verdict
 
 EVENT_ID_HEADERS = ("message_id", "x-shopify-webhook-id", "x-wc-webhook-delivery-id")
@@ -192,9 +191,7 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
     order, versions = stated.order, {"mapping_version": channel.mapping_version, "rules_version": judged.tuning.version}
     if versions != {"mapping_version": 1, "rules_version": 0}:
         order = order.with_(source=order.source.with_(**versions))
-    if verdict == "accept_with_hold" and not order.holds:
-        reason = findings[-1].message if findings else "held by a rule"
-        order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))
+    order = with_holds(order, judged.rules, findings, spoke)
     statement = OrderStated.of(
         message_id=message_id,
         order=order,

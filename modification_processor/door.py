@@ -5,19 +5,20 @@ Each answer is worked out by the code that guards the commit, over an unlocked s
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from modification_processor import past, undo
+from modification_processor import bulk, past, undo
 from modification_processor.actions import pending_of
-from modification_processor.approvals import APPROVAL, ApprovalRules, default_rules, load_rules
 from modification_processor.edit import Call, calls_of
-from modification_processor.field_locks import FieldMode, default_locks, field_modes
+from modification_processor.field_locks import FieldMode, Moment, default_locks, field_modes
 from modification_processor.operations import discover
 from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
-from modification_processor.service import known_to
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
+from modification_processor.service import context_of, known_to
 from normalizers import discover as channels
 from normalizers.channel import Verb
 from schemas.codec import decode
@@ -25,7 +26,7 @@ from schemas.failures import OrdermendError
 from schemas.order import Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import actions, orders, rulesets, tickets
-from store.database import Cursor
+from store.database import Connection, Cursor
 from store.sealing import KeyVault, Unsealable
 from store.tickets import TicketRow
 
@@ -56,9 +57,16 @@ def operations_known() -> Mapping[str, OperationSpec]:
     return discover()
 
 
-def modes_for(order: Order, roles: frozenset[str]) -> tuple[FieldMode, ...]:
+def modes_for(order: Order, roles: frozenset[str], when: Moment) -> tuple[FieldMode, ...]:
     """Return the mode of every field a form shows to somebody with these roles."""
-    return field_modes(order, roles, _verbs(order))
+    return field_modes(order, roles, _verbs(order), when)
+
+
+def moment_of(cursor: Cursor) -> Moment:
+    """Return this moment by the database's clock, with the rules of windows and risk in force."""
+    narrowing = narrowing_rules()
+    at, (version,) = rulesets.moments(cursor, narrowing.kind)
+    return Moment(at, narrowing.at(cursor, version))
 
 
 def read_operations(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -67,24 +75,36 @@ def read_operations(operations: Sequence[Operation]) -> tuple[Call, ...] | Refus
 
 
 def preview_for(
-    cursor: Cursor, looked: Looked, operations: Sequence[Operation], reason_code: str, roles: frozenset[str], ticket_id: UUID | None = None
+    cursor: Cursor,
+    looked: Looked,
+    operations: Sequence[Operation],
+    reason_code: str,
+    roles: frozenset[str],
+    ticket_id: UUID | None = None,
+    former: Order | None = None,
 ) -> Preview | Refused:
-    """Return what a ticket of these operations would do now, or why it would be refused."""
+    """Return what a ticket of these operations would do now, or why it would be refused.
+
+    `former`: the order before the ticket that it takes back, where it takes one back.
+    """
     calls = calls_of(operations)
     if isinstance(calls, Refused):
         return calls
     order = looked.order
+    approvals, narrowing = approval_rules(), narrowing_rules()
+    _, versions = rulesets.moments(cursor, approvals.kind, narrowing.kind)
     return preview(
-        order, looked.version, calls, reason_code, roles, _verbs(order), known_to(cursor, order, calls, ticket_id or uuid.uuid4()),
+        order, looked.version, calls, reason_code, roles, _verbs(order),
+        replace(known_to(cursor, order, calls, ticket_id or uuid.uuid4()), former=former),
         pending_of(actions.pending(cursor, [order.order_id]).get(order.order_id, ())),
-        channel_collects=order.source.channel in default_locks().marketplaces, rules=_rules(cursor), edits=looked.edits,
+        channel_collects=order.source.channel in default_locks().marketplaces,
+        rules=approvals.at(cursor, versions[0]), edit_rules=narrowing.at(cursor, versions[1]), edits=looked.edits,
     )  # fmt: skip
 
 
-def _rules(cursor: Cursor) -> ApprovalRules:
-    """Return the approval rules in force."""
-    _, version = rulesets.moment(cursor, APPROVAL)
-    return load_rules(rulesets.text_of(cursor, APPROVAL, version), version) if version else default_rules()
+def try_bulk(connection: Connection, request: bulk.Request, order_ids: Sequence[UUID]) -> bulk.DryRun:
+    """Return what a bulk job would do to orders as they are now. Raises `BulkRefused` for what no order could take."""
+    return bulk.dry_run(connection, request, order_ids, context_of)
 
 
 def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> ModificationTicket:
@@ -104,7 +124,9 @@ def request_of(cursor: Cursor, vault: KeyVault, ticket: TicketRow) -> Modificati
 def effects_of(cursor: Cursor, vault: KeyVault, looked: Looked, ticket: TicketRow) -> Preview | Refused:
     """Return what a stored ticket would do now, with its author's roles: what a reviewer has to see."""
     body = request_of(cursor, vault, ticket)
-    return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id)
+    undone = tickets.find(cursor, ticket.order_id, body.undoes) if body.undoes is not None else None
+    former = undo.before(past.load(cursor, vault, ticket.order_id), undone) if undone is not None and undone.new_version else None
+    return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id, former)
 
 
 def what_undoes(cursor: Cursor, vault: KeyVault, order_id: UUID, ticket_id: UUID) -> tuple[Operation, ...] | Refused:

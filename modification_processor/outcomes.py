@@ -13,6 +13,7 @@ from schemas.order import Order
 if TYPE_CHECKING:
     from modification_processor.followup import Followup
     from modification_processor.incoming import Read
+    from modification_processor.payment_plan import Step
     from modification_processor.preview import Preview
 
 
@@ -170,13 +171,27 @@ class StepEnded:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """A payment step that takes the place of one that ended, for the same ticket."""
+
+    ended_id: UUID
+    ticket_id: UUID
+    step: "Step"
+
+
+@dataclass(frozen=True)
 class Recorded:
-    """A fact was taken over. `ended` are payment steps it settles, `aimed` the steps that now know their tender."""
+    """A fact was taken over. `ended` are payment steps it settles, `aimed` the steps that now know their tender.
+
+    `lowered` are payment requests that ask for less now, `instead` the steps that take the place of ended ones.
+    """
 
     order: Order
     work_items: tuple[WorkItem, ...] = ()
     ended: tuple[StepEnded, ...] = ()
     aimed: tuple[tuple[UUID, str], ...] = ()
+    lowered: tuple[tuple[UUID, int], ...] = ()
+    instead: tuple[Instead, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ class Relay:
         while not stop.is_set() and not self._lead(connection):
             self._tick()
             stop.wait(IDLE_SECONDS)
-        connection.execute("listen outbox")
+        with connection.cursor() as cursor:
+            outbox.listen(cursor)
         while not stop.is_set():
             self._tick()
             if self.send(connection) == 0:
@@ -60,8 +61,8 @@ class Relay:
     @staticmethod
     def _lead(connection: Connection) -> bool:
         """Become the one relay of this schema; the lock goes with the session."""
-        row = connection.execute("select pg_try_advisory_lock(hashtext('relay:' || current_schema()))").fetchone()
-        return bool(row and row[0])
+        with connection.cursor() as cursor:
+            return outbox.lead(cursor)
 
     def send(self, connection: Connection) -> int:
         """Send the oldest unsent rows and mark them; return how many."""

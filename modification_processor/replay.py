@@ -17,7 +17,7 @@ from schemas.repair import DOCUMENTS, Repaired, SentBack
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated, RawDocument
 from schemas.ticket import ModificationTicket
 from store import heads, letters, outbox, tickets
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.heads import Lane
 from store.letters import Audit, Letter
 from store.outbox import Outgoing
@@ -46,9 +46,7 @@ def replay(connection: Connection, vault: KeyVault, topics: Topics, letter_id: U
         assert letter is not None
         did = send_back(cursor, vault, topics, letter, None).text
         audit_id = uuid5(NAMESPACE, f"replay:{letter_id}:{letter.attempts}")
-        now = cursor.execute("select now()").fetchone()
-        assert now is not None
-        letters.record(cursor, [Audit(letter.order_id, audit_id, now[0], actor, "letter_replayed", str(letter_id), did)])
+        letters.record(cursor, [Audit(letter.order_id, audit_id, now(cursor), actor, "letter_replayed", str(letter_id), did)])
     return did
 
 
@@ -58,17 +56,12 @@ def send_back(cursor: Cursor, vault: KeyVault, topics: Topics, letter: Letter, r
         raise NotReplayable(f"letter {letter.letter_id} is {letter.status} already")
     if letter.error_class == "AUTHZ":
         raise NotReplayable("nobody answers for it: its sender has to send it again")
-    key = vault.unwrap(letter.order_id, _wrapped(cursor, letter.order_id))
+    key = vault.unwrap(letter.order_id, heads.wrapped_key(cursor, letter.order_id))
     if letter.message == "IntakeFailed" or (repaired is not None and letter.message in DOCUMENTS):
         done = _resend(cursor, letter, key, topics, repaired)
         give_up_place(cursor, letter, "resent")
         return done
     return SentBack(_try_now(cursor, letter, key, repaired), letter.order_id, letter.message_id)
-
-
-def _wrapped(cursor: Cursor, order_id: UUID) -> bytes:
-    row = cursor.execute("select wrapped from order_key where order_id = %s", (order_id,)).fetchone()
-    return bytes(row[0]) if row else b""
 
 
 def _lane(cursor: Cursor, letter: Letter) -> Lane | None:
@@ -83,10 +76,7 @@ def _try_now(cursor: Cursor, letter: Letter, key: OrderKey, repaired: Repaired |
         raise NotReplayable("an earlier message of its lane is a dead letter too: that one goes first")
     if repaired is not None:
         _put_in_place(cursor, letter, key, repaired)
-    cursor.execute(
-        "update lane set state = 'retrying', attempt = 0, next_attempt_at = now() where order_id = %s and topic = %s",
-        (letter.order_id, letter.topic),
-    )
+    heads.try_now(cursor, letter.order_id, letter.topic)
     letters.set_letter(cursor, letter.order_id, letter.letter_id, "replaying")
     return f"tried again in its place, {lane.depth - 1} messages follow"
 
@@ -145,11 +135,4 @@ def give_up_place(cursor: Cursor, letter: Letter, status: str) -> None:
     if letter.seq is None or lane is None:
         return
     letters.set_status(cursor, [(letter.order_id, letter.topic, letter.seq)], status)
-    cursor.execute("update order_head set depth = depth - 1 where order_id = %s", (letter.order_id,))
-    if lane.depth <= 1:
-        heads.save_lanes(cursor, [], [(letter.order_id, letter.topic)])
-        return
-    cursor.execute(
-        "update lane set state = 'retrying', depth = depth - 1, attempt = 0, next_attempt_at = now() where order_id = %s and topic = %s",
-        (letter.order_id, letter.topic),
-    )
+    heads.leave(cursor, lane)

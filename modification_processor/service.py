@@ -19,7 +19,7 @@ import psycopg
 
 from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of, recalls_of
-from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
@@ -29,6 +29,7 @@ from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn, WorkItem
 from modification_processor.rows import ERASURE, audit, change, emit, open_items
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
@@ -44,10 +45,10 @@ from schemas.statement import ChangeStated, FetchNeeded, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store import actions, breakers, fetches, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
-from store.database import Connection, Cursor
+from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
-from store.partitions import Advance
+from store.partitions import Advance, Claim
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
 from telemetry import failpoints
@@ -61,14 +62,19 @@ MAX_REDO = 5
 
 
 class Fenced(OrdermendError):
-    """Another process owns these partitions now."""
+    """The fence let some partitions of the batch not pass: nothing of it is stored.
+
+    `lost`: another process owns these now, or their offset is not where we left it. `ahead`: these are ours, and a transaction
+    of ours whose outcome was unknown has brought them to this offset after all: what lies before it is done.
+    """
 
     code = "fenced"
     error_class = "INFRA"
 
-    def __init__(self, lost: set[tuple[str, int]]) -> None:
-        super().__init__(f"another process owns {', '.join(f'{t}[{p}]' for t, p in sorted(lost))} now")
+    def __init__(self, lost: set[tuple[str, int]], ahead: Mapping[tuple[str, int], int] | None = None) -> None:
+        super().__init__(f"the fence refuses {', '.join(f'{t}[{p}]' for t, p in sorted(lost | set(ahead or ())))}")
         self.lost = lost
+        self.ahead = ahead or {}
 
 
 class Redo(OrdermendError):
@@ -121,7 +127,7 @@ class Processor:
         self._vault = vault
         self._topics = topics
         self._faultpoint = faultpoint
-        self._rules = replace(default_rules(), version=0)
+        self._approvals, self._narrowing = approval_rules(), narrowing_rules()
         self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
         self._log = logger("processor")
@@ -184,9 +190,12 @@ class Processor:
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
         passed = partitions.fence(cursor, self._group, advances)
-        lost = {(a.topic, a.partition) for a in advances} - passed
-        if lost:
-            raise Fenced(lost)
+        refused = {(a.topic, a.partition): a for a in advances if (a.topic, a.partition) not in passed}
+        if not refused:
+            return
+        now = partitions.stored(cursor, self._group, list(refused))
+        ahead = {place: offset for place, a in refused.items() if (offset := _ahead(a, now.get(place))) is not None}
+        raise Fenced(refused.keys() - ahead.keys(), ahead)
 
     def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
         started = time.perf_counter()
@@ -211,12 +220,12 @@ class Processor:
     def _committed(self, advances: Sequence[Advance]) -> bool:
         """Resolve an unknown commit outcome from the fence rows: all moved, none moved, or no longer ours."""
         with self.connection.cursor() as cursor:
-            now = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
+            found = partitions.stored(cursor, self._group, [(a.topic, a.partition) for a in advances])
         self.connection.rollback()
-        fenced = {(a.topic, a.partition) for a in advances if now[a.topic, a.partition].epoch != a.epoch}
+        fenced = {(a.topic, a.partition) for a in advances if found[a.topic, a.partition].epoch != a.epoch}
         if fenced:
             raise Fenced(fenced)
-        return all(now[a.topic, a.partition].next_offset == a.new for a in advances)
+        return all(found[a.topic, a.partition].next_offset == a.new for a in advances)
 
     def _transact(self, cursor: Cursor, batch: Sequence[Read]) -> Handled:
         started = time.perf_counter()
@@ -237,12 +246,10 @@ class Processor:
         return Handled(tuple(words), len(works), writes.breaking)
 
     def _writes(self, cursor: Cursor) -> Writes:
-        """Return what collects the transaction's rows: with its time, and the approval rules in force."""
-        at, version = rulesets.moment(cursor, APPROVAL)
-        if version != self._rules.version:
-            found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
-            self._rules = load_rules(found, version)
-        return Writes(self._vault, at, self._rules, self._breaking(cursor, at))
+        """Return what collects the transaction's rows: with its time, and the rules in force."""
+        at, versions = rulesets.moments(cursor, self._approvals.kind, self._narrowing.kind)
+        rules, narrowing = self._approvals.at(cursor, versions[0]), self._narrowing.at(cursor, versions[1])
+        return Writes(self._vault, at, rules, narrowing, breaking=self._breaking(cursor, at))
 
     def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:
         return Breaking(breakers.standing(cursor), at, self._tallies)
@@ -298,6 +305,9 @@ class Processor:
         if wanted:
             for order_id, rows in actions.pending(cursor, list(wanted)).items():
                 works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
+        paid = {read.order_id for read in batch if isinstance(read.body, FulfillmentFact) and read.body.payment is not None}
+        for order_id in actions.with_requests_taken_back(cursor, list(paid)) if paid else ():
+            works[order_id].taken_back = True
 
     @staticmethod
     def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
@@ -322,7 +332,7 @@ class Processor:
 
     def context_of(self, cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
         """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
-        return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+        return context_of(cursor, batch, orders, at)
 
     def _context(self, cursor: Cursor, batch: Sequence[Read], works: Iterable[OrderWork], writes: Writes) -> Context:
         """Load what the catalogue says of the batch: each kind of entry with one statement, where there is need of it."""
@@ -361,7 +371,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._tried(work, read, settler.writes, context)
+        outcome = self._tried(cursor, work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -376,13 +386,20 @@ class Processor:
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
 
-    def _tried(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+    def _tried(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         """Decide a message, unless so much like it failed that it waits; count how it fared."""
         held = writes.breaking.holds(read) if writes.breaking else None
-        outcome = held or self._decide(work, read, writes, context)
+        outcome = held or self._decide_fully(cursor, work, read, writes, context)
         if writes.breaking and held is None:
             writes.breaking.note(read, outcome)
         return outcome
+
+    def _decide_fully(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        """Decide a message; of a ticket that takes another back, first whether it does just that."""
+        former = self._former(cursor, work, read, writes)
+        if isinstance(former, Refused):
+            return former
+        return self._decide(work, read, writes, context if former is None else replace(context, former=former))
 
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         try:
@@ -390,6 +407,9 @@ class Processor:
             return decide(work.order, read, self._known(work, read, writes, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
+        except MemoryError:
+            # No state to go on in: the batch is redone message by message, in a child where lives were lost.
+            raise
         except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
@@ -408,7 +428,9 @@ class Processor:
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned)
+        return Known(
+            work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned, taken_back=work.taken_back
+        )  # fmt: skip
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -416,8 +438,8 @@ class Processor:
         channel = work.order.source.channel if work.order else ""
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
-            rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
-            in_bulk=in_bulk,
+            rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            in_bulk=in_bulk, by_channel=by_channel,
         )  # fmt: skip
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
@@ -454,12 +476,12 @@ class Processor:
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
         return True
 
-    def _not_undoable(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Outcome | None:
-        """Return why a ticket that says it takes another one back may not; None for any other ticket."""
+    def _former(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Order | Refused | None:
+        """Return the order before the ticket that this one takes back, or why it may not; None for any other message."""
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        writes.flush_past(cursor)
+        self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -470,10 +492,16 @@ class Processor:
             if isinstance(first.calls, Refused):
                 return first.calls
             known = self._context(cursor, [first], [work], writes)
-            inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
+            here = past.load(cursor, self._vault, work.head.order_id)
+            inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:
             return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
-        return inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        refusal = inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        return refusal or undo.before(here, ticket)
+
+    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
+        """Let what this transaction did to the order be read from its history."""
+        writes.flush_past(cursor)
 
     def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
         """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.
@@ -550,7 +578,10 @@ class Processor:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], [work], writes)
-        known = self._known(work, again, writes, context)
+        former = self._former(cursor, work, again, writes)
+        if isinstance(former, Refused):
+            return former
+        known = self._known(work, again, writes, replace(context, former=former))
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -587,7 +618,7 @@ class Processor:
         settler = Settler(self._writes(cursor), self._topics)
         context = self._context(cursor, batch, works.values(), settler.writes)
         for read in batch:
-            outcome = self._decide(works[read.order_id], read, settler.writes, context)
+            outcome = self._decide_fully(cursor, works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
                 settler.settle(works[read.order_id], read, outcome)
             else:
@@ -734,13 +765,40 @@ class Processor:
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
         context = self._context(cursor, batch, works.values(), writes)
-        left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
-        for seq in [read.seq for read in batch][:left]:
-            assert seq is not None
-            letters.resolve(cursor, order_id, topic, seq, "resolved")
+        left: list[Read] = []
+        if batch:
+            work = works[order_id]
+            left = self._whole_first(cursor, work, batch, settler, context, topic)
+            left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
+        for read in left:
+            assert read.seq is not None
+            letters.resolve(cursor, order_id, topic, read.seq, "resolved")
         self._faultpoint("retry.decided")
         writes.flush(cursor, works)
-        return left
+        return len(left)
+
+    def _whole_first(
+        self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str
+    ) -> list[Read]:
+        """Try a whole statement that waits behind others as if it had only just come: it says all they could, and supersedes them.
+
+        Returns it, where it left the lane. Where it fails again it waits in its turn.
+        """
+        whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
+        if whole is None:
+            return []
+        outcome = self._tried(cursor, work, whole, settler.writes, context)
+        if not is_restated(outcome):
+            return []
+        assert isinstance(whole.body, OrderStated)
+        assert whole.seq is not None
+        settler.settle(work, whole, outcome)
+        work.previous_raw = (whole.body.raw.packed(), whole.body.raw.sha256)
+        ids, _ = letters.supersede(cursor, work.head.order_id, topic, kept=ChangeStated.__name__, before=whole.seq)
+        settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
+        settler.writes.done.append((work.head.order_id, topic, whole.seq))
+        _open(work, work.lanes[topic], 1 + len(ids), settler.writes)
+        return [whole]
 
     def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
         """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
@@ -758,21 +816,40 @@ class Processor:
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
+    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
+        """Try messages in their order, up to the first that has to wait; return those that left the lane."""
+        left: list[Read] = []
+        if not batch:
+            return left
         lane = work.lanes[topic]
-        left = 0
         for read in batch:
-            outcome = self._tried(work, read, settler.writes, context)
+            outcome = self._tried(cursor, work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left
             assert read.seq is not None
             settler.writes.done.append((work.head.order_id, topic, read.seq))
             _open(work, lane, 1, settler.writes)
-            left += 1
+            left.append(read)
         if lane.depth:
             lane.state, lane.next_attempt_at = "retrying", settler.writes.at
         return left
+
+
+def _still_waiting(batch: Sequence[Read], left: Sequence[Read]) -> list[Read]:
+    """Return what of a lane is still to be tried once a whole statement of it has left: changes, and what came after."""
+    if not left:
+        return list(batch)
+    (whole,) = left
+    assert whole.seq is not None
+    return [read for read in batch if read is not whole and (isinstance(read.body, ChangeStated) or (read.seq or 0) > whole.seq)]
+
+
+def _ahead(mine: Advance, now: Claim | None) -> int | None:
+    """Return the offset that a commit of our own, thought lost, has reached; None where somebody else moved the partition."""
+    if now is None or now.epoch != mine.epoch or now.next_offset is None or now.next_offset <= (mine.expected or 0):
+        return None
+    return now.next_offset
 
 
 _SAME_ID = Failed(
@@ -845,13 +922,17 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
         writes.lanes[place] = lane
 
 
+def context_of(cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
+    """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
+    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+
+
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
     """Return what these operations may know now, as the commit would load it; takes no lock."""
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    read = replace(_clock(order.order_id, ticket_id, row[0]), calls=calls)
+    at = now(cursor)
+    read = replace(_clock(order.order_id, ticket_id, at), calls=calls)
     wanted = catalogue_facts.wanted_by([read], {order.order_id: order})
-    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, row[0]), ticket_id=str(ticket_id))
+    return replace(catalogue_facts.load(BookCatalogue(cursor, locks=False), wanted, at), ticket_id=str(ticket_id))
 
 
 def _verbs(channel: str) -> frozenset[Verb] | None:

@@ -222,7 +222,7 @@ class Settler:
                 work, read, self.writes, self.topics.events, events.FactRecorded,
                 fact_id=getattr(body, "fact_id", read.message_id), kind=getattr(body, "kind", ""), changes=changes,
             )  # fmt: skip
-        end_steps(work, read, outcome.ended, outcome.aimed, self.writes, self.topics.events)
+        end_steps(work, read, outcome, self.writes, self.topics.events)
         open_items(work, read, outcome.work_items, self.writes, self.topics.events)
         return word
 

@@ -63,7 +63,7 @@ _ORPHANS = {
         join action a on a.order_id = t.order_id and a.ticket_id = t.ticket_id and a.port = 'payment' and a.state in ('planned', 'sent')
         where t.state in ('settled', 'applied')""",
     "moved_without_ledger": """select a.order_id, a.kind || ' made ' || a.result || ', which the ledger does not have' from action a join orders o using (order_id)
-        where a.port = 'payment' and a.state = 'done' and a.kind <> 'request_payment' and not exists
+        where a.port = 'payment' and a.state = 'done' and a.kind not in ('request_payment', 'take_back') and not exists
           (select 1 from json_array_elements(o.doc->'payments') p where p->>'transaction' = a.result)""",
     "action_without_ticket": """select a.order_id, a.port || ' ' || a.kind || ' belongs to no applied ticket' from action a left join ticket t
         on t.order_id = a.order_id and t.ticket_id = a.ticket_id and t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone')

@@ -34,6 +34,17 @@ class Missing(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class AddressStated(StrEnum):
+    """When a document of the channel says where goods go."""
+
+    ALWAYS = "always"
+    """Every order travels, and its address is in the document."""
+    SHIPPED = "shipped"
+    """The address is in the document where goods are shipped; a download or a pickup has none."""
+    LATER = "later"
+    """It may be withheld, stand in a document of its own, or be agreed on as a code."""
+
+
 class Verb(StrEnum):
     """What the channel lets us tell it back about an order."""
 
@@ -139,6 +150,11 @@ class Channel:
     order_key: str
     normalize: Callable[[tuple[Document, ...]], tuple[Result, ...]]
     mapping_version: int = 1
+    address: AddressStated = AddressStated.LATER
+    counts_pieces: bool = False
+    """A quantity without a unit is of pieces, which cannot be divided."""
+    currency_agreed: bool = False
+    """A document may leave the currency out: the partners agreed on one, or it is named by an id of the shop's own."""
 
     @property
     def topic(self) -> Topic:

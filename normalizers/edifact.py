@@ -206,7 +206,7 @@ class _Reader:
         if segment is None or stated is None:
             return None
         code = segment.at(1, 3)
-        if code is not None and len(code) == 3 and code.upper() != draft.currency:
+        if code is not None and len(code) == 3 and draft.foreign(code):
             raise NormalizationFailed(
                 f"{segment.path(1, 3)} is in {code}, the order in {draft.currency}",
                 field=segment.path(1, 3),
@@ -633,4 +633,5 @@ CHANNEL = Channel(
     account_field="UNB02.1",
     order_key="BGM02",
     normalize=normalize,
+    currency_agreed=True,
 )

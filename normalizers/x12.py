@@ -410,4 +410,5 @@ CHANNEL = Channel(
     account_field="ISA06",
     order_key="BEG03",
     normalize=normalize,
+    currency_agreed=True,
 )

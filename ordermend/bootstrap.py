@@ -18,6 +18,7 @@ from intake import rules as intake_rules
 from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
 from intake.fetching import PATIENCE, Fetcher, Patience
+from intake.rules.keeping import Bounds
 from intake.rules.live import LiveTuning
 from intake.rules.tuning import KIND as TUNING
 from intake.rules.tuning import SHIPPED, Tuning
@@ -25,9 +26,11 @@ from intake.rules.tuning import parse as parse_tuning
 from intake.sources import Sources
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
+from modification_processor.dependencies import Gates
 from modification_processor.edit import BULK_DOOR, MAPPING_DOOR
 from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
+from modification_processor.reconciler import Reconciler
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
@@ -40,6 +43,7 @@ from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.local.simulated_source import SimulatedSource
 from ordermend.remapping import Remapping
+from ordermend.rule_keeper import EVERY_SECONDS, RuleKeeper
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
@@ -51,7 +55,7 @@ from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
-from streaming.reading import Reader
+from streaming.reading import Follower, Reader
 from telemetry import failpoints
 from telemetry.health import Health
 
@@ -242,11 +246,11 @@ def fetcher(settings: Settings, health: Health, asked: Sources | None = None, pa
     return Fetcher(connector(settings, "fetcher"), found, publisher, settings.topic_prefix, health, patience)
 
 
-def settlement(settings: Settings, health: Health, asked: Ports | None = None) -> Settlement:
-    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports."""
+def settlement(settings: Settings, health: Health, asked: Ports | None = None, gates: Gates | None = None) -> Settlement:
+    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports, `gates` the limits shipped."""
     # A report may lie in the outbox for as long as Kafka is away.
     own = replace(signer(settings, "settlement", "settlement"), lifetime_seconds=REPORT_LIFETIME_SECONDS)
-    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health)
+    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health, gates)
 
 
 def bulk_runner(settings: Settings) -> BulkRunner:
@@ -268,11 +272,34 @@ def sampler(settings: Settings, health: Health) -> Sampler:
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
 
 
+def rule_keeper(settings: Settings, health: Health, bounds: Bounds | None = None, every_seconds: float = EVERY_SECONDS) -> RuleKeeper:
+    """Return what demotes rules that people keep overturning; other bounds than the package's for a trial."""
+    return RuleKeeper(connector(settings, "rule-keeper"), settings.topic_prefix, health, bounds, every_seconds)
+
+
 def reconciled(settings: Settings, told: Callable[[int], None] | None = None) -> Reconciled:
     """Compare what the book sent with what lies on the events topic."""
     reader = Reader(bootstrap_of(settings), topics_of(settings).events)
     with connector(settings, "reconcile")() as connection:
         return reconcile(connection, lambda: map(_heard, reader.messages()), whole=reader.whole, told=told)
+
+
+class _Followed:
+    """The events topic, read on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._follower = Follower(bootstrap_of(settings), topics_of(settings).events)
+        self.since, self.close = self._follower.since, self._follower.close
+
+    def news(self) -> Iterable[Heard]:
+        return map(_heard, self._follower.messages())
+
+
+def reconciler(settings: Settings, health: Health) -> Reconciler:
+    """Return the comparison of what was sent and what arrived that never stops."""
+    return Reconciler(
+        connector(settings, "reconciler"), lambda: reconciled(settings, lambda _: health.tick()), lambda: _Followed(settings), health
+    )
 
 
 def _heard(message: Message) -> Heard:
@@ -344,8 +371,8 @@ def remapping(settings: Settings, channel: str) -> Remapping:
     )  # fmt: skip
 
 
-def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:
-    """Return one loop for each discovered channel (or for those named)."""
+def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (), instance: str | None = None) -> dict[str, IntakeLoop]:
+    """Return one loop for each discovered channel (or for those named); `instance` makes each a static member of its group."""
     wanted = set(channels)
     own = signer(settings, "intake", "intake")
     canonical = topics_of(settings).canonical
@@ -357,6 +384,7 @@ def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (
             settings.topic_prefix + channel.topic.name,
             channel_transform(channel, canonical, own, tuning),
             health.loop(name),
+            instance,
         )
         for name, channel in discover().items()
         if not wanted or name in wanted

@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     failpoints: Annotated[str, AfterValidator(_failpoints)] = Field(
         default="",
         validation_alias="ORDERMEND_FAILPOINTS",
-        description="For fault tests only: NAME=exit|raise|sleep:S[@N|%P], several separated by spaces; see telemetry/failpoints.py.",
+        description="For fault tests only: NAME=exit|segv|spin|hog|stop|raise|sleep:S[@N|%P], several separated by spaces; see telemetry/failpoints.py.",
     )
 
     @property

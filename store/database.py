@@ -5,6 +5,7 @@ owner's role. Every connection works inside one PostgreSQL schema and has time l
 is an infrastructure fault, not a wait.
 """
 
+from datetime import datetime
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -18,7 +19,8 @@ from sqlalchemy.engine import make_url
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-LIMITS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+# A process that freezes inside a transaction holds its orders no longer than its group waits for it (session.timeout.ms).
+LIMITS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=10000"
 
 
 def connect(url: str, schema: str, *, autocommit: bool = False, application: str = "ordermend") -> Connection:
@@ -31,6 +33,14 @@ def connect(url: str, schema: str, *, autocommit: bool = False, application: str
         connect_timeout=10,
         keepalives_idle=30,
     )
+
+
+def now(cursor: Cursor) -> datetime:
+    """Return the transaction's time, by the database's clock."""
+    row = cursor.execute("select now()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
 
 
 def _plain(url: str) -> str:

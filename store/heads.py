@@ -105,6 +105,29 @@ def save_keys(cursor: Cursor, keys: Sequence[tuple[UUID, bytes]]) -> None:
     )
 
 
+def wrapped_key(cursor: Cursor, order_id: UUID) -> bytes:
+    """Return an order's wrapped key; empty where it has none."""
+    row = cursor.execute("select wrapped from order_key where order_id = %s", (order_id,)).fetchone()
+    return bytes(row[0]) if row else b""
+
+
+def try_now(cursor: Cursor, order_id: UUID, topic: str) -> None:
+    """Make a closed lane, whose order's head is locked, due at once."""
+    cursor.execute(
+        "update lane set state = 'retrying', attempt = 0, next_attempt_at = now() where order_id = %s and topic = %s", (order_id, topic)
+    )
+
+
+def leave(cursor: Cursor, lane: Lane) -> None:
+    """Let one message out of a lane, whose order's head is locked: an empty lane opens, another is due at once."""
+    cursor.execute("update order_head set depth = depth - 1 where order_id = %s", (lane.order_id,))
+    if lane.depth <= 1:
+        save_lanes(cursor, [], [(lane.order_id, lane.topic)])
+        return
+    cursor.execute("update lane set depth = depth - 1 where order_id = %s and topic = %s", (lane.order_id, lane.topic))
+    try_now(cursor, lane.order_id, lane.topic)
+
+
 def save_lanes(cursor: Cursor, closed: Sequence[Lane], opened: Sequence[tuple[UUID, str]]) -> None:
     """Write closed lanes and remove opened ones."""
     if opened:

@@ -1,6 +1,6 @@
 """Parked messages, dead letters, and what a person has to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -123,21 +123,23 @@ def set_status(cursor: Cursor, rows: Sequence[tuple[UUID, str, int]], status: st
     )
 
 
-def supersede(cursor: Cursor, order_id: UUID, topic: str, kept: str) -> tuple[list[str], int]:
-    """Mark what waits in a lane as superseded, but for records named `kept`; letters of the lane are resolved.
+def supersede(cursor: Cursor, order_id: UUID, topic: str, kept: str, before: int | None = None) -> tuple[list[str], int]:
+    """Mark what waits in a lane as superseded (with `before`: what came before that number), but for records named `kept`.
+
+    Letters of what is superseded are resolved.
 
     Returns the message ids, and how many messages still wait.
     """
     cursor.execute(
         """update parked set status = 'superseded' where order_id = %s and topic = %s and status in ('waiting', 'dead') and message <> %s
-           returning message_id""",
-        (order_id, topic, kept),
+           and (%s::bigint is null or seq < %s) returning message_id""",
+        (order_id, topic, kept, before, before),
     )
     ids = [row[0] for row in cursor.fetchall()]
     cursor.execute(
         """update dead_letter set status = 'superseded', resolved_at = now() where order_id = %s and topic = %s
-           and status in ('unresolved', 'replaying') and seq is not null and message <> %s""",
-        (order_id, topic, kept),
+           and status in ('unresolved', 'replaying') and seq is not null and message <> %s and (%s::bigint is null or seq < %s)""",
+        (order_id, topic, kept, before, before),
     )
     cursor.execute("select count(*) from parked where order_id = %s and topic = %s and status = 'waiting'", (order_id, topic))
     row = cursor.fetchone()
@@ -192,13 +194,46 @@ def record(cursor: Cursor, rows: Sequence[Audit]) -> None:
     cursor.executemany(f"insert into audit ({', '.join(Audit._fields)}) values ({_marks(Audit)})", rows)
 
 
-def due_lanes(cursor: Cursor, limit: int) -> list[tuple[UUID, str]]:
-    """Return lanes whose next attempt is due by the database's clock."""
+def record_once(cursor: Cursor, row: Audit) -> None:
+    """Append to the audit log, once for the same id."""
+    cursor.execute(f"insert into audit ({', '.join(Audit._fields)}) values ({_marks(Audit)}) on conflict do nothing", row)
+
+
+def recorded(cursor: Cursor, order_id: UUID, audit_id: UUID, action: str) -> str | None:
+    """Return the detail of an act in the audit log; None where it is not there."""
+    cursor.execute("select detail from audit where order_id = %s and audit_id = %s and action = %s", (order_id, audit_id, action))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def last_recorded(cursor: Cursor, order_id: UUID, subject: str, actions: Sequence[str]) -> Audit | None:
+    """Return the newest of these acts on a subject."""
     cursor.execute(
-        "select order_id, topic from lane where state in ('retrying', 'ordering') and next_attempt_at <= now() order by next_attempt_at limit %s",
-        (limit,),
+        f"select {', '.join(Audit._fields)} from audit where order_id = %s and subject = %s and action = any(%b) order by at desc limit 1",
+        (order_id, subject, list(actions)),
     )
-    return [(row[0], row[1]) for row in cursor.fetchall()]
+    row = cursor.fetchone()
+    return Audit(*row) if row else None
+
+
+FAILED, RELEASED, WORK = "failed", "released", "work"
+_KIND = """case when l.error_class not in ('BUG', 'DEPENDENCY') then 'work'
+    when exists (select 1 from dead_letter d where d.order_id = l.order_id and d.topic = l.topic and d.status = 'replaying') then 'work'
+    when l.code like 'breaker:%%' then 'released' else 'failed' end"""
+"""Why a lane is due: what it waits behind failed, its breaker has closed, or neither: its order came, or an operator sent it back."""
+
+
+def due_lanes(cursor: Cursor, budget: Mapping[str, int]) -> list[tuple[UUID, str, str]]:
+    """Return (order, topic, kind) of lanes whose next attempt is due by the database's clock: of each kind at most so many."""
+    cursor.execute(
+        f"""with due as (select l.order_id, l.topic, l.next_attempt_at, {_KIND} as kind from lane l
+                          where l.state in ('retrying', 'ordering') and l.next_attempt_at <= now()),
+                 numbered as (select *, row_number() over (partition by kind order by next_attempt_at) as n from due)
+            select order_id, topic, kind from numbered join unnest(%b::text[], %b::int[]) q(name, most) on q.name = kind and n <= q.most
+             order by next_attempt_at""",
+        (list(budget), list(budget.values())),
+    )
+    return cursor.fetchall()
 
 
 def suspect(cursor: Cursor, order_id: UUID, topic: str) -> int:

@@ -203,6 +203,12 @@ def insert_statements(cursor: Cursor, rows: Sequence[Statement]) -> None:
             copy.write_row(row)
 
 
+def payment_kinds(cursor: Cursor, order_id: UUID) -> list[str]:
+    """Return the kinds of an order's ledger rows."""
+    row = cursor.execute("select doc -> 'payments' from orders where order_id = %s", (order_id,)).fetchone()
+    return [payment["kind"] for payment in (row[0] if row else None) or ()]
+
+
 def load_statements(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[UUID, tuple[bytes, str]]:
     """Return (sealed raw bytes, their hash) of the named statements."""
     cursor.execute(

@@ -47,6 +47,17 @@ def add(cursor: Cursor, rows: Sequence[Outgoing]) -> None:
     cursor.execute("notify outbox")
 
 
+def lead(cursor: Cursor) -> bool:
+    """Become the one relay of this schema; the lock goes with the session. False where another is."""
+    row = cursor.execute("select pg_try_advisory_lock(hashtext('relay:' || current_schema()))").fetchone()
+    return bool(row and row[0])
+
+
+def listen(cursor: Cursor) -> None:
+    """Be told of new rows: the connection's `notifies` then yields."""
+    cursor.execute("listen outbox")
+
+
 def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
     """Return the oldest unsent rows, in id order."""
     cursor.execute(

@@ -9,8 +9,7 @@ from nicegui import ui
 
 from console.access import can
 from console.api import models as m
-from console.pages import show
-from console.pages.edit import preview_markup
+from console.pages import effects, show
 from console.pages.shell import RESPONSE_SECONDS, Desk, markup, shell, told
 from console.sessions import Session
 
@@ -22,10 +21,10 @@ def install(desk: Desk) -> None:
 
     @ui.page("/approvals", title="Approvals - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def approvals(request: Request) -> Response | None:
-        session = desk.admit(request, "approvals.read")
+        session = await desk.admit(request, "approvals.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Approvals"):
+        with shell(desk, session, "Approvals"):
             ui.html("Approvals", tag="h1")
             await _draw_all(desk, session)
         return None
@@ -45,7 +44,7 @@ async def _draw_all(desk: Desk, session: Session) -> None:
 async def _draw(desk: Desk, session: Session, row: m.ApprovalRow) -> None:
     ticket = row.ticket
     view = await desk.ask(session, desk.services.order, ticket.order_id)
-    effects = await desk.ask(session, desk.services.effects, ticket.order_id, ticket.ticket_id)
+    found = await desk.ask(session, desk.services.effects, ticket.order_id, ticket.ticket_id)
     with ui.element("section").classes("om-card").props(f'aria-label="Ticket of order {show.escape(row.order_number)}"'):
         markup(
             show.facts(
@@ -58,7 +57,7 @@ async def _draw(desk: Desk, session: Session, row: m.ApprovalRow) -> None:
                 ]
             )
         )
-        markup(preview_markup(effects, view))
+        markup(effects.markup(found, view))
         said = markup(show.Markup("")).props('aria-live="polite"')
         own = session.user.sub in (ticket.user_id, ticket.on_behalf_of)
         if own or not can("tickets.review", session.user.roles):
@@ -66,10 +65,10 @@ async def _draw(desk: Desk, session: Session, row: m.ApprovalRow) -> None:
             return
         with ui.element("div").classes("om-row"):
             buttons = [
-                ui.button(name, on_click=_review(desk, session, ticket, effects.preview_hash, decision, said)).props(f"no-caps {look}")
+                ui.button(name, on_click=_review(desk, session, ticket, found.preview_hash, decision, said)).props(f"no-caps {look}")
                 for name, decision, look in (("Approve", "approve", "unelevated"), ("Decline", "decline", "outline"))
             ]
-            buttons[0].set_enabled(effects.refusal is None)
+            buttons[0].set_enabled(found.refusal is None)
 
 
 def _review(
@@ -77,7 +76,7 @@ def _review(
 ) -> Callable[[], Awaitable[None]]:
     async def act() -> None:
         with told():
-            desk.services.check(session.user, "tickets.review", "page /approvals", ticket.order_id)
+            await desk.ask(session, desk.services.check, session.user, "tickets.review", "page /approvals", ticket.order_id)
             body = m.ReviewBody.model_validate({"decision": decision, "preview_hash": seen if decision == "approve" else None})
             await desk.ask(
                 session, desk.services.review, session.user, ticket.order_id, ticket.ticket_id, str(uuid.uuid4()), body,

@@ -16,10 +16,10 @@ def install(desk: Desk) -> None:
 
     @ui.page("/kpis", title="Figures - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def kpis(request: Request) -> Response | None:
-        session = desk.admit(request, "kpis.read")
+        session = await desk.admit(request, "kpis.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Figures"):
+        with shell(desk, session, "Figures"):
             ui.html(f"Figures of the last {DAYS} days", tag="h1")
             with told():
                 markup(_cards(await desk.ask(session, desk.services.kpis, DAYS)))

@@ -22,10 +22,10 @@ def install(desk: Desk) -> None:
 
     @ui.page("/letters", title="Dead letters - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def letters(request: Request, cause: str | None = None) -> Response | None:
-        session = desk.admit(request, "letters.read")
+        session = await desk.admit(request, "letters.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Dead letters"):
+        with shell(desk, session, "Dead letters"):
             ui.html("Dead letters", tag="h1")
             with told():
                 groups = await desk.ask(session, desk.letters.groups)

@@ -7,11 +7,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from nicegui import background_tasks, ui
 
-from console.access import can
 from console.api import models as m
 from console.api.problems import Problem
 from console.pages import show
-from console.pages.edit import Edit
+from console.pages.edit import Edit, why_not
 from console.pages.shell import RESPONSE_SECONDS, Desk, SignedOut, markup, shell, told
 from console.sessions import Session
 from schemas.failures import DependencyUnavailable, OrdermendError
@@ -25,14 +24,14 @@ def install(desk: Desk) -> None:
 
     @ui.page("/orders/{order_id}", title="Order - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def order(request: Request, order_id: UUID) -> Response | None:
-        session = desk.admit(request, "orders.read")
+        session = await desk.admit(request, "orders.read")
         if isinstance(session, Response):
             return session
         try:
             view = await desk.ask(session, desk.services.order, order_id)
         except Problem as problem:
             return HTMLResponse(f'<!doctype html><html lang="en"><title>Order</title><p>{problem.title}</p>', problem.status)
-        with shell(session, "Orders"):
+        with shell(desk, session, "Orders"):
             page = _Page(desk, session, view)
             await page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch {order_id}")
@@ -47,7 +46,8 @@ class _Page:
         self._session = session
         self._view = view
         self._id = view.order.order_id
-        self._edit = Edit(desk, session, self._id, self.refresh)
+        self._edit = Edit(desk, session, self.refresh)
+        self._allowed = False
         self._seen: tuple[int, int, dict[str, str]] | None = None
 
     async def draw(self) -> None:
@@ -55,7 +55,7 @@ class _Page:
             self._head = markup(show.Markup("")).style("width: auto")
             ui.element("div").classes("om-grow")
             self._why = ui.label("").classes("om-quiet").props('id="why-not"')
-            self._button = ui.button("Edit order", on_click=self._edit.open).props(
+            self._button = ui.button("Edit order", on_click=self._open).props(
                 'no-caps unelevated aria-keyshortcuts="E" aria-describedby="why-not"'
             )
         self._edit.draw()
@@ -86,7 +86,11 @@ class _Page:
 
     async def _key(self, event: Any) -> None:
         if event.action.keydown and event.key == "e" and not (event.modifiers.ctrl or event.modifiers.meta or event.modifiers.alt):
-            await self._edit.open()
+            await self._open()
+
+    async def _open(self) -> None:
+        if self._allowed:
+            await self._edit.open(self._id)
 
     async def watch(self, client: Any) -> None:
         """Draw again whenever something happened to the order, for as long as the page is open."""
@@ -94,7 +98,7 @@ class _Page:
         while not client.is_deleted and not self._desk.bell.stopping:
             await self._desk.bell.wait()
             try:
-                now = await self._desk.ask(self._session, self._desk.services.pulse, self._id)
+                now = await self._desk.look(self._session, self._desk.services.pulse, self._id)
             except DependencyUnavailable:
                 continue
             except (Problem, SignedOut):
@@ -133,14 +137,10 @@ class _Page:
         self._head.content = show.Markup(
             title + " ".join((*chips, show.chip(f"version {self._view.version}"), show.chip(order.source.channel)))
         )
-        why = ""
-        if not can("tickets.submit", self._session.user.roles):
-            why = "Changing an order takes the role Order_Modify."
-        elif not modes.editable:
-            why = next((mode.message for mode in modes.modes if mode.message), "No field of this order can be changed.")
+        why = why_not(self._session, modes)
         self._why.text = why
         self._button.set_enabled(not why)
-        self._edit.allowed = not why
+        self._allowed = not why
 
     def _choices(self, _currency: str) -> None:
         newest = self._view.newest

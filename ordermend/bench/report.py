@@ -115,6 +115,8 @@ def print_table(figures: Figures, console: Console) -> None:
         console.print(_latency_table(figures))
     if "book" in figures:
         console.print(_book_table(figures))
+    if "search" in figures:
+        console.print(_search_table(figures))
 
 
 def _latency_table(figures: Figures) -> Table:
@@ -137,6 +139,15 @@ def _book_table(figures: Figures) -> Table:
     for name in ("as_placed", "as_of", "between", "why"):
         taken = part[f"{name}_ms"]
         table.add_row(f"{name}, of {part['versions_of_one']} versions", f"{taken['median']} ms, p95 {taken['p95']} ms")
+    return table
+
+
+def _search_table(figures: Figures) -> Table:
+    part = figures["search"]
+    table = Table("asked for", "median", "95th percentile", title=f"A page of 25 of {part['orders']:,} orders")
+    for name, taken in part.items():
+        if name.endswith("_ms"):
+            table.add_row(name.removesuffix("_ms").replace("_", " "), f"{taken['median']} ms", f"{taken['p95']} ms")
     return table
 
 

@@ -22,14 +22,15 @@ from ordermend.bench.latency import measure_latency
 from ordermend.bench.place import Place
 from ordermend.bench.processor import ProcessorBench
 from ordermend.bench.report import Figures, intake_figures, machine, processor_figures
+from ordermend.bench.search import measure_search
 from ordermend.bench.stages import costs
 from ordermend.bench.webhooks import measure_webhooks
 from ordermend.progress import Report as Phases
 from ordermend.progress import phases
 from ordermend.settings import Settings
 
-Part = Literal["intake", "webhooks", "processor", "latency", "book"]
-PARTS: tuple[Part, ...] = ("intake", "webhooks", "processor", "latency", "book")
+Part = Literal["intake", "webhooks", "processor", "latency", "book", "search"]
+PARTS: tuple[Part, ...] = ("intake", "webhooks", "processor", "latency", "book", "search")
 _BESIDE = Path(ordermend.__file__).parents[2] / "shared/bench"
 """Where the other loops and the bound's script lie beside a checkout, if they do."""
 
@@ -83,6 +84,10 @@ def measure(options: Options, settings: Settings) -> Result:
             with places.fresh(settings, progress) as another:
                 figures |= measure_book(another, options.book, os.cpu_count() or 1, progress)
             progress("Book", "ready")
+        if options.only in (None, "search"):
+            with places.fresh(settings, progress) as another:
+                figures |= measure_search(another, options.book, progress)
+            progress("Search", "ready")
         progress("Order book", "removing it")
     return Result({**figures, "seconds": round(time.monotonic() - began, 1)}, profiles)
 

@@ -13,7 +13,7 @@ from ordermend.settings import Settings
 SERVICES = {
     "processor-0": ("processor", "--instance", "processor-0"),
     "processor-1": ("processor", "--instance", "processor-1"),
-    "intake": ("intake", "--channel", "shopify"),
+    "intake": ("intake", "--channel", "shopify", "--instance", "intake-0"),
     "relay": ("relay",),
     "retrier": ("retrier",),
 }

@@ -1,11 +1,13 @@
 """Liveness looks at this process alone; readiness at what it needs; both over HTTP as a probe sees them."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
 
 from telemetry.health import HANDLER_SECONDS, JOIN_SECONDS, TICK_SECONDS, Health, serve
+from telemetry.metrics import LOOP_TICK_SECONDS
 
 
 class Clock:
@@ -78,6 +80,16 @@ def test_one_loop_that_stands_still_is_seen_beside_those_that_go_on() -> None:
     shopify.ready("kafka", "away")
     assert {"x12 fatal"} == health.liveness().keys()
     assert {"x12 fatal", "shopify kafka"} == health.readiness().keys()
+
+
+def test_each_loop_has_its_own_tick() -> None:
+    health = Health()
+    shopify = health.loop("tick-shopify")
+    health.loop("tick-x12")
+    shopify.tick()
+    ticks = {sample.labels["loop"]: sample.value for metric in LOOP_TICK_SECONDS.collect() for sample in metric.samples}
+    assert time.time() - ticks["tick-shopify"] < 10
+    assert "tick-x12" not in ticks
 
 
 def test_a_process_with_loops_and_a_round_of_its_own_watches_both() -> None:
