@@ -6,8 +6,8 @@ no index. The previous release goes on working beside them.
 
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

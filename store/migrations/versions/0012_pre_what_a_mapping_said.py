@@ -5,8 +5,8 @@ A new column without a rule: the previous release goes on working beside it, and
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
