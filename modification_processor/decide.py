@@ -3,7 +3,7 @@
 Everything a decision depends on is in `Known`, loaded for the whole batch before the first decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
@@ -47,7 +47,7 @@ from schemas.codec import encode
 from schemas.events import Conflict
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrderUnknown
-from schemas.leaves import is_personal, leaves
+from schemas.leaves import SETS, is_personal, leaves
 from schemas.order import Hold, Order, held
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
@@ -90,6 +90,8 @@ class Known:
     """Whether the customer hears nothing of the ticket: only our reading of what they ordered was corrected."""
     fetch_planned: bool = False
     """Whether the order is to be fetched anyway, and nobody was asked yet."""
+    by_channel: bool = False
+    """Whether the order's channel itself asks: it is told nothing of its own change, and bound by no hold for one."""
     channel_collects: bool = False
     """Whether the channel takes the customer's money, so that it alone can give it back."""
 
@@ -124,11 +126,11 @@ def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
 
     A cart or checkout that nobody placed has nothing to be fetched.
     """
-    if body.event == "draft" and not body.missing:
-        return Noted("draft")
+    if not body.missing:
+        return Noted(body.event)
     if known.fetch_planned:
         return Noted("incomplete")
-    what = ", ".join(body.missing) or "the order"
+    what = ", ".join(body.missing)
     item = WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}")
     brought = fetch_of(body.message_id)
     depth = 1 if brought is None else brought[1] + 1
@@ -217,7 +219,7 @@ def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -
         calls=calls_of(wish.operations),
     )  # fmt: skip
     context = replace(known.context, ticket_id=str(ticket.ticket_id))
-    outcome = _ticket(order, ticket, asked, replace(known, context=context, verbs=None))
+    outcome = _ticket(order, ticket, asked, replace(known, context=context, verbs=None, by_channel=True))
     if isinstance(outcome, Applied):
         # The customer made this change over there, and was told there.
         return Asked(asked, replace(outcome, followup=replace(outcome.followup, notice=None)), work_items=left)
@@ -279,7 +281,7 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return refusal
     edited = edit(
         order, calls, body.reason_code, roles, known.verbs, known.context,
-        rules=known.rules, edit_rules=known.edit_rules, edits=known.edits,
+        rules=known.rules, edit_rules=known.edit_rules, edits=known.edits, by_channel=known.by_channel,
     )  # fmt: skip
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
@@ -341,13 +343,19 @@ def _conflicts(order: Order, calls: Sequence[Call], body: ModificationTicket, kn
     return tuple(
         Conflict(
             path=path,
-            theirs=None if is_personal(path) else mine.get(path),
-            yours=None if is_personal(path) else yours.get(path),
+            theirs=_value(path, mine),
+            yours=_value(path, yours),
             changed_by=change.user_id,
             changed_in_version=change.version,
         )
         for path, change in newest.items()
     )
+
+
+def _value(path: str, state: Mapping[str, str]) -> str | None:
+    """Return what a path holds; of a member of a set, the whole set. Nothing that may name a person."""
+    of_set = path.rpartition("/")[0]
+    return None if is_personal(path) else state.get(of_set if of_set in SETS else path)
 
 
 def _wanted(order: Order, body: ModificationTicket, calls: Sequence[Call], known: Known) -> dict[str, str]:

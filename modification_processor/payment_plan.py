@@ -45,6 +45,16 @@ class Pending(NamedTuple):
     state: StepState
     after_id: UUID | None = None
 
+    @property
+    def follows(self) -> UUID | None:
+        """The step that it waits for; None where its tender is known, also where it is still to take that step back."""
+        return None if self.transaction else self.after_id
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether it refunds its tender, or will where the customer has paid what it was to take back."""
+        return self.kind in ("refund", "take_back")
+
 
 class Step(NamedTuple):
     """One movement to ask the gateway for. `transaction` names the tender; empty where it is that of step `after_id`.
@@ -114,7 +124,7 @@ class Ledger:
     def covered(self) -> int:
         """What the order's total is covered by, as if every pending step succeeds."""
         kept = sum(t.captured - t.refunded - t.refunding + t.usable for t in self.tenders) - self.unplaced_refunds
-        following = sum(p.amount_minor for p in self.pending if p.after_id is not None)
+        following = sum(p.amount_minor for p in self.pending if p.follows is not None)
         return kept + sum(p.amount_minor for p in self.pending if p.kind in COLLECTS) - following
 
 
@@ -142,11 +152,11 @@ def ledger_of(payments: Sequence[Payment], pending: Sequence[Pending]) -> Ledger
     _place_refunds(ledger, [t for t in found.values() if not (t.authorized or t.captured)])
     for step in pending:
         goes_to = found.get((step.provider, step.transaction))
-        if goes_to is None or step.after_id is not None:
+        if goes_to is None or step.follows is not None:
             continue
         if step.kind == "lower_authorization":
             goes_to.lowering += step.amount_minor
-        elif step.kind == "refund":
+        elif step.gives_back:
             goes_to.refunding += step.amount_minor
     return ledger
 
@@ -305,7 +315,7 @@ def _without(ledger: Ledger, cancels: Sequence[Pending]) -> Ledger:
         tender = by_name.get((step.provider, step.transaction))
         if tender is not None and step.kind == "lower_authorization":
             tender.lowering -= step.amount_minor
-        elif tender is not None and step.kind == "refund" and step.after_id is None:
+        elif tender is not None and step.gives_back and step.follows is None:
             tender.refunding -= step.amount_minor
     kept = [step for step in ledger.pending if step.action_id not in gone]
     return Ledger(tenders, kept, ledger.unplaced_refunds)

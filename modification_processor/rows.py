@@ -21,7 +21,7 @@ from schemas.order import NAMESPACE, Order
 from schemas.statement import ChangeStated, FetchNeeded, OrderStated
 from schemas.ticket import ModificationTicket
 from store.fetches import Fetch
-from store.history import HistoryRow, RecentChange, chain
+from store.history import HistoryRow, chain, recent
 from store.letters import Audit, Item
 from store.orders import Statement, document, origin_of
 from store.outbox import Outgoing
@@ -102,7 +102,7 @@ def _history_row(work: OrderWork, leaf: Leaf, author: Author, writes: Writes, *,
     head.chain = chain(bytes(head.chain), row)
     writes.history.append(HistoryRow(*row, head.chain))
     if not is_derived:
-        work.recent.append(RecentChange(leaf.path, head.version, author.user_id))
+        work.recent += recent(leaf.path, leaf.old, leaf.new, head.version, author.user_id)
 
 
 def _value(work: OrderWork, path: str, text: str | None, writes: Writes, *, sealed: bool) -> bytes | None:

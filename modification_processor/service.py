@@ -439,7 +439,7 @@ class Processor:
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
             rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
-            in_bulk=in_bulk,
+            in_bulk=in_bulk, by_channel=by_channel,
         )  # fmt: skip
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:

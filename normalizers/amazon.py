@@ -100,12 +100,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
             account = account_of(message.headers)
             if not isinstance(body, dict):
                 raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-            if "OrderChangeNotification" in body:
-                results.append(_notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account))
-            elif "purchaseOrderNumber" in body and "AmazonOrderId" not in body:
-                results.append(_one(need_text(body, "purchaseOrderNumber", at), account, body, at, vendor_order))
-            elif "orderId" in body:
-                results.append(_one(need_text(body, "orderId", at), account, body, at, _order_2026))
+            if (whole := _whole(body, at, account)) is not None:
+                results.append(whole)
             else:
                 parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
     if len(documents) > 1 and len(parts) > 1 and any(len(found) == 1 for found in parts.values()):
@@ -119,6 +115,19 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
             body["NextToken"] = None if any("OrderItems" in part and not part.get("NextToken") for part, _ in found) else "more"
         results.append(_one(order_id, account, body, found[-1][1], _order_v0))
     return tuple(results)
+
+
+def _whole(body: Json, at: str, account: str) -> Result | None:
+    """Return what a document says that is no part of an order of v0."""
+    if "OrderChangeNotification" in body:
+        return _notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account)
+    if "AmazonOrderId" in body:
+        return None
+    if "purchaseOrderNumber" in body:
+        return _one(need_text(body, "purchaseOrderNumber", at), account, body, at, vendor_order)
+    if "orderId" in body:
+        return _one(need_text(body, "orderId", at), account, body, at, _order_2026)
+    raise NormalizationFailed("nothing in it names an order", field=f"{at}/AmazonOrderId", rule="names_an_order")
 
 
 def _one(order_id: str, account: str, body: Json, at: str, read: Callable[[str, str, Json, str, Report], Result]) -> Result:

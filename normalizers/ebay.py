@@ -9,7 +9,7 @@ Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.ebay.com, Fulfillment API v1.20, types Order, PricingSummary, LineItem, PaymentSummary, CancelStatus; read
          2026-11-23. `lineItemCost` is for the row before discounts; discounts are negative; tax that eBay collects and
          remits may stand outside `pricingSummary.total`. What a payment states is what the seller gets of it (`totalDueSeller`), after
-         eBay's fees: the buyer of a paid order paid its total. Notification API (metadata, notification), Post-Order API v2
+         eBay's fees (a tax eBay remits can stand in `taxes` as well: it is one tax): the buyer of a paid order paid its total. Notification API (metadata, notification), Post-Order API v2
          (cancellation: cancelId, cancelState, legacyOrderId); read 2026-11-28.
 """
 
@@ -304,21 +304,37 @@ def _discounts(draft: Draft, items: list[Json], at: str, summary: Json, prices: 
 
 def _taxes(draft: Draft, items: list[Json], at: str, summary: Json, prices: str) -> None:
     """Add the seller's taxes, and those eBay collects where they are in the total (on top or inside the prices)."""
-    seller = 0
+    stated, twice, feed = 0, set(), bool(_money(summary, "fee", prices, draft))
     for index, row in enumerate(items):
         where = f"{at}/lineItems/{index}"
         line_id = draft.lines[index].line_id
+        remitted = _sum(draft, row, "ebayCollectAndRemitTaxes", where)
+        same = bool(remitted) and remitted == _sum(draft, row, "taxes", where)
+        twice |= {index} if same else set()
         for number, tax in enumerate(rows(row, "taxes", where)):
+            if feed and (text(tax, "taxType") or "").endswith("_FEE"):  # a recycling fee, which the order states as its fee
+                continue
             amount = _money(tax, "amount", f"{where}/taxes/{number}", draft) or 0
-            seller += amount
-            draft.tax(f"tax:{line_id}:{number}", amount, line_id=line_id, title=text(tax, "taxType") or "")
+            stated += amount
+            draft.tax(
+                f"tax:{line_id}:{number}",
+                amount,
+                line_id=line_id,
+                title=text(tax, "taxType") or "",
+                liable="channel" if same else "seller",
+            )
     order_tax = _money(summary, "tax", prices, draft)
-    if order_tax is not None and order_tax != seller:
-        draft.tax("tax:order", order_tax - seller)
-    _collected(draft, items, at, _money(summary, "total", prices, draft))
+    if order_tax is not None and order_tax != stated:
+        draft.tax("tax:order", order_tax - stated)
+    _collected(draft, items, at, _money(summary, "total", prices, draft), twice)
 
 
-def _collected(draft: Draft, items: list[Json], at: str, total: int | None) -> None:
+def _sum(draft: Draft, row: Json, key: str, at: str) -> int:
+    return sum(_money(tax, "amount", f"{at}/{key}/{number}", draft) or 0 for number, tax in enumerate(rows(row, key, at)))
+
+
+def _collected(draft: Draft, items: list[Json], at: str, total: int | None, twice: set[int]) -> None:
+    """Add what eBay collects, but of the lines (`twice`) whose `taxes` have stated the same tax already."""
     remitted = [
         (
             draft.lines[index].line_id,
@@ -327,6 +343,7 @@ def _collected(draft: Draft, items: list[Json], at: str, total: int | None) -> N
             _money(tax, "amount", f"{at}/lineItems/{index}/ebayCollectAndRemitTaxes/{number}", draft) or 0,
         )
         for index, row in enumerate(items)
+        if index not in twice
         for number, tax in enumerate(rows(row, "ebayCollectAndRemitTaxes", f"{at}/lineItems/{index}"))
     ]
     if not remitted:

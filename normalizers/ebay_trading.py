@@ -5,7 +5,7 @@ Output:  plain objects that `normalizers.ebay` reads. A transaction's price is f
 Loses:   nothing; elements that have no place stay under `trading`, by their paths.
 Fails:   NormalizationFailed with the element's path: nothing in it names an order.
 Source:  developer.ebay.com, Trading API: GetOrders (OrderType, TransactionType, CheckoutStatusType, PaymentsInformationType),
-         Platform Notifications; read 2026-11-28.
+         Platform Notifications; read 2026-11-28. An OrderLineItemID is the item's and the transaction's ids; `CustomCode` is no country.
 """
 
 from collections.abc import Mapping
@@ -101,7 +101,7 @@ def _line(row: Node) -> Json:
     count = row.say("QuantityPurchased") or ""
     times = int(count) if count.isdecimal() and len(count) < 10 else 0
     return {
-        "lineItemId": row.say("OrderLineItemID", "TransactionID"),
+        "lineItemId": row.say("OrderLineItemID") or f"{row.say('Item/ItemID') or ''}-{row.say('TransactionID') or ''}",
         "legacyItemId": row.say("Item/ItemID"),
         "sku": row.say("Variation/SKU", "Item/SKU"),
         "title": row.say("Variation/VariationTitle", "Item/Title"),
@@ -129,7 +129,7 @@ def _delivery(order: Node) -> Json:
                 "city": place.say("CityName"),
                 "stateOrProvince": place.say("StateOrProvince"),
                 "postalCode": place.say("PostalCode"),
-                "countryCode": place.say("Country"),
+                "countryCode": None if place.say("Country") == "CustomCode" else place.say("Country"),
             },
         }
     return {"fulfillmentInstructionsType": "SHIP_TO", "shippingStep": step}

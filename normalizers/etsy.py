@@ -83,7 +83,7 @@ _SINCE_V3: Mapping[str, str] = {
 
 def _as_v3(body: Json) -> Json:
     """Return a receipt under the names of v3; a v2 receipt states each amount as a text, in the receipt's currency."""
-    if "currency_code" not in body:
+    if "currency_code" not in body and not _SINCE_V3.keys() & body.keys():
         return body
     return {_SINCE_V3.get(key, key): value for key, value in body.items() if _SINCE_V3.get(key, key) == key or _SINCE_V3[key] not in body}
 

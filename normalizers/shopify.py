@@ -94,7 +94,20 @@ _MONEY_KINDS: Mapping[str, PaymentKind] = {
     "refund": "refund",
     "void": "void",
 }
-_WRAPPINGS = ("data", "orders", "draft_orders", "draftOrders", "checkouts", "results", "payload", "edges", "nodes")
+_WRAPPINGS = (
+    "data",
+    "orders",
+    "draft_orders",
+    "draftOrders",
+    "checkouts",
+    "refunds",
+    "fulfillments",
+    "results",
+    "payload",
+    "edges",
+    "nodes",
+)
+_SINGLE = ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node", "refund", "fulfillment", "transaction", "risk")
 _MAPPED = names(
     "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
     "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
@@ -128,7 +141,7 @@ def _result(message: Message) -> Result:
     body, at, wrapped = message.value, message.at, message.wrapped_in
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-    for key in ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node"):
+    for key in _SINGLE:
         if isinstance(inner := body.get(key), dict):
             body, at, wrapped = inner, f"{at}/{key}", key
             break
@@ -139,7 +152,7 @@ def _result(message: Message) -> Result:
     report = Report()
     if wrapped == "order_edit" or topic == "orders/edited":
         return _edit(body, at, message.headers, account, report)
-    if "line_items" not in body or topic.startswith(("refunds/", "fulfillments/", "order_transactions/")):
+    if "line_items" not in body or _is_of_an_order(body, topic, wrapped):
         return _named_only(body, at, message.headers, topic, account)
     order_id = _order_id(body, at, message.headers, report)
     named = Named(order_id, account, _event(body, topic, wrapped), at, message.headers, report)
@@ -148,6 +161,13 @@ def _result(message: Message) -> Result:
         return not_placed(result) if _is_checkout(body, topic, wrapped) else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=report)
+
+
+def _is_of_an_order(body: Json, topic: str, wrapped: str) -> bool:
+    """Say whether it is a refund, a fulfilment or a transaction: it has an id, and may have lines, of its own."""
+    if wrapped in {"refund", "refunds", "fulfillment", "fulfillments", "transaction"}:
+        return True
+    return topic.startswith(("refunds/", "fulfillments/", "order_transactions/")) or ("order_id" in body and "tracking_numbers" in body)
 
 
 def _is_checkout(body: Json, topic: str, wrapped: str) -> bool:

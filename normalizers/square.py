@@ -45,7 +45,7 @@ from normalizers.wire import (
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import exponent_of, to_text
+from schemas.money import exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
 
@@ -91,6 +91,8 @@ def _result(message: Message) -> Result:
     if "line_items" not in body and "total_money" not in body:
         key = "order_id" if "order_id" in body else "id"
         return StatedPart(channel_order_id=need_text(body, key, at), event="notification", missing=("order",), account=account)
+    if not body.get("line_items") and (of := _returned(body, at)) is not None:
+        return StatedPart(channel_order_id=of, event="notification", missing=("order",), account=account)
     order_id, report = need_text(body, "id", at), Report()
     try:
         return _order(body, at, order_id, account, report)
@@ -124,6 +126,11 @@ def _notice(body: Json, at: str) -> StatedPart | None:
             stated=values,
         )
     return None
+
+
+def _returned(body: Json, at: str) -> str | None:
+    """Return the order that an order of nothing but returned goods is of: it sells nothing, that one's state says what came back."""
+    return next((text(row, "source_order_id") for row in rows(body, "returns", at) if text(row, "source_order_id")), None)
 
 
 def _event(body: Json) -> StatedEvent:
@@ -213,7 +220,10 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
         ordered, exponent = quantity(row, "quantity", where)
         gross = _money(row, "gross_sales_money", where, draft)
         if gross is None:
-            gross = _money(row, "variation_total_price_money", where, draft) or _money(row, "total_money", where, draft) or 0
+            gross = _money(row, "variation_total_price_money", where, draft) or _money(row, "total_money", where, draft)
+        if gross is None:
+            each = _money(row, "base_price_money", where, draft) or 0
+            gross = round_ratio(each, ordered, 10**exponent, "half_up")
         exact = Decimal(gross).scaleb(-exponent_of(draft.currency))
         taxes = {text(tax, "tax_uid") for tax in rows(row, "applied_taxes", where)}
         name = " ".join(present((text(row, "name"), text(row, "variation_name"))))

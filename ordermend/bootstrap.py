@@ -18,6 +18,7 @@ from intake import rules as intake_rules
 from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
 from intake.fetching import PATIENCE, Fetcher, Patience
+from intake.rules.keeping import Bounds
 from intake.rules.live import LiveTuning
 from intake.rules.tuning import KIND as TUNING
 from intake.rules.tuning import SHIPPED, Tuning
@@ -42,6 +43,7 @@ from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.local.simulated_source import SimulatedSource
 from ordermend.remapping import Remapping
+from ordermend.rule_keeper import EVERY_SECONDS, RuleKeeper
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
@@ -268,6 +270,11 @@ def bulk_service(settings: Settings, health: Health) -> BulkService:
 def sampler(settings: Settings, health: Health) -> Sampler:
     """Return the integrity check that never stops."""
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
+
+
+def rule_keeper(settings: Settings, health: Health, bounds: Bounds | None = None, every_seconds: float = EVERY_SECONDS) -> RuleKeeper:
+    """Return what demotes rules that people keep overturning; other bounds than the package's for a trial."""
+    return RuleKeeper(connector(settings, "rule-keeper"), settings.topic_prefix, health, bounds, every_seconds)
 
 
 def reconciled(settings: Settings, told: Callable[[int], None] | None = None) -> Reconciled:

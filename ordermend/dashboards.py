@@ -76,6 +76,7 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             Panel("Webhook answers", "ops", ((_rate("ordermend_webhooks_total", "channel, outcome"), "{{channel}} {{outcome}}"),)),
             Panel("Orders asked for", "ops", ((_rate("ordermend_fetches_total", "channel, outcome"), "{{channel}} {{outcome}}"),)),
             Panel("What rules say", "ops", ((_rate("ordermend_rule_findings_total", "rule, mode"), "{{rule}} ({{mode}})"),)),
+            Panel("Refusals that people overturned", "short", (("max by (rule, channel) (ordermend_rules_overturned)", "{{rule}} {{channel}}"),)),
             Panel("Messages by outcome", "ops", ((_rate("ordermend_processor_messages_total", "message, outcome"), "{{message}} {{outcome}}"),)),
             Panel(
                 "Batch time",

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 import psycopg
 
 from intake.rules import discover
+from intake.rules.keeping import Evidence
 from intake.rules.tuning import KIND, MODES, Scope, Told, Tuned, TuningInvalid, parse, record_of, with_scope, without_scope, write
 from normalizers import discover as channels
 from schemas.failures import DependencyUnavailable, OrdermendError
@@ -108,19 +109,37 @@ def text_of(connection: Connection, version: int) -> str:
     return known[version]
 
 
-def told(connection: Connection, days: int) -> dict[str, Told]:
-    """Return what each rule refused in the last days, by the dead letters it made.
+_REFUSED = """select l.rule, l.channel, l.first_failed_at as at, l.status,
+         coalesce(i.outcome not in ('quarantined', 'rejected', 'dead', 'waiting'), false)
+           and not exists (select 1 from repair r where r.order_id = l.order_id and r.letter_id = l.letter_id) as overturned
+    from dead_letter l
+    left join inbox i on i.order_id = l.order_id and i.message_id = 'resent:' || l.letter_id || ':' || l.attempts and l.status = 'resent'
+   where l.code like '%%by_rule' and l.rule is not null and l.channel is not null and l.first_failed_at > now() - make_interval(days => %(days)s)"""
+"""Refusals; overturned where the document went back as it was, and passed: somebody, or a later tuning, saw it otherwise."""
+_RELEASED = """select split_part(split_part(h.path, ':', 2), '/', 1) as rule, o.channel, h.at, 'released' as status,
+         not exists (select 1 from history c where c.order_id = h.order_id and c.cause_kind = 'ticket' and not c.derived
+                       and c.path not like '/holds/%%' and c.path <> '/lifecycle' and c.version <= h.version) as overturned
+    from history h join orders o on o.order_id = h.order_id
+   where h.path like '/holds/intake:%%/kind' and h.new is null and h.cause_kind = 'ticket' and h.at > now() - make_interval(days => %(days)s)"""
+"""Holds that people released; overturned where nothing of the order had been put right by then."""
 
-    A refusal is overturned where its letter went back as it was, and passed: somebody, or a later tuning, saw it otherwise.
-    """
+
+def told(connection: Connection, days: int) -> dict[str, Told]:
+    """Return what each rule refused or held in the last days, and how much of that people overturned."""
     rows = connection.execute(
-        """select l.rule, count(*), count(*) filter (where l.status in ('resolved', 'resent') and not exists
-                  (select 1 from repair r where r.letter_id = l.letter_id))
-             from dead_letter l where l.code like '%%by_rule' and l.rule is not null and l.first_failed_at > now() - make_interval(days => %s)
-            group by l.rule""",
-        (days,),
+        f"select rule, count(*), count(*) filter (where overturned) from ({_REFUSED} union all {_RELEASED}) t group by rule", {"days": days}
     )
     return {row[0]: Told(row[1], row[2]) for row in rows}
+
+
+def evidence(connection: Connection, days: int) -> list[Evidence]:
+    """Return what people, or the channel itself, decided about the rules' acts in the last days; what is undecided is no evidence."""
+    rows = connection.execute(
+        f"""select rule, channel, at, overturned from ({_REFUSED} union all {_RELEASED}) t
+             where status in ('released', 'resolved', 'resent', 'discarded', 'superseded')""",
+        {"days": days},
+    )
+    return [Evidence(*row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from
 LOOP_TICK_SECONDS = Gauge(
     "ordermend_loop_tick_timestamp_seconds", "When a loop of the process last went round, unix time; `main` where it has one.", ("loop",)
 )
+RULES_OVERTURNED = Gauge(
+    "ordermend_rules_overturned", "Refusals of a rule that people overturned, beyond the bound at which it is demoted.", ("rule", "channel")
+)
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
 RECONCILE_FINDINGS = Gauge(

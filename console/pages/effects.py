@@ -7,6 +7,7 @@ import orjson
 
 from console.api import models as m
 from console.pages import show
+from schemas.money import scaled_text
 
 _QUIET: Final = ("normalized", "position", "basis", "gross_basis", "exponent", "quantity_exponent", "line_id", "tax_id", "adjustment_id",
                  "hold_id", "shipment_id", "placed_at", "price_source", "promotion_version", "tax_included")  # fmt: skip
@@ -61,14 +62,30 @@ def _before(found: m.PreviewView) -> show.Markup:
 
 
 def _changes(found: m.PreviewView, view: m.OrderView) -> show.Markup:
-    currency = view.order.currency
     names = _new_lines(found)
     rows = [
-        (_named(c, view, names), show.value(c.old, c.path, currency), show.value(c.new, c.path, currency))
+        (_named(c, view, names), *_values(c, view, found))
         for c in sorted(found.changes, key=lambda change: change.derived)
         if not set(c.path.split("/")) & set(_QUIET) and not (c.derived and c.path.endswith("_minor"))
     ]
     return show.section("What it does", show.table("What it does", ("Field", "Old", "New"), rows, "Nothing."))
+
+
+def _values(change: m.ChangeView, view: m.OrderView, found: m.PreviewView) -> tuple[str, str]:
+    """Return old and new as people read them; a price, which is kept as a number and its digits, as a price."""
+    currency = view.order.currency
+    if not change.path.endswith("/unit_price/amount"):
+        return show.value(change.old, change.path, currency), show.value(change.new, change.path, currency)
+    digits = change.path.removesuffix("amount") + "exponent"
+    moved = next((c for c in found.changes if c.path == digits), None)
+    line = view.order.line(change.path.split("/")[2])
+    was = line.unit_price.exponent if line and line.unit_price else 0
+    now = int(moved.new) if moved and moved.new else was
+    return _price(change.old, was, currency), _price(change.new, now, currency)
+
+
+def _price(amount: str | None, exponent: int, currency: str) -> str:
+    return "-" if amount is None else f"{scaled_text(int(amount), exponent)} {currency}"
 
 
 def _new_lines(found: m.PreviewView) -> dict[str, str]:
@@ -84,7 +101,8 @@ def _named(change: m.ChangeView, view: m.OrderView, names: Mapping[str, str]) ->
     parts = change.path.split("/")
     if len(parts) > 2 and parts[1] == "lines" and view.order.line(parts[2]) is None and parts[2] in names:
         return f"New line · {names[parts[2]]} · {' · '.join(show.words(part) for part in parts[3:])}"
-    return show.path(change.path, view.order) + (" (follows)" if change.derived else "")
+    path = change.path.removesuffix("/amount") if change.path.endswith("/unit_price/amount") else change.path
+    return show.path(path, view.order) + (" (follows)" if change.derived else "")
 
 
 def _money(found: m.PreviewView, view: m.OrderView) -> show.Markup:

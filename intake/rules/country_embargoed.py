@@ -15,4 +15,4 @@ def check(stated: StatedOrder) -> Finding | None:
     return Finding(path="/ship_to/country", rule="country_embargoed", message=f"no supplier may deliver there: {basis}")
 
 
-RULE = Rule(name="country_embargoed", mode="enforce", verdict="reject", owner="compliance", check=check)
+RULE = Rule(name="country_embargoed", mode="enforce", verdict="reject", owner="compliance", check=check, by_law=True)

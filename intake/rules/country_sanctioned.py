@@ -15,4 +15,4 @@ def check(stated: StatedOrder) -> Finding | None:
     return Finding(path="/ship_to/country", rule="country_sanctioned", message=f"lawful or not by who sells: {basis}")
 
 
-RULE = Rule(name="country_sanctioned", mode="enforce", verdict="accept_with_hold", owner="compliance", check=check)
+RULE = Rule(name="country_sanctioned", mode="enforce", verdict="accept_with_hold", owner="compliance", check=check, by_law=True)

@@ -41,6 +41,8 @@ class Rule:
     owner: str
     check: Callable[[StatedOrder], Finding | None]
     channels: frozenset[str] = frozenset()
+    by_law: bool = False
+    """The law wants it: it is never demoted by itself."""
 
 
 def to_fulfil(stated: StatedOrder) -> bool:

@@ -17,9 +17,7 @@ def bench(
     messages: Annotated[int, typer.Option(min=1000, help="Documents for each of intake's loops.")] = 50_000,
     edits: Annotated[int, typer.Option(min=500, help="Tickets for each of the processor's runs.")] = 20_000,
     orders: Annotated[int, typer.Option(min=100, help="Orders in the book that is edited.")] = 10_000,
-    book: Annotated[
-        int, typer.Option(min=1000, help="Orders in the book that is checked whole, and in the one that is searched.")
-    ] = 20_000,
+    book: Annotated[int, typer.Option(min=1000, help="Orders in the book that is checked whole, and in the one searched.")] = 20_000,
     seconds: Annotated[
         int,
         typer.Option(

@@ -26,7 +26,7 @@ from modification_processor.totals import discountable, recalculate, totals_of
 from normalizers.building import address_of
 from normalizers.channel import Verb
 from schemas.catalogue import Promotion
-from schemas.leaves import changed_leaves
+from schemas.leaves import SETS, changed_leaves
 from schemas.model import Model
 from schemas.money import UnitPrice
 from schemas.order import Address, Adjustment, Allocation, Basis, Contact, Hold, Order, OrderLine, Source, TaxRow
@@ -235,7 +235,8 @@ class TestEveryOperation:
 
 
 def _under(path: str, paths: list[str]) -> bool:
-    return any(path == other or path.startswith(f"{other}/") for other in paths)
+    """Whether a leaf is one that was named, or below one, or the set of one."""
+    return any(path == other or path.startswith(f"{other}/") or (path in SETS and other.startswith(f"{path}/")) for other in paths)
 
 
 def with_line(**changes: Any) -> Order:

@@ -97,6 +97,14 @@ def test_a_request_is_taken_back_once_and_what_is_left_of_it_only() -> None:
     assert [("take_back", "", 100), ("refund", "t", 50)] == moved(plan)
 
 
+def test_what_was_asked_back_of_a_request_is_not_refunded_beside_it_once_the_request_was_paid() -> None:
+    """The customer paid while the taking back was under way: its answer makes a refund of that payment, so nothing else may."""
+    ledger = (paid("capture", "t", 1000, "bank_transfer"), paid("capture", "p", 300, "bank_transfer"))
+    back = pending(2, "take_back", "p", 300, "sent", UUID(int=1))
+    assert 1000 == ledger_of(ledger, [back]).covered
+    assert [("refund", "t", 50)] == moved(plan_payments(order(1000, *ledger), order(950, *ledger), [back]))
+
+
 def test_what_was_open_before_stays_open_as_agreed() -> None:
     deposit = (paid("capture", "a", 200),)
     assert [("charge", "a", 100)] == moved(plan_payments(order(1000, *deposit), order(1100, *deposit)))
@@ -215,7 +223,7 @@ class World:
                 kind: sum(row.amount_minor for row in mine if row.kind == kind) for kind in ("authorization", "capture", "refund", "void")
             }
             coming = [step for step in self.flying if (step.provider, step.transaction) == name and step.kind not in COLLECTS]
-            refunding = sum(step.amount_minor for step in coming if step.kind == "refund")
+            refunding = sum(step.amount_minor for step in coming if step.gives_back)
             lowering = sum(step.amount_minor for step in coming if step.kind == "lower_authorization")
             assert total["refund"] + refunding <= total["capture"]
             assert not (lowering or total["void"]) or total["void"] + lowering + total["capture"] <= total["authorization"]
