@@ -77,8 +77,9 @@ test-e2e: setup ## the agent's day in a real browser; needs Chromium (Debian: ap
 test-faults: setup ## five minutes of kills, freezes and restarts under load, then the proof that nothing is lost; ARGS="--seed 7 --brokers 3"
 	$(BIN)/python -m tests.faults.ring $(ARGS)
 
-test-fuzz: setup ## 1,000,000 mutated payloads over all channels; ORDERMEND_FUZZ says how many
-	ORDERMEND_FUZZ=$${ORDERMEND_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_a_mutated_payload_is_read_or_refused.py $(ARGS)
+test-fuzz: setup ## 1,000,000 mutated payloads over all channels and as many messages over all records; ORDERMEND_FUZZ says how many
+	ORDERMEND_FUZZ=$${ORDERMEND_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_a_mutated_payload_is_read_or_refused.py \
+		tests/contract/test_a_mutated_message_is_read_or_refused.py $(ARGS)
 
 test-laws: setup ## the laws of money and locks over 1,000,000 and 100,000 generated cases; takes its time
 	ORDERMEND_CASES=1000000 $(BIN)/python -m pytest tests/unit/test_what_a_form_shows_is_what_the_commit_does.py tests/unit/test_totals.py \
