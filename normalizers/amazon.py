@@ -131,7 +131,7 @@ def _money(row: Json | None, key: str, at: str, draft: Draft) -> int | None:
         return None
     code = text(pair, "CurrencyCode") or text(pair, "currencyCode")
     if draft.foreign(code):
-        fail(f"{at}/{key}", "CurrencyCode", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
+        fail(f"{at}/{key}", "CurrencyCode", "one_currency", code, f"{at}/{key} is in another currency than the order's {draft.currency}")
     return amount_of(pair, "Amount" if "Amount" in pair else "amount", f"{at}/{key}", draft.currency, draft.report)
 
 
@@ -224,7 +224,9 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         truth(child(row, "BuyerRequestedCancel", f"{at}/OrderItems/{index}") or {}, "IsBuyerRequestedCancel")
         for index, row in enumerate(items)
     )
-    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary)
+    result = draft.stated_order(
+        order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary, of=((body, at),)
+    )
     return _part(result, tuple(missing)) if missing else result
 
 
@@ -385,7 +387,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         extensions=extensions,
     )
     wish = any(_wished(child(row, "cancellation", f"{at}/orderItems/{index}") or {}) for index, row in enumerate(items))
-    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish)
+    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, of=((body, at),))
     return result if "orderItems" in body else _part(result, ("items",))
 
 

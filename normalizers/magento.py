@@ -208,7 +208,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
     summary: dict[str, object] = (
         {} if original == number else {"source_order_id": number, "replaces": text(body, "relation_parent_real_id") or original}
     )
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary)
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary, of=((body, at),))
 
 
 Item = tuple[Json, str, int]
