@@ -19,7 +19,7 @@ from schemas.codec import decode, encode
 from schemas.facts import FulfillmentFact
 from schemas.failures import OrdermendError
 from schemas.repair import DOCUMENTS, DOOR, Repaired
-from schemas.statement import RawDocument, Statement
+from schemas.statement import Finding, RawDocument, Statement
 from schemas.ticket import ModificationTicket
 
 Normalise = Callable[[str, RawDocument], Sequence[tuple[str, Statement]]]
@@ -59,18 +59,24 @@ class View(NamedTuple):
     """What whoever has claimed it proposes."""
     text: str = ""
     """The document as a person edits it: JSON over several lines, or what a channel sent that is no JSON."""
+    said: tuple[str, ...] = ()
+    """What intake said of the document, each with the value it is about: the letter's own cause, which is kept in clear, has none."""
 
 
 def view(message: str, value: bytes) -> View:
     """Return the editable form of a record's bytes; `NotEditable` for what cannot be edited."""
     body = _decoded(message, value)
     if message in DOCUMENTS:
-        return View({"body": _parsed(body.raw.body)}, ())
+        return View({"body": _parsed(body.raw.body)}, (), said=tuple(map(_said, body.findings)))
     document = patch.loads(body.model_dump_json())
     if isinstance(body, ModificationTicket):
         for operation in document["operations"]:
             operation["arguments"] = _arguments(operation["arguments"])
     return View(document, tuple(f"/{name}" for name in LOCKED[message]))
+
+
+def _said(finding: Finding) -> str:
+    return finding.message if finding.value is None else f"{finding.message}: {finding.value}"
 
 
 def text_of(message: str, document: Json) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from modification_processor.totals import totals_of
-from schemas.leaves import Leaf, fold, leaves
+from schemas.leaves import Leaf, fold, is_personal, leaves
 from schemas.order import Order
 from store.database import Connection
 from store.history import HistoryRow, chain
@@ -194,7 +194,9 @@ def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyV
         key = vault.unwrap(order_id, bytes(wrapped)) if wrapped is not None else None
         first = first_version(Origin(order_id, clear, sealed, digest, _NEVER), None if erased is not None else key)
         # What was sealed before the erasure is unreadable by design; at the erasure nothing personal was left.
-        readable = [change for change in history if not change.sealed or erased is None or change.seq > erased]
+        readable = [
+            change for change in history if erased is None or change.seq > erased or not (change.sealed or is_personal(change.path))
+        ]
         changes = [_leaf(change, key) for change in readable]
     except Unsealable as error:
         return [*findings, IntegrityFinding("sealed", order_id, f"{error} cannot be opened")]

@@ -216,7 +216,9 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         truth(child(row, "BuyerRequestedCancel", f"{at}/OrderItems/{index}") or {}, "IsBuyerRequestedCancel")
         for index, row in enumerate(items)
     )
-    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary)
+    result = draft.stated_order(
+        order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary, of=((body, at),)
+    )
     return part_of(result, tuple(missing), event="lines" if missing == ["order"] else "snapshot") if missing else result
 
 
@@ -365,7 +367,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         extensions=extensions,
     )
     wish = any(_wished(child(row, "cancellation", f"{at}/orderItems/{index}") or {}) for index, row in enumerate(items))
-    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish)
+    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, of=((body, at),))
     return result if "orderItems" in body else part_of(result, ("items",))
 
 

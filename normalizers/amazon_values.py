@@ -17,7 +17,7 @@ def money_in(row: Json | None, key: str, at: str, draft: Draft) -> int | None:
         return None
     code = text(pair, "CurrencyCode") or text(pair, "currencyCode")
     if draft.foreign(code):
-        fail(f"{at}/{key}", "CurrencyCode", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
+        fail(f"{at}/{key}", "CurrencyCode", "one_currency", code, f"{at}/{key} is in another currency than the order's {draft.currency}")
     return amount_of(pair, "Amount" if "Amount" in pair else "amount", f"{at}/{key}", draft.currency, draft.report)
 
 

@@ -87,6 +87,7 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
         payment=None,
         fulfillment=_STATES.get((status or "").lower()),
         stated=summary,
+        of=((body, at),),
     )
 
 

@@ -279,7 +279,14 @@ def _order(
     for key, name in (("subtotal_ex_tax", "subtotal"), ("shipping_cost_ex_tax", "shipping_total")):
         if (stated := text(body, key)) is not None and _is_number(stated):
             summary[name] = stated
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft, body, status), stated=summary)
+    return draft.stated_order(
+        order,
+        event=event,
+        payment=payment,
+        fulfillment=_fulfillment(draft, body, status),
+        stated=summary,
+        of=((body, at), *items, (places, "/shipping_addresses")),
+    )
 
 
 def _is_number(stated: str) -> bool:

@@ -168,6 +168,7 @@ def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, 
         fulfillment=state,
         cancel_requested=not draft.cancelled and any(truth(row, "cancellationRequest") for row in items),
         stated={"subtotal": to_text(totals.subtotal_minor, CURRENCY) if priced else None},
+        of=((body, at), (people, where)),
     )
 
 

@@ -11,7 +11,7 @@ Source:  ISO 3166-1 through pycountry; ISO 4217 codes are three letters; read 20
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from normalizers.channel import StatedOrder, StatedPart, Unreadable
+from normalizers.leftovers import leftovers
 from normalizers.summary import order_values
 from normalizers.wire import Json, Report, fail, walk
 from schemas.failures import OrdermendError
@@ -493,8 +494,11 @@ class Draft:
         cancelled_at: datetime | None = None,
         cancel_requested: bool = False,
         stated: Mapping[str, object] | None = None,
+        of: Iterable[tuple[Any, str]] = (),
     ) -> StatedOrder:
-        """Return the result: `order` with its findings and its verdict."""
+        """Return the result: `order` with its findings and its verdict, and with what of its objects (`of`) nobody has read."""
+        if left := leftovers(order.source.channel, of, order.extensions):
+            order = order.with_(extensions={**order.extensions, **left})
         return StatedOrder(
             order=order,
             event=event,

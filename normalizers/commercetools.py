@@ -185,7 +185,7 @@ def _exact(row: Json, key: str, at: str, draft: Draft) -> Decimal | None:
         return None
     where, code = f"{at}/{key}", text(pair, "currencyCode")
     if draft.foreign(code):
-        fail(where, "currencyCode", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
+        fail(where, "currencyCode", "one_currency", code, f"{where} is in another currency than the order's {draft.currency}")
     name = "preciseAmount" if pair.get("preciseAmount") is not None else "centAmount"
     amount, digits = pair.get(name), pair.get("fractionDigits")
     if digits is None:
@@ -275,7 +275,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         report.warn(f"{at}/lineItems", "no_lines", "the order has no line items")
     summary: dict[str, object] = {"subtotal": to_text(goods, draft.currency)} if draft.lines else {}
     fulfillment = "cancelled" if draft.cancelled else _SHIPMENT.get(text(body, "shipmentState") or "")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary)
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),))
 
 
 def _items(body: Json, at: str) -> list[tuple[Json, str]]:

@@ -59,7 +59,7 @@ def _result(document: Document) -> Result:
     head = request.first("OrderRequestHeader") if request else None
     if root.name != NAME_OF_ROOT or request is None or head is None:
         told = next((child.name for one in root.children or () for child in one.children or () if one.name != "Header"), root.name)
-        raise NormalizationFailed(f"{told[:60]} is no order request", field=f"/{root.name[:60]}", rule="document_type", value=told)
+        raise NormalizationFailed("the document is no order request", field=f"/{root.name[:60]}", rule="document_type", value=told)
     account = account_of(headers, _from(root))
     number = head.attribute("orderID")
     word = (head.attribute("type") or "new").lower()

@@ -205,6 +205,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         fulfillment=_FULFILLMENT.get(status or ""),
         cancelled_at=_cancelled_at(cancel, f"{at}/cancelStatus", report) if cancelled else None,
         cancel_requested=asked,
+        of=((body, at),),
     )
 
 
@@ -240,7 +241,7 @@ def _side(pair: Json, at: str, draft: Draft) -> str:
     if not draft.foreign(code):
         return "value"
     if text(pair, "convertedFromCurrency") != draft.currency:
-        fail(at, "currency", "one_currency", code, f"{at} is in {code}, the order in {draft.currency}")
+        fail(at, "currency", "one_currency", code, f"{at} is in another currency than the order's {draft.currency}")
     return "convertedFromValue"
 
 

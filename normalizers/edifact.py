@@ -96,7 +96,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 def _result(one: Message, account: str) -> Result:
     report = Report()
     if one.kind not in {"ORDERS", "ORDCHG"}:
-        return refused(None, NormalizationFailed(f"message {one.kind} is no order", field="/UNH02", rule="message_type", value=one.kind))
+        return refused(None, NormalizationFailed("the message is no order", field="/UNH02", rule="message_type", value=one.kind))
     head = next((segment for segment in one.segments if segment.tag == "BGM"), None)
     number = _order_number(one, head)
     event = _event(one.kind, head.at(3) if head else None)
@@ -208,7 +208,7 @@ class _Reader:
         code = segment.at(1, 3)
         if code is not None and len(code) == 3 and draft.foreign(code):
             raise NormalizationFailed(
-                f"{segment.path(1, 3)} is in {code}, the order in {draft.currency}",
+                f"{segment.path(1, 3)} is in another currency than the order's {draft.currency}",
                 field=segment.path(1, 3),
                 rule="one_currency",
                 value=code,

@@ -235,7 +235,7 @@ def _grouped(segments: list[Segment], decimal: str) -> list[Message]:
             current = interchange = None
         elif current is not None and tag not in {"UNG", "UNE"}:
             if not _TAG.fullmatch(tag):
-                current.problems.append((f"/{segment.number}", "segment", f"{tag[:8]!r} is no segment"))
+                current.problems.append((f"/{segment.number}", "segment", "what stands there is no segment"))
             current.segments.append(segment)
     _unended(found[first:], interchange)
     return found

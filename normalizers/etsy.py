@@ -137,7 +137,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> Fraction | None:
         return None
     code, where = text(pair, "currency_code"), f"{at}/{key}"
     if draft.foreign(code):
-        fail(where, "currency_code", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
+        fail(where, "currency_code", "one_currency", code, f"{where} is in another currency than the order's {draft.currency}")
     amount, divisor = (_whole(pair, name, where) for name in ("amount", "divisor"))
     if divisor <= 0:
         fail(where, "divisor", "divisor", divisor)
@@ -228,6 +228,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         payment=payment,
         fulfillment=_fulfillment(draft, body, items),
         stated=summary,
+        of=((body, at),),
     )
 
 

@@ -172,7 +172,7 @@ def _result(one: "_Stated | Broken") -> Result:
                 column,
                 "same_in_every_row",
                 cell,
-                f"the rows of {order_id} disagree on {column}: {cell[:40]!r} is not what an earlier row says",
+                f"the rows of one order disagree on {column}",
             )
         if "line_changes" in body:
             return _change(body, at, order_id, account, event or "edit", report)
@@ -188,7 +188,7 @@ def _word(row: Json, key: str, at: str, known: frozenset[str]) -> Any:
     word = text(row, key)
     if word is None or word in known:
         return word
-    return fail(at, key, "known word", word, f"{at}/{key}: {word[:40]!r} is none of {', '.join(sorted(known))}")
+    return fail(at, key, "known word", word, f"{at}/{key} is none of {', '.join(sorted(known))}")
 
 
 # --- CSV ---
@@ -204,7 +204,7 @@ def _orders_of_csv(document: Document) -> list[_Stated]:
         )
     if len(set(header)) != len(header):
         twice = next(name for name in header if header.count(name) > 1)
-        raise UnsafeDocument(f"the column {twice!r} stands twice", field=f"/header/{twice}", rule="duplicate_key", value=twice)
+        raise UnsafeDocument("a column stands twice", field=f"/header/{twice}", rule="duplicate_key", value=twice)
     found: dict[tuple[str, str], _Stated] = {}
     for number, cells in enumerate(table[1:], 1):
         if not any(cell.strip() for cell in cells):
@@ -334,6 +334,7 @@ def _order(one: _Stated, order_id: str, account: str, event: StatedEvent | None,
         fulfillment="cancelled" if cancelled and fulfillment is None else fulfillment,
         cancelled_at=instant(body, "cancelled_at", at, report),
         stated=summary,
+        of=() if one.rows_at else ((body, at),),
     )
 
 
@@ -365,7 +366,7 @@ def _units(row: Json, key: str, at: str, exponent: int) -> int:
         return 0
     units, own = quantity(row, key, at)
     if own > exponent:
-        fail(at, key, "quantity", row[key], f"{at}/{key}: {row[key]} is finer than the line's quantity")
+        fail(at, key, "quantity", row[key], f"{at}/{key} is finer than the line's quantity")
     return int(units * 10 ** (exponent - own))
 
 

@@ -243,7 +243,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
         summary = {"source_order_id": number, "replaces": text(body, "relation_parent_real_id") or original}
     if partly:
         summary |= told_totals(stated, draft.currency)
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary)
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary, of=((body, at),))
 
 
 Item = tuple[Json, str, int]

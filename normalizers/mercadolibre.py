@@ -132,7 +132,7 @@ def _notification(body: Json, at: str, account: str) -> StatedPart:
     resource = need_text(body, "resource", at)
     found = _ORDER_OF.search(resource)
     if found is None:
-        fail(at, "resource", "order", resource, f"the notification is of {text(body, 'topic') or resource}, of no order")
+        fail(at, "resource", "order", resource, "the notification is of no order")
     sent = instant(body, "sent", at, Report())
     return StatedPart(
         channel_order_id=found[1],
@@ -230,6 +230,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         cancelled_at=instant(cancel, "date", f"{at}/cancel_detail", report) if draft.cancelled else None,
         cancel_requested=status == "pending_cancel",
         stated=summary,
+        of=((body, at),),
     )
 
 
@@ -243,7 +244,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
         where = f"{at}/order_items/{index}"
         code = text(row, "currency_id")
         if draft.foreign(code):
-            fail(where, "currency_id", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
+            fail(where, "currency_id", "one_currency", code, f"{where} is in another currency than the order's {draft.currency}")
         ordered, exponent = quantity(row, "quantity", where)
         price = price_of(row, "unit_price", where)
         draft.line(

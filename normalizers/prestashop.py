@@ -212,7 +212,9 @@ def _order(
         extensions=extensions,
     )
     fulfillment: FulfillmentState = "cancelled" if draft.cancelled else "fulfilled" if state in _SHIPPED else "unfulfilled"
-    return draft.stated_order(order, event="cancel" if draft.cancelled else "snapshot", payment=payment, fulfillment=fulfillment)
+    return draft.stated_order(
+        order, event="cancel" if draft.cancelled else "snapshot", payment=payment, fulfillment=fulfillment, of=((body, at),)
+    )
 
 
 def _currency(

@@ -295,7 +295,9 @@ def _order(body: Json, named: Named) -> StatedOrder:
     )
     if not draft.lines and event != "draft":
         report.warn(f"{at}/line_items", "no_lines", "the order has no lines")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, cancelled_at=cancelled_at, stated=overrides)
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, cancelled_at=cancelled_at, stated=overrides, of=((body, named.at),)
+    )
 
 
 def _lines(draft: Draft, parts: _Rows, body: Json, at: str, extensions: dict[str, str]) -> None:

@@ -238,7 +238,9 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     summary: dict[str, object] = (
         {} if goods is not None or not draft.lines else {"subtotal": to_text(totals.subtotal_minor, draft.currency)}
     )
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary | {"tax_included": included})
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary | {"tax_included": included}, of=((body, at),)
+    )
 
 
 def _roots(body: Json, at: str) -> list[tuple[Json, str]]:

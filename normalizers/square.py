@@ -147,7 +147,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
         return None
     where, amount, code = f"{at}/{key}", pair["amount"], text(pair, "currency")
     if draft.foreign(code):
-        fail(where, "currency", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
+        fail(where, "currency", "one_currency", code, f"{where} is in another currency than the order's {draft.currency}")
     if isinstance(amount, str) and amount.removeprefix("-").isdecimal() and amount.isascii() and len(amount) < 19:
         amount = int(amount)
     if type(amount) is not int or abs(amount) >= 10**18:
@@ -208,7 +208,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         extensions=extensions,
     )
     summary: dict[str, object] = {"subtotal": to_text(goods, draft.currency)} if draft.lines else {}
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary)
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),))
 
 
 def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shipped: bool) -> None:

@@ -102,7 +102,7 @@ def _check_currency(row: Json, key: str, at: str, draft: Draft) -> Json:
     pair = child(row, key, at) or {}
     code = text(pair, "currency")
     if draft.foreign(code):
-        fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
+        fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in another currency than the order's {draft.currency}")
     return pair
 
 
@@ -172,7 +172,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     )
     if not draft.lines:
         report.warn(f"{at}/lineItems", "no_lines", "the order has no line items")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_FULFILLMENT.get(status or ""))
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=_FULFILLMENT.get(status or ""), of=((body, at),))
 
 
 def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, included: bool, shipped: bool) -> None:

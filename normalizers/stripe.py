@@ -148,7 +148,7 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
     extensions: dict[str, str] = {}
     expanded = child(body, "line_items", at) or {}
     items = lines or rows(expanded, "data", f"{at}/line_items")
-    discount, shipping, tax = (_amount(details, f"amount_{key}", where, draft) for key in ("discount", "shipping", "tax"))
+    discount, shipping, tax = (_amount(details, key, where, draft) for key in ("amount_discount", "amount_shipping", "amount_tax"))
     subtotal, grand = _amount(body, "amount_subtotal", at, draft), _amount(body, "amount_total", at, draft)
     included = None not in (subtotal, grand) and bool(tax) and grand == (subtotal or 0) - (discount or 0) + (shipping or 0)
     shares = _lines(draft, items, f"{at}/line_items/data", extensions, included=included)
@@ -192,7 +192,7 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
         stated_totals=stated_totals(subtotal=subtotal, discount=discount, shipping=shipping, tax=tax, grand=grand),
         extensions=extensions,
     )
-    stated = draft.stated_order(order, event=event, payment=payment, fulfillment="cancelled" if draft.cancelled else None)
+    stated = draft.stated_order(order, event=event, payment=payment, fulfillment="cancelled" if draft.cancelled else None, of=((body, at),))
     return stated if items else _without_lines(stated)
 
 

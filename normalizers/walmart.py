@@ -64,6 +64,7 @@ _WAITING = frozenset({"created", "acknowledged", "pending", "ready", "hold"})
 _KNOWN = _GONE | _SENT | _WAITING | {"refund", "refunded", "returned"}
 _MAPPED = names("purchaseOrderId customerOrderId customerEmailId orderDate shippingInfo billingInfo orderLines orderTotal paymentMethod")
 _LINE = names("lineNumber primeLineNumber item charges orderLineQuantity")
+_PLACE = names("name city state postalCode country address1 address2 address3 address4 address5 address6")
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -143,7 +144,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
         return None
     code = text(pair, "currency")
     if draft.foreign(code):
-        fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
+        fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in another currency than the order's {draft.currency}")
     return amount_of(pair, "amount", f"{at}/{key}", draft.currency, draft.report)
 
 
@@ -231,6 +232,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         fulfillment=state,
         cancel_requested=not draft.cancelled and any(_wished(row) for row in lines),
         stated={key: None if amount is None else to_text(amount, currency) for key, amount in shown.items()},
+        of=((body, at),),
     )
 
 
@@ -430,7 +432,7 @@ def _address(info: Json, at: str, extensions: dict[str, str]) -> Address | None:
         return None
     unmapped(
         place,
-        names("name city state postalCode country") | {f"address{number}" for number in range(1, 7)},
+        _PLACE,
         f"{at}/postalAddress",
         extensions,
     )

@@ -100,9 +100,7 @@ def read_json(body: bytes) -> Any:
     try:
         value = _DECODER.decode(text)
     except _DuplicateKey as found:
-        raise UnsafeDocument(
-            f"the key {found.args[0]!r} stands twice", field=_pointer_of_duplicate(text), rule="duplicate_key", value=found.args[0]
-        ) from None
+        raise UnsafeDocument("a key stands twice", field=_pointer_of_duplicate(text), rule="duplicate_key", value=found.args[0]) from None
     except json.JSONDecodeError as error:
         raise UndecodableMessage(
             f"no JSON: {error.msg} at character {error.pos}",
@@ -365,9 +363,12 @@ class Report:
 
 
 def fail(at: str, key: str, rule: str, value: object, message: str | None = None) -> NoReturn:
-    """Raise `NormalizationFailed` for `key` of the object at `at`."""
+    """Raise `NormalizationFailed` for `key` of the object at `at`.
+
+    The message names no value: it is kept in clear, and a value may name a person. The value goes beside it, where it is sealed.
+    """
     where = f"{at}/{escape(key)}" if key else at
-    raise NormalizationFailed(message or f"{where}: {str(value)[:60]!r} is no {rule}", field=where, rule=rule, value=str(value)[:80])
+    raise NormalizationFailed(message or f"{where} is no {rule}", field=where, rule=rule, value=str(value)[:80])
 
 
 def text(row: Json, key: str) -> str | None:

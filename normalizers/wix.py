@@ -280,7 +280,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         extensions=extensions,
     )
     fulfillment = "cancelled" if draft.cancelled else _FULFILLMENT.get(text(body, "fulfillmentStatus") or "")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment)
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, of=((body, at),))
 
 
 def _included(body: Json, draft: Draft, sums: tuple[int | None, ...], fees: int) -> bool:

@@ -222,7 +222,7 @@ def _order(body: Json, named: Named) -> Result:
     )
     fulfillment = _fulfillment(body, status)
     summary: dict[str, object] = {"subtotal": to_text(totals.subtotal_minor, currency)} if draft.lines else {}
-    result = draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary)
+    result = draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, named.at),))
     if draft.lines or body.get("fee_lines"):
         return result
     message = "an order without lines" if placed_at else "an order without lines and without a date was never placed"

@@ -53,9 +53,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 def _result(one: TransactionSet, account: str) -> Result:
     report = Report()
     if one.kind not in {"850", "860"}:
-        return refused(
-            None, NormalizationFailed(f"transaction set {one.kind} is no order", field="/ST01", rule="transaction_set", value=one.kind)
-        )
+        return refused(None, NormalizationFailed("the transaction set is no order", field="/ST01", rule="transaction_set", value=one.kind))
     head = next((segment for segment in one.segments if segment.tag == ("BEG" if one.kind == "850" else "BCH")), None)
     number = head.at(3) if head else None
     if head is None or number is None:
@@ -93,7 +91,9 @@ def _whole(one: TransactionSet) -> None:
     counted = next((segment for segment in one.segments if segment.tag == "CTT"), None)
     stated = counted.at(1) if counted else None
     if counted and stated and stated.isdecimal() and int(stated) != lines:
-        raise NormalizationFailed(f"CTT01 counts {stated} lines, there are {lines}", field=counted.path(1), rule="line_count", value=stated)
+        raise NormalizationFailed(
+            f"CTT01 counts otherwise than the {lines} lines there are", field=counted.path(1), rule="line_count", value=stated
+        )
     if not one.count_right and stated is None:
         raise NormalizationFailed(
             "SE01 counts other segments than there are, and no CTT01 vouches for the lines", field="/SE01", rule="segment_count"

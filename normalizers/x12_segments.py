@@ -155,7 +155,7 @@ def _grouped(segments: list[Segment]) -> list[TransactionSet]:  # noqa: C901  # 
             current = interchange = None
         elif current is not None:
             if not _TAG.fullmatch(tag):
-                current.problems.append((f"/{segment.number}", "segment", f"{tag[:8]!r} is no segment"))
+                current.problems.append((f"/{segment.number}", "segment", "what stands there is no segment"))
             current.segments.append(segment)
     if interchange is not None:
         for one in found[first_of_interchange:]:

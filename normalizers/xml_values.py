@@ -27,7 +27,7 @@ def check_currency(node: Node, draft: Draft, code: str) -> None:
     """Refuse an amount in another currency than the order's."""
     stated = node.attribute(code)
     if draft.foreign(stated):
-        fail(*node.place, "one_currency", stated, f"{node.path} is in {stated}, the order in {draft.currency}")
+        fail(*node.place, "one_currency", stated, f"{node.path} is in another currency than the order's {draft.currency}")
 
 
 def peek(node: Node | None, draft: Draft) -> int | None:

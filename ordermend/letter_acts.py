@@ -51,7 +51,7 @@ def edit(
             view = desk.view(letter_id, _actor(actor, role))
             from dlq_handler.patch import dumps  # noqa: PLC0415 - keeps --help fast
 
-            typer.echo(dumps({"document": view.document, "locked": list(view.locked), "patch": view.patch}))
+            typer.echo(dumps({"document": view.document, "locked": list(view.locked), "patch": view.patch, "said": list(view.said)}))
             return
         made = desk.edit(letter_id, _actor(actor, role), _text(patch))
     typer.echo(f"letter {letter_id}: patch kept until {made.expires_at:%Y-%m-%d %H:%M:%S %Z}; see `ordermend letters dry-run {letter_id}`")

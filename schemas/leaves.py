@@ -19,7 +19,7 @@ from schemas.model import Model
 from schemas.order import PERSONAL_PARTS, Order
 
 PERSONAL = frozenset(PERSONAL_PARTS)
-"""Top-level fields whose leaves are stored as ciphertext under the order's key."""
+"""Top-level fields whose leaves are stored as ciphertext under the order's key; so is the reason of a hold, which people write."""
 
 
 class Leaf(NamedTuple):
@@ -37,7 +37,8 @@ class Leaf(NamedTuple):
 
 def is_personal(path: str) -> bool:
     """Whether the leaf at `path` is stored as ciphertext."""
-    return path.split("/", 2)[1] in PERSONAL
+    _, first, *rest = path.split("/", 3)
+    return first in PERSONAL or (first == "holds" and rest[1:] == ["reason"])
 
 
 @dataclass(frozen=True)

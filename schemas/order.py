@@ -257,7 +257,7 @@ PERSONAL_PARTS: dict[str, Any] = {"contact": Contact(), "ship_to": None, "bill_t
 
 def without_person(order: "Order") -> "Order":
     """Return the order with nothing in it that names a person."""
-    return order.model_copy(update=PERSONAL_PARTS)
+    return order.model_copy(update={**PERSONAL_PARTS, "holds": tuple(hold.model_copy(update={"reason": ""}) for hold in order.holds)})
 
 
 class Order(Model):

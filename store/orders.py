@@ -10,7 +10,7 @@ import orjson
 from psycopg.types.json import Json
 
 from schemas.leaves import PERSONAL
-from schemas.order import Order
+from schemas.order import Order, without_person
 from store import search
 from store.database import Cursor
 from store.sealing import OrderKey, Unsealable
@@ -153,15 +153,18 @@ def origin_hash(doc: str | None, sealed: bytes) -> bytes:
 def first_version(row: Origin, key: OrderKey | None) -> Order:
     """Return version 1; without its personal leaves where their key was erased."""
     document: dict[str, Any] = orjson.loads(row.doc) if row.doc is not None else {}
+    opened = False
     if key is not None:
         try:
             document |= orjson.loads(key.open(bytes(row.doc_sealed), "order_origin"))
+            opened = True
         except Unsealable:
             if row.doc is None:
                 raise
     elif row.doc is None:
         raise Unsealable("order_origin")
-    return Order.model_validate_json(orjson.dumps(document))
+    found = Order.model_validate_json(orjson.dumps(document))
+    return found if opened else without_person(found)
 
 
 def origin(cursor: Cursor, order_id: UUID) -> tuple[Origin, bytes | None] | None:

@@ -167,8 +167,8 @@ class _Page:
         """Show the payload, which is written down, and let it be edited."""
         with told(self._say_not):
             view = await self._desk.ask(self._session, self._desk.letters.payload, self._session.user, self._id)
-            locked = show.facts([("Locked", ", ".join(view.locked))]) if view.locked else show.Markup("")
-            self._locked.content = locked
+            known = [("Locked", ", ".join(view.locked))] * bool(view.locked) + [("Intake said", said) for said in view.said]
+            self._locked.content = show.facts(known) if known else show.Markup("")
             self._patch.value = view.patch or ""
             if len(view.text) > LONGEST_TEXT or not self._editable:
                 self._outline.content = _pre(view.text, "The message")

@@ -86,5 +86,5 @@ def _checked_lines(lines: tuple[str, ...], path: str) -> tuple[str, ...]:
 def _checked_country(country: str | None, path: str) -> str:
     code = required(country, path)
     if code not in COUNTRIES:
-        raise OperationRefused("unknown_country", f"{code[:24]!r} is no ISO 3166-1 alpha-2 code", field=path, value=code)
+        raise OperationRefused("unknown_country", f"{path} is no ISO 3166-1 alpha-2 code", field=path, value=code)
     return code
