@@ -20,11 +20,13 @@ from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, OrderStated, RawDocument, Statement, Verdict
+from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
 
 EVENT_ID_HEADERS = ("message_id", "x-shopify-webhook-id", "x-wc-webhook-delivery-id")
 """Where a channel's or client's own event id travels; without one, the record's coordinates are the id."""
 ACTOR = "intake"
-MAX_HEADER_BYTES = 8192
+CUT_BYTES = 1024 * 1024
+"""What is kept of a document that no record has room for; its hash is that of the whole, and it lies on its raw topic for 30 days."""
 UNKEPT = frozenset({"authorization", "cookie", HEADER})
 REFUSING = frozenset({"quarantine", "reject", "dead_letter"})
 ERROR_OF_VERDICT: Mapping[Verdict, tuple[ErrorClass, str]] = {
@@ -120,15 +122,8 @@ def statements(
 
 
 def kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers worth keeping: no credentials, none that is ours, at most 8 KiB in all."""
-    found, size = {}, 0
-    for name, text in headers.items():
-        size += len(name) + len(text)
-        if size > MAX_HEADER_BYTES:
-            break
-        if name not in UNKEPT and not name.startswith("dlq."):
-            found[name] = text
-    return found
+    """Return the headers worth keeping: no credentials, none that is ours, as many as 8 KiB hold."""
+    return within({name: text for name, text in headers.items() if name not in UNKEPT and not name.startswith("dlq.")}, MAX_HEADER_BYTES)
 
 
 def _message_id(record: RawRecord) -> str:
@@ -227,8 +222,33 @@ def _failed(order_id: UUID | None, channel: Channel, result: Unreadable, raw: Ra
 
 
 def _publishable(statement: Statement, key: str) -> Accepted:
+    value = encode(statement)
+    if len(key) + len(value) > MAX_VALUE_BYTES:
+        statement = _cut(statement)
+        value = encode(statement)
     verdict = getattr(statement, "verdict", None) or ("incomplete" if isinstance(statement, FetchNeeded) else "accept")
-    return Accepted(key.encode(), encode(statement), statement.message_id, verdict)
+    return Accepted(key.encode(), value, statement.message_id, verdict)
+
+
+def _cut(statement: Statement) -> IntakeFailed:
+    """Return what is said of a document whose statement is larger than a record may be: that it is, and how it begins."""
+    raw = statement.raw
+    finding = Finding(
+        path="",
+        rule="max_bytes",
+        message=f"its statement has more than {MAX_VALUE_BYTES} bytes; kept are {min(len(raw.body), CUT_BYTES)} of {len(raw.body)} bytes",
+        value=str(len(raw.body)),
+    )
+    return IntakeFailed(
+        message_id=statement.message_id,
+        order_id=getattr(statement, "order_id", None) or (statement.order.order_id if isinstance(statement, OrderStated) else None),
+        channel=statement.order.source.channel if isinstance(statement, OrderStated) else statement.channel,
+        verdict="dead_letter",
+        error_class="LIMIT",
+        code="limit_exceeded",
+        findings=(finding,),
+        raw=raw.with_(body=raw.body[:CUT_BYTES]),
+    )
 
 
 def headers_of(accepted: Accepted) -> list[tuple[str, str | bytes | None]]:
