@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 Action = Literal[
     "orders.read",
+    "orders.raw",
     "tickets.preview",
     "tickets.submit",
     "tickets.cancel",
@@ -47,6 +48,7 @@ def _all(*roles: str) -> tuple[tuple[str, ...], ...]:
 _ALLOWED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
     {
         "orders.read": _any("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Audit_Read"),
+        "orders.raw": _any("DLQ_Payload", "Audit_Read"),
         "tickets.preview": _any("Order_Modify"),
         "tickets.submit": _any("Order_Modify"),
         "tickets.cancel": _any("Order_Modify"),

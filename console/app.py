@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
 from console.api import bulk, events, letters, operating, orders, problems, replays, rules, tickets
+from console.around import OrderAround
 from console.book import Book
 from console.bulk_work import BulkWork
 from console.desks import Desks, no_desk
@@ -22,6 +23,8 @@ from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
 from console.many import Many
+from console.measures import Ends, Measures
+from console.reviewing import Reviewing
 from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
@@ -52,6 +55,9 @@ class Parts:
     """Where people reach the pages: scheme, host and port."""
     desk: Callable[[], Desk] = no_desk
     """Sets up a desk for dead letters."""
+    read_topics: tuple[str, ...] = ()
+    """What the processor reads, for how far behind it is; `ends` says where they end, None: it is not shown."""
+    ends: Ends | None = None
     rulebook: Rulebook | None = None
     """The tuning of intake's rules; None: it is neither shown nor changed."""
 
@@ -79,8 +85,9 @@ def create(parts: Parts) -> Console:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
         login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
-        works = (api.state.letters, api.state.rules, api.state.bulk)
-        pages.install(api, pages.Desk(services, login, api, *works, Editing(services), Finding(services), Many(services)))
+        works = (api.state.letters, api.state.rules, api.state.bulk, Editing(services), Finding(services), Many(services))
+        shown = (Reviewing(services), OrderAround(services), Measures(services, api.state.rules, parts.read_topics, parts.ends))
+        pages.install(api, pages.Desk(services, login, api, *works, *shown))
     guard = Guard(
         api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, host=urlsplit(parts.base_url).netloc
     )  # fmt: skip

@@ -182,13 +182,13 @@ class Services:
         with self.book.read() as cursor:
             looked = _look(cursor, order_id)
             found = preview_for(cursor, looked, _operations(asked), reason_code, user.roles)
-        return _preview(looked, found)
+        return preview_view(looked, found)
 
     def tickets(self, order_id: UUID) -> m.TicketsView:
         """Return an order's tickets."""
         with self.book.read() as cursor:
             currency = _look(cursor, order_id).order.currency
-            return m.TicketsView(items=[_ticket(row, currency) for row in ticket_lists.of_order(cursor, order_id)])
+            return m.TicketsView(items=[ticket_view(row, currency) for row in ticket_lists.of_order(cursor, order_id)])
 
     def ticket(self, order_id: UUID, ticket_id: UUID) -> m.TicketView:
         """Return a ticket; one that the processor has not seen yet is `submitted`."""
@@ -196,7 +196,7 @@ class Services:
             looked = _look(cursor, order_id)
             row = tickets.find(cursor, order_id, ticket_id)
             if row is not None:
-                return _ticket(row, looked.order.currency)
+                return ticket_view(row, looked.order.currency)
             sent = submissions.find(cursor, order_id, f"ticket:{ticket_id}")
         if sent is None:
             raise Problem("no_such_ticket")
@@ -209,14 +209,14 @@ class Services:
             row = tickets.find(cursor, order_id, ticket_id)
             if row is None:
                 raise Problem("no_such_ticket")
-            return _preview(looked, effects_of(cursor, self.vault, looked, row))
+            return preview_view(looked, effects_of(cursor, self.vault, looked, row))
 
     def approvals(self, after: str | None, limit: int) -> m.ApprovalPage:
         """Return tickets that await approval."""
         with self.book.read() as cursor:
             rows, more = ticket_lists.awaiting(cursor, after, limit)
         return m.ApprovalPage(
-            items=[m.ApprovalRow(order_number=number, ticket=_ticket(row, currency)) for number, currency, row in rows], next=more
+            items=[m.ApprovalRow(order_number=number, ticket=ticket_view(row, currency)) for number, currency, row in rows], next=more
         )
 
     def letters(self, status: str, after: str | None, limit: int) -> m.LetterPage:
@@ -364,7 +364,8 @@ def _row(row: order_lists.Row) -> m.OrderRow:
     )
 
 
-def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
+def preview_view(looked: Looked, found: Preview | Refused) -> m.PreviewView:
+    """Return an edit's effects, or its refusal, as the API gives them."""
     currency, total = looked.order.currency, looked.order.totals.grand_total_minor
     if isinstance(found, Refused):
         refusal = m.RefusalView(code=found.code, message=found.message, path=found.path, rule_id=found.rule_id)
@@ -398,7 +399,8 @@ def _steps(found: Preview, currency: str) -> list[m.StepView]:
     ]
 
 
-def _ticket(row: TicketRow, currency: str) -> m.TicketView:
+def ticket_view(row: TicketRow, currency: str) -> m.TicketView:
+    """Return a ticket as the API gives it."""
     delta = row.money_delta_minor
     return m.TicketView(
         ticket_id=row.ticket_id,

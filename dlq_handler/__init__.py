@@ -12,6 +12,7 @@ from dlq_handler.bulk import run as run_bulk
 from dlq_handler.desk import Desk
 from dlq_handler.impact import Impact, priority
 from dlq_handler.impact import default_rules as impact_rules
+from dlq_handler.patch import masked_text as masked_json
 from dlq_handler.repair import NEEDS_EDITED, View
 from dlq_handler.triage import impact_of
 
@@ -25,6 +26,7 @@ __all__ = [
     "bulk_progress",
     "impact_of",
     "impact_rules",
+    "masked_json",
     "pause_bulk",
     "prepare_bulk",
     "priority",

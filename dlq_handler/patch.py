@@ -89,6 +89,11 @@ def masked(value: Json) -> Json:
     return value if value is None or isinstance(value, bool) else MASK
 
 
+def masked_text(value: Json) -> str:
+    """Return the same shape as text over several lines."""
+    return pretty(masked(value))
+
+
 def _key(key: str, number: int) -> str:
     return key if len(key) <= LONGEST_FIELD and _FIELD.fullmatch(key) else f"{MASK}{number}"
 

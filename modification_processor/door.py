@@ -3,6 +3,7 @@
 Each answer is worked out by the code that guards the commit, over an unlocked snapshot; none of it writes.
 """
 
+import random
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from modification_processor import bulk, past, undo
 from modification_processor.actions import pending_of
+from modification_processor.approvals import Delegation, may_review
 from modification_processor.edit import Call, calls_of
 from modification_processor.field_locks import FieldMode, Moment, default_locks, field_modes
 from modification_processor.operations import discover
@@ -19,12 +21,15 @@ from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.service import context_of, known_to
+from modification_processor.verify import begin, verify_range
 from normalizers import discover as channels
 from normalizers.channel import Verb
+from schemas.assertion import Actor
 from schemas.codec import decode
 from schemas.failures import OrdermendError
 from schemas.order import Order
-from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
+from schemas.statement import unpacked
+from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation, TicketReviewed
 from store import actions, orders, rulesets, tickets
 from store.database import Connection, Cursor
 from store.sealing import KeyVault, Unsealable
@@ -127,6 +132,70 @@ def effects_of(cursor: Cursor, vault: KeyVault, looked: Looked, ticket: TicketRo
     undone = tickets.find(cursor, ticket.order_id, body.undoes) if body.undoes is not None else None
     former = undo.before(past.load(cursor, vault, ticket.order_id), undone) if undone is not None and undone.new_version else None
     return preview_for(cursor, looked, body.operations, body.reason_code, frozenset(ticket.roles.split()), ticket.ticket_id, former)
+
+
+class ReviewRight(NamedTuple):
+    """Whether somebody may approve a ticket now. `refusal` None: they may. `lent`: who else's right they use for it."""
+
+    refusal: Refused | None
+    lent: tuple[Delegation, ...]
+
+
+def review_right(cursor: Cursor, ticket: TicketRow, user_id: str, roles: frozenset[str], currency: str) -> ReviewRight:
+    """Return what the commit would say to this person's approval: the same function, the same rules."""
+    approvals = approval_rules()
+    at, (version,) = rulesets.moments(cursor, approvals.kind)
+    rules = approvals.at(cursor, version)
+    reviewer = Actor(user_id, roles, "console")
+    review = TicketReviewed(review_id=uuid.uuid4(), ticket_id=ticket.ticket_id, order_id=ticket.order_id, decision="approve", at=at)
+    lent = tuple(d for d in rules.delegations if d.taker == user_id and d.giver != ticket.user_id and at < d.until)
+    return ReviewRight(may_review(reviewer, review, ticket, currency, rules, at), lent)
+
+
+class LookedOver(NamedTuple):
+    """How many orders were checked, and how many findings they had."""
+
+    orders: int
+    findings: int
+
+
+def check_some(connection: Connection, vault: KeyVault, orders_at_most: int) -> LookedOver:
+    """Check orders from a chance id on: history folds to the order, chains hold, money adds up."""
+    begin(connection)
+    try:
+        start = UUID(int=random.getrandbits(128))
+        parts = list(verify_range(connection, vault, start, None, orders_at_most))
+        left = orders_at_most - sum(part.orders for part in parts)
+        if left > 0:  # the end of the book was near: from its beginning on
+            parts += verify_range(connection, vault, UUID(int=0), start, left)
+    finally:
+        connection.rollback()
+    return LookedOver(sum(part.orders for part in parts), sum(len(part.findings) for part in parts))
+
+
+class Said(NamedTuple):
+    """What a channel said of an order, as it came. `text` None: its person was erased, or nothing is kept."""
+
+    channel: str
+    text: str | None
+    sha256: str
+
+
+def raw_of(cursor: Cursor, vault: KeyVault, order_id: UUID, message_id: str) -> Said | None:
+    """Return a channel's message, opened; None where there is no such one."""
+    row = cursor.execute(
+        """select s.channel, s.raw_sealed, s.raw_sha256, k.wrapped from statement s left join order_key k using (order_id)
+            where s.order_id = %s and s.message_id = %s""",
+        (order_id, message_id),
+    ).fetchone()
+    if row is None:
+        return None
+    channel, sealed, sha256, wrapped = row
+    try:
+        packed = vault.unwrap(order_id, bytes(wrapped)).open(bytes(sealed), f"statement:{message_id}") if wrapped else b""
+    except Unsealable:
+        packed = b""
+    return Said(channel, unpacked(packed)[0].decode("utf-8", "replace") if packed else None, sha256)
 
 
 def what_undoes(cursor: Cursor, vault: KeyVault, order_id: UUID, ticket_id: UUID) -> tuple[Operation, ...] | Refused:

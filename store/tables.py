@@ -186,6 +186,7 @@ ticket = Table(
     Column("approved_by", Text),
     Column("undoes", Uuid),
     Index("ticket_open", "state", "submitted_at", postgresql_where=text("state in ('waiting', 'awaiting_approval', 'dead')")),
+    Index("ticket_by_time", "submitted_at", "ticket_id"),
     Index("ticket_due", "due_at", postgresql_where=text("due_at is not null")),
 )
 

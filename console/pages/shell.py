@@ -15,13 +15,16 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.around import OrderAround
 from console.bulk_work import BulkWork
 from console.editing import Editing
 from console.finding import Finding
 from console.letter_work import LetterWork
 from console.login import Login
 from console.many import Many
+from console.measures import Measures
 from console.pages.show import Markup
+from console.reviewing import Reviewing
 from console.rule_tuning import RuleTuning
 from console.services import Services
 from console.sessions import Session
@@ -58,6 +61,9 @@ class Desk:
     editing: Editing
     finding: Finding
     many: Many
+    reviewing: Reviewing
+    around: OrderAround
+    measures: Measures
 
     @property
     def bell(self) -> Bell:
@@ -132,7 +138,8 @@ def shell(desk: Desk, session: Session, here: str) -> Iterator[None]:
                     if name == here:
                         link.props('aria-current="page"')
         ui.element("div").classes("om-grow")
-        ui.label(f"{session.user.name or session.user.sub} · {', '.join(sorted(session.user.roles))}").classes("om-quiet")
+        ui.label(session.user.name or session.user.sub)
+        ui.label(", ".join(sorted(session.user.roles))).classes("om-quiet om-small om-roles")
 
         async def switch() -> None:
             dark.value = not dark.value

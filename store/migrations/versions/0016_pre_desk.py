@@ -1,6 +1,6 @@
 """What people at the console leave behind for themselves and each other: saved searches, and who has a form open.
 
-New tables, and indexes for lists by channel and state. None on what an edit changes (`version`, `edits`): an edit goes on touching
+New tables, and indexes for lists by channel, state and time. None on what an edit changes (`version`, `edits`): an edit goes on touching
 no index. The previous release goes on working beside them.
 """
 
@@ -33,6 +33,8 @@ CREATE TABLE saved_view (
 CREATE INDEX orders_by_channel_arrival ON orders (channel, created_at, order_id);
 
 CREATE INDEX orders_by_lifecycle_arrival ON orders (lifecycle, created_at, order_id);
+
+CREATE INDEX ticket_by_time ON ticket (submitted_at, ticket_id);
 """
 
 
@@ -49,5 +51,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Hints end by themselves, and searches can be kept again."""
-    for what in ("INDEX orders_by_lifecycle_arrival", "INDEX orders_by_channel_arrival", "TABLE saved_view", "TABLE edit_presence"):
+    for what in (
+        "INDEX ticket_by_time",
+        "INDEX orders_by_lifecycle_arrival",
+        "INDEX orders_by_channel_arrival",
+        "TABLE saved_view",
+        "TABLE edit_presence",
+    ):
         op.execute(f"DROP {what}")
