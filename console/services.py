@@ -161,7 +161,7 @@ class Services:
         return m.DiffView(older=older, newer=newer, changes=changes, total_moved=_amount(moved, currency), moves=moves)
 
     def operations(self) -> m.OperationsView:
-        """Return every operation with its reasons and the schema of its arguments."""
+        """Return every operation that may be asked for, with its reasons and the schema of its arguments; not what only an undo does."""
         return m.OperationsView(
             items=[
                 m.OperationView(
@@ -172,6 +172,7 @@ class Services:
                     arguments=spec.arguments.model_json_schema(),
                 )
                 for spec in operations_known().values()
+                if not spec.undo_only
             ]
         )
 

@@ -128,6 +128,8 @@ class OperationSpec:
     verb: Verb | None
     """What a channel that owns the order must accept."""
     needs: Callable[[Any], Needs] = _needs_nothing
+    undo_only: bool = False
+    """Whether it puts back what was there before, so that only a ticket that takes another back may ask for it."""
 
     @property
     def recalculates(self) -> bool:

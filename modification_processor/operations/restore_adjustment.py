@@ -95,4 +95,5 @@ OPERATION = OperationSpec(
     inverse=inverse,
     verb=None,
     needs=needs,
+    undo_only=True,
 )

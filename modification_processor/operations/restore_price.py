@@ -63,4 +63,5 @@ OPERATION = OperationSpec(
     apply=apply,
     inverse=inverse,
     verb=None,
+    undo_only=True,
 )

@@ -620,6 +620,9 @@ class TestWhatOnlyAnUndoPutsBack:
 
     WELCOME: ClassVar = {"adjustment_id": "D1", "kind": "discount", "code": "WELCOME"}
 
+    def test_they_say_so(self) -> None:
+        assert set(UNDONE) == {name for name, spec in discover().items() if spec.undo_only}
+
     @pytest.mark.parametrize("name", UNDONE)
     def test_nobody_asks_for_it_otherwise(self, name: str) -> None:
         after = perform(order(), *UNDONE[name])
