@@ -569,7 +569,7 @@ order_search = Table(
     metadata,
     Column("order_id", Uuid, primary_key=True),
     Column("terms", ARRAY(Text), nullable=False),
-    Index("order_search_terms", "terms", postgresql_using="gin"),
+    Index("order_search_terms", "terms", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}),
 )
 
 submission = Table(
