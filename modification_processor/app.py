@@ -21,6 +21,7 @@ from modification_processor.reader import IDLE_SECONDS, Batch, Reader
 from modification_processor.service import Fenced, Processor, Redo
 from modification_processor.settle import Topics
 from modification_processor.trial import DEATHS, PROBE, Trial
+from modification_processor.unwritable import Unstorable
 from schemas.assertion import HEADER, KeyRing
 from schemas.failures import PartitionHalted
 from schemas.topics import CANONICAL, FULFILLMENT, MODIFICATIONS
@@ -199,6 +200,9 @@ class ProcessorApp:
             except Fenced as fenced:
                 self._refused(fenced, epochs)
                 batch = [r for r in batch if self._is_next(r, epochs)]
+            except Unstorable as error:
+                self._halt(error)
+                batch = [r for r in batch if self._is_next(r, epochs)]
             except (psycopg.Error, Redo, OSError) as error:
                 faults += 1
                 self._wait_out(error, faults, stop)
@@ -221,6 +225,14 @@ class ProcessorApp:
             self._log.warning("fenced", partitions=_named(fenced.lost))
             # Taken again since then, it is ours under another epoch, and this batch is merely late.
             self._forget({place for place in fenced.lost if self._epochs.get(place) == epochs.get(place)})
+
+    def _halt(self, error: Unstorable) -> None:
+        """Read a partition no more until somebody has acted and this process is started again; the others go on."""
+        topic, part = error.place
+        self._log.error("partition_halted", partition=f"{topic}[{part}]", why=error.message)
+        self._health.ready(f"{topic}[{part}]", error.message)
+        self._halted.add(error.place)
+        self._forget({error.place})
 
     def _advances(self, batch: Sequence[Read], epochs: Mapping[Place, int]) -> list[Advance]:
         newest: dict[Place, int] = {}

@@ -11,7 +11,7 @@ else is infrastructure, and the caller pauses. A connection lost at COMMIT is re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outc
 from modification_processor.rows import ERASURE, audit, change, emit, open_items
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
+from modification_processor.unwritable import LETTER_UNWRITABLE, Unstorable, failure_of, is_of_data
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
 from normalizers.channel import StatedOrder, Verb
@@ -48,6 +49,7 @@ from store.catalogue import BookCatalogue
 from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
+from store.outbox import OutputTooLarge
 from store.partitions import Advance, Claim
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
@@ -56,8 +58,6 @@ from telemetry.logs import logger
 from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
-DATA_SQLSTATES = frozenset({"22", "23", "54"})
-"""What a message's own content can cause; psycopg refuses some of it itself (a NUL in a text), without a code."""
 MAX_REDO = 5
 
 
@@ -103,6 +103,8 @@ class Handled:
 Faultpoint = Callable[[str], None]
 PoisonOf = Callable[[UUID, str], Failed | None]
 """Tries the head of a lane (order, topic) in a child process: why it is poison, or None."""
+POSTPONED = timedelta(minutes=10)
+"""When a lane is tried again whose head can neither be handled nor become a dead letter."""
 CRASHES = 3
 """A lane is tried so often by processes that die of it, before its head is tried in a child."""
 
@@ -154,12 +156,12 @@ class Processor:
                 self._rollback()
                 if state in RETRY_SQLSTATES:
                     continue
-                if state[:2] in DATA_SQLSTATES or isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+                if is_of_data(error):
                     return self._one_by_one(batch, advances)
                 raise
             except OrdermendError:
                 raise
-            except Exception:  # noqa: BLE001 -- a defect of ours: it must cost one message, not the partition
+            except Exception:  # noqa: BLE001 -- a defect of ours, or an event too large: it must cost one message, not the partition
                 self._rollback()
                 return self._one_by_one(batch, advances)
         raise Redo(f"the batch met a lock {MAX_REDO} times in a row")
@@ -402,6 +404,8 @@ class Processor:
         return self._decide(work, read, writes, context if former is None else replace(context, former=former))
 
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        if read.failure is not None:
+            return read.failure
         try:
             self._faultpoint(f"decide {read.message_id}")
             return decide(work.order, read, self._known(work, read, writes, context))
@@ -481,7 +485,8 @@ class Processor:
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        self._flush_past(cursor, writes)
+        if work.dirty:
+            self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -491,7 +496,9 @@ class Processor:
             first = _ticket_again(ticket, writes.key_of(work), read)
             if isinstance(first.calls, Refused):
                 return first.calls
-            known = self._context(cursor, [first], [work], writes)
+            # Only what follows another operation of its ticket has to be carried out again to be taken back.
+            alone = len(first.calls) == 1
+            known = Context(writes.at, "") if alone else self._context(cursor, [first], [work], writes)
             here = past.load(cursor, self._vault, work.head.order_id)
             inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:
@@ -694,10 +701,10 @@ class Processor:
             step = position[place]._replace(new=read.incoming.off + 1)
             try:
                 handled = self._once([read], [step])
-            except psycopg.Error as error:
-                if (error.sqlstate or "")[:2] not in DATA_SQLSTATES and not isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+            except (psycopg.Error, OutputTooLarge) as error:
+                if not is_of_data(error):
                     raise
-                handled = self._park_culprit(read, step, _refused_by_tables(error))
+                handled = self._park_culprit(read, step, failure_of(error))
             except OrdermendError:
                 raise
             except Exception as error:  # noqa: BLE001 -- see `handle`
@@ -710,9 +717,35 @@ class Processor:
         return Handled(tuple(words), len({read.order_id for read in batch}))
 
     def _park_culprit(self, read: Read, step: Advance, failure: Failed) -> Handled:
-        """Park a message under the id of its place: its own may be what the tables refuse."""
+        """Park a message under the id of its place: its own may be what the tables refuse.
+
+        Where not even its dead letter can be written it waits in its lane without one, to be tried again; where it has no lane to wait in,
+        or cannot be parked either, its partition halts. It is never skipped.
+        """
         self._rollback()
-        return self._once([replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)], [step])
+        culprit = replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)
+        try:
+            return self._once([culprit], [step])
+        except psycopg.Error as error:
+            if not is_of_data(error):
+                raise
+            self._rollback()
+            self._log.error("letter_unwritable", partition=f"{step.topic}[{step.partition}]", offset=step.new - 1, sqlstate=error.sqlstate)
+            if read.actor is None or not failure.blocks:
+                raise Unstorable(step, error) from error
+        return self._park_unlettered(read, culprit, step)
+
+    def _park_unlettered(self, read: Read, culprit: Read, step: Advance) -> Handled:
+        """Park a message without a letter: as what it is, or under the id of its place."""
+        for waits in (replace(read, failure=LETTER_UNWRITABLE), replace(culprit, failure=LETTER_UNWRITABLE)):
+            try:
+                return self._once([waits], [step])
+            except psycopg.Error as error:
+                if not is_of_data(error):
+                    raise
+                self._rollback()
+                refused = error
+        raise Unstorable(step, refused) from refused
 
     def retry_lane(self, order_id: UUID, topic: str, limit: int = 50) -> int:
         """Try a due lane: its head, then its followers in order. Returns how many messages left it.
@@ -724,9 +757,17 @@ class Processor:
         self.connection.commit()
         self._faultpoint("retry.suspected")
         poison = self._poison_of(order_id, topic) if starts > CRASHES else None
+        try:
+            return self._retried(order_id, topic, limit, poison)
+        except (psycopg.Error, OutputTooLarge) as error:
+            if not is_of_data(error):
+                raise
+            return self._retried_singly(order_id, topic, error)
+
+    def _retried(self, order_id: UUID, topic: str, limit: int, failure: Failed | None) -> int:
         with self.connection.cursor() as cursor:
             try:
-                left = self._retry(cursor, order_id, topic, limit, poison)
+                left = self._retry(cursor, order_id, topic, limit, failure)
                 self._faultpoint("retry.written")
             except BaseException:
                 self._rollback()
@@ -734,6 +775,20 @@ class Processor:
         self.connection.commit()
         self._faultpoint("retry.committed")
         return left
+
+    def _retried_singly(self, order_id: UUID, topic: str, error: Exception) -> int:
+        """Something of a lane cannot be written. If it is its head, that becomes a dead letter; if not even that can be written, it waits."""
+        for failure in (None, failure_of(error)):
+            try:
+                return self._retried(order_id, topic, 1, failure)
+            except (psycopg.Error, OutputTooLarge) as again:
+                if not is_of_data(again):
+                    raise
+                self._log.error("lane_unwritable", topic=topic, order=str(order_id), error=type(again).__name__)
+        with self.connection.cursor() as cursor:
+            letters.postpone(cursor, order_id, topic, POSTPONED)
+        self.connection.commit()
+        return 0
 
     def attempt(self, read: Read) -> None:
         """Do the whole work of one message but the commit: for a child process, which may die of it."""
@@ -856,13 +911,6 @@ _SAME_ID = Failed(
     "IDEMPOTENCY_CONFLICT", "same_id_other_content", "read", "this message id was received before with other content", "message_id",
     "same_id_same_content", blocks=False,
 )  # fmt: skip
-
-
-def _refused_by_tables(error: psycopg.Error) -> Failed:
-    state = error.sqlstate
-    return Failed(
-        "SEMANTIC", "refused_by_tables", "write", f"PostgreSQL refuses it: {state or type(error).__name__}", rule=state, where="write"
-    )
 
 
 def _unexpected(error: Exception, stage: str) -> Failed:

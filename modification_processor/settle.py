@@ -51,6 +51,7 @@ from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
 from schemas.statement import ChangeStated, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket
+from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
 from store.actions import Ended
 from store.heads import Lane
 from store.inbox import Received, Repeat
@@ -62,6 +63,7 @@ RETRY_SECONDS = (5, 30, 120, 600, 1800, 7200, 21600)
 JITTER = 0.2
 ORDERING_SECONDS = 86_400
 MAX_DEPTH = 200
+DROPPED = "dlq.headers_dropped"
 
 
 @dataclass(frozen=True)
@@ -421,17 +423,22 @@ class Settler:
             )
         )  # fmt: skip
         source = self.topics.prefix + raw.topic.removeprefix(self.topics.prefix) if raw else at.topic
-        headers = (raw.headers if raw else {}) | {
+        ours = {
             "dlq.schema": "1", "dlq.id": str(letter_id), "dlq.source.topic": raw.topic if raw else at.topic,
             "dlq.source.partition": str(raw.partition if raw else at.part), "dlq.source.offset": str(raw.offset if raw else at.off),
             "dlq.error.class": failure.error_class, "dlq.error.code": failure.code, "dlq.error.stage": failure.stage,
             "dlq.error.field": (failure.field or "")[:200], "dlq.error.rule": (failure.rule or "")[:100],
             "dlq.error.fingerprint": failure.fingerprint, "dlq.attempts": str(attempts), "dlq.score": str(score),
-            "dlq.msg.type": read.message, "dlq.channel": channel or "", "dlq.last_failed_at": self.writes.at.isoformat(),
+            "dlq.payload.bytes": str(len(raw.body if raw else at.value)), "dlq.msg.type": read.message, "dlq.channel": (channel or "")[:80], "dlq.last_failed_at": self.writes.at.isoformat(),
         }  # fmt: skip
-        self.writes.outgoing.append(
-            Outgoing(read.order_id, None, letter_id, f"{source}.dlt", raw.key if raw else at.key, raw.body if raw else at.value, headers)
-        )
+        theirs = {name: text for name, text in (raw.headers if raw else {}).items() if name not in ours}
+        # Ours first: what does not fit is the sender's, and stands in the letter's row.
+        fitting = within({**ours, **theirs}, MAX_HEADER_BYTES - len(DROPPED) - 6)
+        headers = fitting | ({DROPPED: str(len(ours) + len(theirs) - len(fitting))} if len(fitting) < len(ours) + len(theirs) else {})
+        key, value = (raw.key, raw.body) if raw else (at.key, at.value)
+        # The letter's row has all of it; the copy has what a record holds.
+        copied = value[: max(MAX_VALUE_BYTES - len(key or b""), 0)]
+        self.writes.outgoing.append(Outgoing(read.order_id, None, letter_id, f"{source}.dlt", key, copied, headers))
 
     def _receive(self, read: Read, word: str) -> None:
         at = read.incoming

@@ -1,7 +1,7 @@
 """Parked messages, dead letters, and what a person has to look at."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -234,6 +234,11 @@ def due_lanes(cursor: Cursor, budget: Mapping[str, int]) -> list[tuple[UUID, str
         (list(budget), list(budget.values())),
     )
     return cursor.fetchall()
+
+
+def postpone(cursor: Cursor, order_id: UUID, topic: str, wait: timedelta) -> None:
+    """Try a lane later."""
+    cursor.execute("update lane set next_attempt_at = now() + %s where order_id = %s and topic = %s", (wait, order_id, topic))
 
 
 def suspect(cursor: Cursor, order_id: UUID, topic: str) -> int:

@@ -55,7 +55,9 @@ def insert(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
 
 
 def decide(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
-    """Set state and result of tickets that had waited."""
+    """Set state and result of tickets that had waited; one whose row was refused when it came is added now."""
+    marks = ", ".join(["%s"] * len(TicketRow._fields))
+    cursor.executemany(f"insert into ticket ({', '.join(TicketRow._fields)}) values ({marks}) on conflict do nothing", rows)
     cursor.executemany(
         """update ticket set state = %s, new_version = %s, money_delta_minor = %s, code = %s, rule_id = %s, path = %s, message = %s,
                   decided_at = %s, effects_hash = %s, due_at = %s, approved_by = %s where order_id = %s and ticket_id = %s""",

@@ -43,6 +43,9 @@ RETRY_BUDGET_RATIO = Gauge(
 )
 LANES_DUE = Gauge("ordermend_lanes_due", "Lanes whose next attempt is due; many for long: the retry budget is spent.")
 RELAY_SENT = Counter("ordermend_relay_sent_total", "Outbox rows whose delivery Kafka confirmed.")
+RELAY_STUCK = Gauge(
+    "ordermend_relay_stuck_orders", "Orders whose next event Kafka does not take for its size; nothing else waits for them."
+)
 OUTBOX_OLDEST_SECONDS = Gauge("ordermend_outbox_oldest_seconds", "Age of the oldest unsent outbox row.")
 ACTIONS = Counter(
     "ordermend_actions_total",
