@@ -1,13 +1,16 @@
 """Who watches an order is woken when the book says that something was committed.
 
-One listening connection a process, in a thread of its own; what happened is then read from the book, by key. A missed
-notification costs a watcher no more than `LOOK_SECONDS`.
+One listening connection a process, in a thread of its own. Hundreds of commits a second ring it, so it asks the book once for all
+orders that have an ear here, and only those ears hear that whose order moved; each then reads its order, by key. An ear hears what
+happens between two waits too. A missed notification costs a watcher no more than `LOOK_SECONDS`.
 """
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
+from uuid import UUID
 
 import psycopg
 
@@ -15,6 +18,22 @@ from store.database import Connection
 from telemetry.logs import logger
 
 LOOK_SECONDS: Final = 2.0
+GATHER_SECONDS: Final = 0.02
+"""For how long the commits after one are gathered before the book is asked."""
+
+
+class Ear:
+    """Hears of one order, or of every commit where `order_id` is None. Of one event loop."""
+
+    def __init__(self, order_id: UUID | None) -> None:
+        self.order_id = order_id
+        self.heard = asyncio.Event()
+
+    async def wait(self, seconds: float = LOOK_SECONDS) -> None:
+        """Wait until something was heard since the last wait, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.heard.wait(), seconds)
+        self.heard.clear()
 
 
 class Bell:
@@ -24,6 +43,8 @@ class Bell:
         self._connect = connect
         self._stop = threading.Event()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._ears: set[Ear] = set()
+        self._numbers: dict[UUID, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
 
@@ -45,6 +66,18 @@ class Bell:
             self._thread.join(5.0)
         self._ring()
 
+    @contextlib.contextmanager
+    def ear(self, order_id: UUID | None = None) -> Iterator[Ear]:
+        """Lend an ear for what happens to an order, or to anything."""
+        made = Ear(order_id)
+        self._ears.add(made)
+        if self.stopping:
+            made.heard.set()
+        try:
+            yield made
+        finally:
+            self._ears.discard(made)
+
     @property
     def stopping(self) -> bool:
         """Whether the process is about to end."""
@@ -61,7 +94,11 @@ class Bell:
         finally:
             self._waiting.discard(future)
 
-    def _ring(self) -> None:
+    def _ring(self, moved: frozenset[UUID] | None = None) -> None:
+        """Wake whoever waits for anything, and the ears of orders that moved; None: every ear."""
+        for ear in self._ears:
+            if moved is None or ear.order_id is None or ear.order_id in moved:
+                ear.heard.set()
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
@@ -74,9 +111,23 @@ class Bell:
                     connection.autocommit = True
                     connection.execute("listen outbox")
                     while not self._stop.is_set():
-                        for _ in connection.notifies(timeout=1.0, stop_after=1):
+                        if any(True for _ in connection.notifies(timeout=1.0, stop_after=1)):
+                            self._stop.wait(GATHER_SECONDS)
+                            for _ in connection.notifies(timeout=0):
+                                pass
                             assert self._loop is not None
-                            self._loop.call_soon_threadsafe(self._ring)
+                            self._loop.call_soon_threadsafe(self._ring, self._moved(connection))
             except (psycopg.Error, RuntimeError) as error:
                 if not self._stop.wait(1.0):
                     logger("console").warning("bell_silent", error=type(error).__name__)
+
+    def _moved(self, connection: Connection) -> frozenset[UUID]:
+        """Return those of the orders with an ear here to which something happened; one that was not known before counts."""
+        wanted = [ear.order_id for ear in tuple(self._ears) if ear.order_id is not None]
+        if not wanted:
+            return frozenset()
+        rows = connection.execute("select order_id, event_seq from order_head where order_id = any(%b)", (wanted,)).fetchall()
+        found: dict[UUID, int] = dict(rows)
+        moved = frozenset(order_id for order_id, number in found.items() if self._numbers.get(order_id) != number)
+        self._numbers = found
+        return moved

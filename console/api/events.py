@@ -8,6 +8,7 @@ Source: WHATWG HTML, section 9.2 "Server-sent events", read 2026-11-24.
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
@@ -22,7 +23,7 @@ from console.api.problems import Problem, responses
 from console.api.replays import ReplayId
 from console.api.route import Does, May, OrderId
 from console.letter_views import counts
-from console.watching import Bell
+from console.watching import LOOK_SECONDS, Bell
 from schemas.failures import DependencyUnavailable, OrdermendError
 
 router = APIRouter(tags=["outcomes"])
@@ -45,7 +46,7 @@ def watch_order(request: Request, order_id: OrderId, user: Reader, does: Does, s
         version, number, tickets = does.pulse(order_id)
         return _event("order", {"version": version, "tickets": tickets}, number)
 
-    return _answer(request, user, seconds, look)
+    return _answer(request, user, seconds, look, order_id)
 
 
 @router.get(
@@ -78,33 +79,35 @@ def watch_bulk_replay(
     return _answer(request, user, seconds, look)
 
 
-def _answer(request: Request, user: User, seconds: int, look: Callable[[], bytes]) -> StreamingResponse:
+def _answer(request: Request, user: User, seconds: int, look: Callable[[], bytes], about: UUID | None = None) -> StreamingResponse:
     """Answer with a stream of what `look` returns, each time it is something else; the first look is taken before anything is sent."""
     first = look()
     ends = time.time() + min(seconds, max(0.0, user.expires_at - time.time()))
-    stream = _events(request.app.state.bell, first, ends, lambda: look() if request.app.state.holds(user) else None)
+    stream = _events(request.app.state.bell, about, first, ends, lambda: look() if request.app.state.holds(user) else None)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(bell: Bell, first: bytes, ends: float, look: Callable[[], bytes | None]) -> AsyncIterator[bytes]:
+async def _events(bell: Bell, about: UUID | None, first: bytes, ends: float, look: Callable[[], bytes | None]) -> AsyncIterator[bytes]:
     told, beaten = first, time.monotonic()
-    yield first
-    while time.time() < ends and not bell.stopping:
-        await bell.wait(min(2.0, max(0.05, ends - time.time())))
-        if bell.stopping:
-            return
-        try:
-            now = await run_in_threadpool(look)
-        except (DependencyUnavailable, Problem, OrdermendError):
-            return  # the client connects again and learns how things stand
-        if now is None:
-            return  # what the user held was revoked
-        if now != told:
-            told, beaten = now, time.monotonic()
-            yield now
-        elif time.monotonic() - beaten > BEAT_SECONDS:
-            beaten = time.monotonic()
-            yield b": still here\n\n"
+    with bell.ear(about) as ear:
+        ear.heard.set()  # what happened between the first look and this moment is looked at once more
+        yield first
+        while time.time() < ends and not bell.stopping:
+            await ear.wait(min(LOOK_SECONDS, max(0.05, ends - time.time())))
+            if bell.stopping:
+                return
+            try:
+                now = await run_in_threadpool(look)
+            except (DependencyUnavailable, Problem, OrdermendError):
+                return  # the client connects again and learns how things stand
+            if now is None:
+                return  # what the user held was revoked
+            if now != told:
+                told, beaten = now, time.monotonic()
+                yield now
+            elif time.monotonic() - beaten > BEAT_SECONDS:
+                beaten = time.monotonic()
+                yield b": still here\n\n"
 
 
 def _event(name: str, data: dict[str, Any], number: int | None = None) -> bytes:

@@ -25,7 +25,7 @@ READS_ORDERS: Final = {MODIFY, APPROVE, BULK, OPERATE, AUDIT}
 DECLARED: Final[Mapping[str, set[str]]] = {
     "/": READS_ORDERS, "/orders/{order_id}": READS_ORDERS, "/approvals": {APPROVE, AUDIT}, "/bulk": {BULK, AUDIT}, "/bulk/new": {BULK},
     "/bulk/{job_id}": {BULK, AUDIT}, "/letters": {OPERATE, AUDIT}, "/letters/{letter_id}": {OPERATE, AUDIT}, "/replays/{bulk_id}": {OPERATE},
-    "/rules": set(ROLES), "/kpis": set(ROLES),
+    "/rules": set(ROLES), "/kpis": set(ROLES), "/tickets": READS_ORDERS,
 }  # fmt: skip
 """Page -> roles, of which one is enough."""
 

@@ -63,7 +63,10 @@ def test_axe_finds_nothing_serious_on_any_page(line: Line, page_of_everybody: Pa
     expect(page.get_by_role("button", name="Edit order")).to_be_enabled()
     page.keyboard.press("e")
     expect(page.get_by_label("Ship to street lines")).to_be_visible()
-    found.extend(_violations(page, "the edit form"))
+    # The rest of the page is behind the form, and was looked at before. The library puts the form's backdrop at z-index -1 inside the dialog;
+    # axe lays it over the form instead of behind it, and would judge colours that nobody sees.
+    page.add_style_tag(content=".q-dialog__backdrop { display: none }")
+    found.extend(_violations(page, "the edit form", ".q-dialog"))
     check("approvals", "Approvals", "/approvals")
     check("letters", "Dead letters", "/letters")
     check("a letter", "Dead letter:", f"/letters/{letter}")
@@ -77,6 +80,8 @@ def test_axe_finds_nothing_serious_on_any_page(line: Line, page_of_everybody: Pa
     check("a bulk replay", "Bulk replay of 1 letters")
     check("rules", "Rules", "/rules")
     check("figures", "Figures", "/kpis")
+    check("tickets behind a figure", "Tickets", "/tickets?state=awaiting_approval")
+    check("bulk edits", "Bulk edits", "/bulk")
     for name, path, status in (
         ("no such order", f"/orders/{uuid4()}", 404), ("no such letter", f"/letters/{uuid4()}", 404), ("a sign-in that is over", "/auth/callback", 403),
     ):  # fmt: skip
@@ -87,8 +92,8 @@ def test_axe_finds_nothing_serious_on_any_page(line: Line, page_of_everybody: Pa
     assert [] == found, "\n".join(found)
 
 
-def _violations(page: Page, where: str) -> list[str]:
-    """Return what axe holds against what is on the page now, in each colour and size."""
+def _violations(page: Page, where: str, part: str = "html") -> list[str]:
+    """Return what axe holds against what is on the page (or in a part of it) now, in each colour and size."""
     page.evaluate(AXE)
     found: set[str] = set()
     for scheme in ("light", "dark"):
@@ -96,9 +101,9 @@ def _violations(page: Page, where: str) -> list[str]:
         for size in SIZES:
             page.set_viewport_size(size)  # type: ignore[arg-type]  # a size
             page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
-            result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            result = page.evaluate("part => axe.run(part, {resultTypes: ['violations']})", part)
             found |= {
-                f"{where}, {scheme}, {size['width']}: {one['id']}: {one['help']}: {node['html'][:160]}"
+                f"{where}, {scheme}, {size['width']}: {one['id']}: {(node['any'] or [one])[0].get('message', one['help'])}: {node['html'][:160]}"
                 for one in result["violations"]
                 if one["impact"] in SERIOUS
                 for node in one["nodes"]
