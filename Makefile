@@ -15,7 +15,7 @@ CODE := schemas telemetry normalizers streaming store intake modification_proces
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-faults-counted test-fuzz test-laws bench docs docs-check \
+.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-faults-counted test-fuzz test-laws measure-rules bench docs docs-check \
 	schemas check lock clean
 
 help: ## list the targets
@@ -98,6 +98,9 @@ test-fuzz: setup ## 1,000,000 mutated payloads over all channels and as many mes
 test-laws: setup ## the laws of money and locks over 1,000,000 and 100,000 generated cases; takes its time
 	ORDERMEND_CASES=1000000 $(BIN)/python -m pytest tests/unit/test_what_a_form_shows_is_what_the_commit_does.py tests/unit/test_totals.py \
 		tests/unit/test_leaves.py tests/unit/test_payment_plan.py --hypothesis-profile=laws -o timeout=7200 $(ARGS)
+
+measure-rules: setup ## how often intake's rules judge too hard or too softly, per channel, on the labelled set; ARGS="--show --channel ebay"
+	$(BIN)/python -m tests.verdicts.measure $(ARGS)
 
 bench: setup ## measure throughput and latency
 	$(BIN)/ordermend bench $(ARGS)

@@ -71,6 +71,11 @@ class Desks:
                 self._long.discard(stop)
                 desk.close()
 
+    @property
+    def busy(self) -> int:
+        """How many long pieces of work are under way."""
+        return len(self._long)
+
     def close(self) -> None:
         """Close what is idle, and ask long work to pause; whoever asks again gets a new desk."""
         for stop in tuple(self._long):

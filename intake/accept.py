@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from intake.rules.rule import Rule, judge
+from intake.rules.rule import Rule, judge, with_holds
 from intake.rules.tuning import SHIPPED, Tuning
 from normalizers.channel import Channel, Result, StatedChange, StatedOrder, StatedPart, Unreadable
 from normalizers.parts import documents_of
@@ -19,7 +19,6 @@ from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.fingerprint import frame_of
-from schemas.order import Hold
 from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, OrderStated, RawDocument, Statement, Verdict
 from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
 
@@ -149,7 +148,8 @@ def _statement(
     if isinstance(result, StatedPart):
         return str(order_id), FetchNeeded(missing=result.missing, **shared)
     assert isinstance(result, StatedChange)
-    return str(order_id), ChangeStated(changed_at=result.changed_at, line_changes=result.line_changes, ship_to=result.ship_to, **shared)
+    stated = {name: getattr(result, name) for name in ("changed_at", "line_changes", "ship_to", "delivery_window")}
+    return str(order_id), ChangeStated(**stated, **shared)
 
 
 def _for_account(result: StatedOrder, channel: Channel, record: RawRecord) -> StatedOrder:
@@ -172,12 +172,10 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
         findings = tuple(sorted(findings, key=lambda finding: finding.rule not in refusing))
         refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
         return _failed(stated.order.order_id, channel, refused, raw, message_id)
-    order = stated.order
-    if judged.tuning.version:
-        order = order.with_(source=order.source.with_(rules_version=judged.tuning.version))
-    if verdict == "accept_with_hold" and not order.holds:
-        reason = findings[-1].message if findings else "held by a rule"
-        order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))
+    order, versions = stated.order, {"mapping_version": channel.mapping_version, "rules_version": judged.tuning.version}
+    if versions != {"mapping_version": 1, "rules_version": 0}:
+        order = order.with_(source=order.source.with_(**versions))
+    order = with_holds(order, judged.rules, findings, spoke)
     statement = OrderStated(
         message_id=message_id,
         order=order,

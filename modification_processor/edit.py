@@ -36,6 +36,8 @@ ROLE = "Order_Modify"
 BULK_ROLE = "Order_Bulk"
 BULK_DOOR = "bulk"
 """The door through which the tickets of a bulk job come."""
+MAPPING_DOOR = "mapping"
+"""The door through which a corrected reading of stored documents comes: nobody outside has to be told of it."""
 
 
 class Call(NamedTuple):
@@ -82,6 +84,7 @@ class _Bounds(NamedTuple):
     rules: ApprovalRules
     edit_rules: EditRules
     edits: int
+    by_channel: bool
 
 
 def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -154,16 +157,17 @@ def edit(
     rules: ApprovalRules | None = None,
     edit_rules: EditRules | None = None,
     edits: int = 0,
+    by_channel: bool = False,
 ) -> Edited | Refused:
     """Carry out the operations one after another on a copy, each under its locks.
 
     `rules` are the approval rules in force, `edit_rules` those of windows and risk (none given: those that ship), `edits` how
-    many edits were applied before. Where the warehouse has to give something back first, the edit is worked out over the
+    many edits were applied before; `by_channel`: the order's channel asks. Where the warehouse has to give something back first, the edit is worked out over the
     order as it will be then.
     """
     if ROLE not in roles:
         return Refused("role_missing", f"changing an order takes the role {ROLE}", rule_id="roles.order_modify")
-    bounds = _Bounds(roles, verbs, rules or default_rules(), edit_rules or default_edit_rules(), edits)
+    bounds = _Bounds(roles, verbs, rules or default_rules(), edit_rules or default_edit_rules(), edits, by_channel)
     recalls: tuple[Recall, ...] = ()
     asked: tuple[str, ...] = ()
     found = _carry_out(order, calls, reason_code, bounds, context)
@@ -218,7 +222,7 @@ def _carry_out(
 def _guard(order: Order, touches: Sequence[Touch], bounds: _Bounds, context: Context, approvals: list[str]) -> Refused | _First | None:
     when = Moment(context.at, bounds.edit_rules)
     for touch in touches:
-        mode = evaluate(order, touch, bounds.roles, bounds.verbs, when=when)
+        mode = evaluate(order, touch, bounds.roles, bounds.verbs, when=when, by_channel=bounds.by_channel)
         if mode.mode in ("locked", "hidden"):
             return Refused("field_locked", mode.message, mode.path, mode.rule_id)
         if mode.mode == "approval":

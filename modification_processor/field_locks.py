@@ -31,6 +31,8 @@ PAYMENT_COLUMNS = ("unpaid", "authorized", "captured")
 FULFILMENT_COLUMNS = ("received", "confirmed", "allocated", "released", "packed", "part_shipped", "shipped", "closed")
 COLUMNS = (*PAYMENT_COLUMNS, *FULFILMENT_COLUMNS)
 MODIFY_ROLE = "Order_Modify"
+CHANNEL_HOLD = "channel"
+"""The kind of hold that a change of the channel's waits under, until a person has dealt with it."""
 
 _BOTH = "B"
 """Approval, and then compensation."""
@@ -238,10 +240,13 @@ def evaluate(
     verbs: frozenset[Verb] | None,
     locks: LockTable | None = None,
     when: Moment | None = None,
+    *,
+    by_channel: bool = False,
 ) -> FieldMode:
     """Return the mode of one field for somebody with these roles.
 
-    `verbs` is what the order's channel declares; None asks nothing of it (the channel itself speaks). `when` None: windows
+    `verbs` is what the order's channel declares; None asks nothing of it. `by_channel`: the channel itself speaks, whom a hold
+    for a change of its own does not hold up. `when` None: windows
     and risk, which are about edits, do not count, as for what a channel states of its whole order. Without `locks` the table
     that ships is used.
     """
@@ -260,7 +265,8 @@ def evaluate(
         if refused is not None:
             return refused
     if order.holds and touch.field_class in locks.hold_classes:
-        hold = next((hold for hold in order.holds if hold.kind in locks.hold_kinds), None)
+        kinds = locks.hold_kinds - {CHANNEL_HOLD} if by_channel else locks.hold_kinds
+        hold = next((hold for hold in order.holds if hold.kind in kinds), None)
         if hold is not None:
             return _by_hold(touch, hold, locks)
     found = _by_state(order, touch, cell, line_id)

@@ -23,7 +23,7 @@ from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import BULK_DOOR, Call
+from modification_processor.edit import BULK_DOOR, MAPPING_DOOR, Call
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
@@ -307,6 +307,9 @@ class Processor:
         if wanted:
             for order_id, rows in actions.pending(cursor, list(wanted)).items():
                 works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
+        paid = {read.order_id for read in batch if isinstance(read.body, FulfillmentFact) and read.body.payment is not None}
+        for order_id in actions.with_requests_taken_back(cursor, list(paid)) if paid else ():
+            works[order_id].taken_back = True
 
     @staticmethod
     def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
@@ -331,7 +334,7 @@ class Processor:
 
     def context_of(self, cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
         """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
-        return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+        return context_of(cursor, batch, orders, at)
 
     def _context(self, cursor: Cursor, batch: Sequence[Read], works: Iterable[OrderWork], writes: Writes) -> Context:
         """Load what the catalogue says of the batch: each kind of entry with one statement, where there is need of it."""
@@ -370,7 +373,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._tried(work, read, settler.writes, context)
+        outcome = self._tried(cursor, work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -385,13 +388,20 @@ class Processor:
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
 
-    def _tried(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+    def _tried(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         """Decide a message, unless so much like it failed that it waits; count how it fared."""
         held = writes.breaking.holds(read) if writes.breaking else None
-        outcome = held or self._decide(work, read, writes, context)
+        outcome = held or self._decide_fully(cursor, work, read, writes, context)
         if writes.breaking and held is None:
             writes.breaking.note(read, outcome)
         return outcome
+
+    def _decide_fully(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        """Decide a message; of a ticket that takes another back, first whether it does just that."""
+        former = self._former(cursor, work, read, writes)
+        if isinstance(former, Refused):
+            return former
+        return self._decide(work, read, writes, context if former is None else replace(context, former=former))
 
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         if read.failure is not None:
@@ -413,14 +423,18 @@ class Processor:
         if isinstance(body, ModificationTicket):
             door = read.actor.door if read.actor is not None else ""
             ticket = replace(context, ticket_id=str(body.ticket_id))
-            return self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=door == channel_changes.DOOR)
+            by_channel = door in (channel_changes.DOOR, MAPPING_DOOR)
+            known = self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel)
+            return replace(known, unnoticed=door == MAPPING_DOOR)
         if isinstance(body, ChangeStated) and work.order is not None:
             previous, _ = _previous(work)
             return replace(self._known_of_edit(work, writes, context, in_bulk=False, by_channel=True), previous=previous)
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned)
+        return Known(
+            work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned, taken_back=work.taken_back
+        )  # fmt: skip
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -429,7 +443,7 @@ class Processor:
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
             rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
-            in_bulk=in_bulk,
+            in_bulk=in_bulk, by_channel=by_channel,
         )  # fmt: skip
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
@@ -466,12 +480,12 @@ class Processor:
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
         return True
 
-    def _not_undoable(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Outcome | None:
-        """Return why a ticket that says it takes another one back may not; None for any other ticket."""
+    def _former(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Order | Refused | None:
+        """Return the order before the ticket that this one takes back, or why it may not; None for any other message."""
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        writes.flush_past(cursor)
+        self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -482,10 +496,16 @@ class Processor:
             if isinstance(first.calls, Refused):
                 return first.calls
             known = self._context(cursor, [first], [work], writes)
-            inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
+            here = past.load(cursor, self._vault, work.head.order_id)
+            inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:
             return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
-        return inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        refusal = inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        return refusal or undo.before(here, ticket)
+
+    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
+        """Let what this transaction did to the order be read from its history."""
+        writes.flush_past(cursor)
 
     def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
         """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.
@@ -562,7 +582,10 @@ class Processor:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], [work], writes)
-        known = self._known(work, again, writes, context)
+        former = self._former(cursor, work, again, writes)
+        if isinstance(former, Refused):
+            return former
+        known = self._known(work, again, writes, replace(context, former=former))
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -599,7 +622,7 @@ class Processor:
         settler = Settler(self._writes(cursor), self._topics)
         context = self._context(cursor, batch, works.values(), settler.writes)
         for read in batch:
-            outcome = self._decide(works[read.order_id], read, settler.writes, context)
+            outcome = self._decide_fully(cursor, works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
                 settler.settle(works[read.order_id], read, outcome)
             else:
@@ -798,7 +821,7 @@ class Processor:
         if batch:
             work = works[order_id]
             left = self._whole_first(cursor, work, batch, settler, context, topic)
-            left += self._drain(work, _still_waiting(batch, left), settler, context, topic)
+            left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
         for read in left:
             assert read.seq is not None
             letters.resolve(cursor, order_id, topic, read.seq, "resolved")
@@ -816,7 +839,7 @@ class Processor:
         whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
         if whole is None:
             return []
-        outcome = self._tried(work, whole, settler.writes, context)
+        outcome = self._tried(cursor, work, whole, settler.writes, context)
         if not is_restated(outcome):
             return []
         assert isinstance(whole.body, OrderStated)
@@ -845,14 +868,14 @@ class Processor:
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
+    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
         """Try messages in their order, up to the first that has to wait; return those that left the lane."""
         left: list[Read] = []
         if not batch:
             return left
         lane = work.lanes[topic]
         for read in batch:
-            outcome = self._tried(work, read, settler.writes, context)
+            outcome = self._tried(cursor, work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left
@@ -942,6 +965,11 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
     else:
         lane.state, lane.next_attempt_at = "retrying", writes.at
         writes.lanes[place] = lane
+
+
+def context_of(cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
+    """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
+    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
 
 
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from modification_processor.actions import ask_recalls, end_steps, plan_actions
 from modification_processor.breakers import CODE as BREAKER
+from modification_processor.followup import NO_FOLLOWUP
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
@@ -117,8 +118,8 @@ class Settler:
             case Stored():
                 return self._stored(work, read, outcome)
             case Restated():
-                changes = change(work, outcome.order, read, self.writes)
-                keep_statement(work, read, "restated", self.writes)
+                changes = self._restated(work, read, outcome)
+                keep_statement(work, read, "restated", self.writes, outcome.says)
                 work.statement_id, work.dirty = read.message_id, True
                 if changes:
                     total = outcome.order.totals.grand_total_minor
@@ -192,6 +193,16 @@ class Settler:
                 self.writes.lanes[work.head.order_id, lane.topic] = lane
         return "accepted"
 
+    def _restated(self, work: OrderWork, read: Read, outcome: Restated) -> tuple[events.Change, ...]:
+        """Take over the merge, and keep the ticket that tells it as an edit. Nothing follows it: the channel did it, and knows."""
+        said = outcome.said
+        if said is None:
+            return change(work, outcome.order, read, self.writes)
+        row = ticket_row(work, said.read, Applied(outcome.order, said.paths, NO_FOLLOWUP), self.writes)
+        changes = change(work, outcome.order, read, self.writes, said=said)
+        self._add_ticket(said.read, row._replace(new_version=work.head.version))
+        return changes
+
     def _recorded(self, work: OrderWork, read: Read, outcome: Recorded) -> str:
         changes = change(work, outcome.order, read, self.writes)
         body = read.body
@@ -213,7 +224,7 @@ class Settler:
                 work, read, self.writes, self.topics.events, events.FactRecorded,
                 fact_id=getattr(body, "fact_id", read.message_id), kind=getattr(body, "kind", ""), changes=changes,
             )  # fmt: skip
-        end_steps(work, read, outcome.ended, outcome.aimed, self.writes, self.topics.events)
+        end_steps(work, read, outcome, self.writes, self.topics.events)
         open_items(work, read, outcome.work_items, self.writes, self.topics.events)
         return word
 

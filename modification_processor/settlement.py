@@ -76,6 +76,10 @@ class PaymentGateway(Protocol):
     def execute(self, request: PaymentRequest) -> str | None:
         """Return the new transaction's id; None where the customer has to act first (a payment request was delivered).
 
+        `take_back`: the payment request whose key is `transaction` shall ask for so much less, or, where nothing is left, be
+        void; who cannot change a request withdraws it and delivers another. It moves no money. One that was paid is `Declined`
+        as `already_paid`; a request that is void before it arrives is `Declined` as `taken_back`.
+
         Raises `Declined` or `NoAnswer`.
         """
 
@@ -123,7 +127,7 @@ class Answer:
 
 
 PAYMENT_KIND = {"charge": "capture", "raise_authorization": "authorization", "lower_authorization": "void", "refund": "refund"}
-"""The ledger row that a step leaves."""
+"""The ledger row that a step leaves; a payment request, and what takes one back, leave none."""
 
 
 class Settlement:
@@ -259,7 +263,7 @@ class Settlement:
             outcome=answer.outcome,  # type: ignore[arg-type]  # `no_answer` is never reported
             code=answer.code,
             detail=f"{row.port} {row.kind}",
-            payment=_payment(answer) if answer.outcome == "done" and answer.transaction else None,
+            payment=_payment(answer) if answer.outcome == "done" and answer.transaction and row.kind in PAYMENT_KIND else None,
             at=datetime.now(UTC),
         )
         value, order_id = encode(body), str(row.order_id)
@@ -285,7 +289,8 @@ def _without_asking(row: ActionRow, order: Order | None) -> Answer | None:
 
 
 def _request(row: ActionRow) -> PaymentRequest:
-    return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, row.transaction, row.method, row.amount_minor, row.currency)
+    about = str(row.after_id) if row.kind == "take_back" else row.transaction
+    return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, about, row.method, row.amount_minor, row.currency)
 
 
 def _payment(answer: Answer) -> FactPayment:

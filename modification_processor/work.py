@@ -17,7 +17,7 @@ from modification_processor.payment_plan import Pending
 from modification_processor.recalls import OpenRecall
 from schemas.order import Order
 from store import actions, breakers, catalogue, fetches, heads, history, inbox, letters, orders, outbox, tickets
-from store.actions import ActionRow, Aimed, Ended
+from store.actions import ActionRow, Aimed, Ended, Lowered
 from store.database import Cursor
 from store.fetches import Fetch
 from store.heads import Head, Lane
@@ -50,6 +50,8 @@ class OrderWork:
     """What the warehouse was asked to give back and has not answered."""
     fetch_planned: bool = False
     """Whether a fetch of the order is planned and nobody was asked yet."""
+    taken_back: bool = False
+    """Whether a payment request of the order was taken back, whole or in part."""
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False
@@ -92,6 +94,7 @@ class Writes:
     """Fetches (order id, fetch id) whose order is stored now."""
     actions_ended: list[Ended] = field(default_factory=list)
     actions_aimed: list[Aimed] = field(default_factory=list)
+    actions_lowered: list[Lowered] = field(default_factory=list)
     settled_tickets: list[tuple[UUID, UUID, str]] = field(default_factory=list)
     undone: list[tuple[UUID, UUID]] = field(default_factory=list)
     opened: list[tuple[UUID, str]] = field(default_factory=list)
@@ -156,6 +159,7 @@ class Writes:
         _write(cursor, actions.insert, self.actions)
         _write(cursor, actions.end, self.actions_ended)
         _write(cursor, actions.aim, self.actions_aimed)
+        _write(cursor, actions.lower, self.actions_lowered)
         _write(cursor, tickets.settle, self.settled_tickets)
         if any(self.uses.values()):
             catalogue.move_uses(cursor, self.uses)

@@ -28,7 +28,7 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart
 from normalizers.summary import changes_to
 from normalizers.wire import (
     MAX_BYTES,
@@ -490,4 +490,5 @@ CHANNEL = Channel(
     account_field="/account",
     order_key="/order_id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )

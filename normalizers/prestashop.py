@@ -321,4 +321,6 @@ CHANNEL = Channel(
     account_field="/id_shop",
     order_key="/id",
     normalize=normalize,
+    counts_pieces=True,
+    currency_agreed=True,
 )

@@ -32,8 +32,9 @@ from normalizers.building import (
     rate_text,
     refused,
     stated_totals,
+    told_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
     Json,
@@ -55,7 +56,7 @@ from normalizers.wire import (
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, to_text
+from schemas.money import UnitPrice
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind, PaymentState, Source, StatedTotals, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
@@ -93,7 +94,20 @@ _MONEY_KINDS: Mapping[str, PaymentKind] = {
     "refund": "refund",
     "void": "void",
 }
-_WRAPPINGS = ("data", "orders", "draft_orders", "draftOrders", "checkouts", "results", "payload", "edges", "nodes")
+_WRAPPINGS = (
+    "data",
+    "orders",
+    "draft_orders",
+    "draftOrders",
+    "checkouts",
+    "refunds",
+    "fulfillments",
+    "results",
+    "payload",
+    "edges",
+    "nodes",
+)
+_SINGLE = ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node", "refund", "fulfillment", "transaction", "risk")
 _MAPPED = names(
     "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
     "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
@@ -127,7 +141,7 @@ def _result(message: Message) -> Result:
     body, at, wrapped = message.value, message.at, message.wrapped_in
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-    for key in ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node"):
+    for key in _SINGLE:
         if isinstance(inner := body.get(key), dict):
             body, at, wrapped = inner, f"{at}/{key}", key
             break
@@ -138,7 +152,7 @@ def _result(message: Message) -> Result:
     report = Report()
     if wrapped == "order_edit" or topic == "orders/edited":
         return _edit(body, at, message.headers, account, report)
-    if "line_items" not in body or topic.startswith(("refunds/", "fulfillments/", "order_transactions/")):
+    if "line_items" not in body or _is_of_an_order(body, topic, wrapped):
         return _named_only(body, at, message.headers, topic, account)
     order_id = _order_id(body, at, message.headers, report)
     named = Named(order_id, account, _event(body, topic, wrapped), at, message.headers, report)
@@ -147,6 +161,13 @@ def _result(message: Message) -> Result:
         return not_placed(result) if _is_checkout(body, topic, wrapped) else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=report)
+
+
+def _is_of_an_order(body: Json, topic: str, wrapped: str) -> bool:
+    """Say whether it is a refund, a fulfilment or a transaction: it has an id, and may have lines, of its own."""
+    if wrapped in {"refund", "refunds", "fulfillment", "fulfillments", "transaction"}:
+        return True
+    return topic.startswith(("refunds/", "fulfillments/", "order_transactions/")) or ("order_id" in body and "tracking_numbers" in body)
 
 
 def _is_checkout(body: Json, topic: str, wrapped: str) -> bool:
@@ -480,14 +501,7 @@ def _current(draft: Draft, body: Json, at: str, original: StatedTotals) -> tuple
         tax=amount_of(body, "current_total_tax", at, currency, report),
         grand=amount_of(body, "current_total_price", at, currency, report),
     )
-    names = {
-        "subtotal": original.subtotal_minor,
-        "discount_total": original.discount_minor,
-        "shipping_total": original.shipping_minor,
-        "tax_total": original.tax_minor,
-        "grand_total": original.grand_total_minor,
-    }
-    return current, {name: None if amount is None else to_text(amount, currency) for name, amount in names.items()}
+    return current, told_totals(original, currency)
 
 
 def _payment_state(body: Json, at: str, event: StatedEvent, report: Report) -> PaymentState | None:
@@ -625,4 +639,6 @@ CHANNEL = Channel(
     account_field="x-shopify-shop-domain",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from normalizers.building import currency_within
 from normalizers.wire import Json
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -62,6 +63,8 @@ def is_graphql(body: Json) -> bool:
 def as_rest(body: Json) -> Json:
     """Return the object under the REST resource's names."""
     order = _object(body)
+    if order.get("currency") is None:  # asked for the amounts only, which are in the shop's currency
+        order["currency"] = currency_within({key: value for key, value in body.items() if key == "totalPriceSet"}, "currencyCode")
     if isinstance(state := order.get("fulfillment_status"), str):
         order["fulfillment_status"] = _STATES.get(state, state)
     _number_applications(order)
@@ -71,14 +74,21 @@ def as_rest(body: Json) -> Json:
 def _object(row: Json) -> Json:
     found: Json = {}
     for key, value in row.items():
-        if key in _AMOUNTS and isinstance(value, dict) and isinstance(money := value.get("shopMoney"), dict):
-            found[_AMOUNTS[key]] = money.get("amount")
+        if key in _AMOUNTS and isinstance(value, dict):
+            found[_AMOUNTS[key]] = _shop_amount(value)
+        if key == "discountedUnitPriceSet" and "originalUnitPriceSet" not in row and isinstance(value, dict):
+            found["price"] = _shop_amount(value)
         name = _NAMES.get(key) or _HUMP.sub("_", key).lower()
         plain = _plain(value)
         if name in _WORDS and isinstance(plain, str):
             plain = plain.lower()
         found.setdefault(name, plain)
     return _line_named(found)
+
+
+def _shop_amount(bag: Json) -> Any:
+    money = bag.get("shopMoney")
+    return money.get("amount") if isinstance(money, dict) else None
 
 
 def _plain(value: Any) -> Any:

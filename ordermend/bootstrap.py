@@ -18,6 +18,7 @@ from intake import rules as intake_rules
 from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
 from intake.fetching import PATIENCE, Fetcher, Patience
+from intake.rules.keeping import Bounds
 from intake.rules.live import LiveTuning
 from intake.rules.tuning import KIND as TUNING
 from intake.rules.tuning import SHIPPED, Tuning
@@ -26,7 +27,7 @@ from intake.sources import Sources
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.dependencies import Gates
-from modification_processor.edit import BULK_DOOR
+from modification_processor.edit import BULK_DOOR, MAPPING_DOOR
 from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
 from modification_processor.reconciler import Reconciler
@@ -41,6 +42,8 @@ from modification_processor.workbench import Workbench
 from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.local.simulated_source import SimulatedSource
+from ordermend.remapping import Remapping
+from ordermend.rule_keeper import EVERY_SECONDS, RuleKeeper
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
@@ -119,6 +122,7 @@ def ensure_keys(folder: Path) -> None:
     create_key(folder, "door-bulk", "RS256", roles=ROLES, messages=("ModificationTicket",))
     create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
     create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact", "ReleaseRequested"))
+    create_key(folder, "door-mapping", "RS256", roles=("Order_Modify",), messages=("ModificationTicket",))
     create_key(folder, "settlement", "EdDSA", roles=(), messages=("ActionReported",))
     KeyVault.make(folder)
 
@@ -268,6 +272,11 @@ def sampler(settings: Settings, health: Health) -> Sampler:
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
 
 
+def rule_keeper(settings: Settings, health: Health, bounds: Bounds | None = None, every_seconds: float = EVERY_SECONDS) -> RuleKeeper:
+    """Return what demotes rules that people keep overturning; other bounds than the package's for a trial."""
+    return RuleKeeper(connector(settings, "rule-keeper"), settings.topic_prefix, health, bounds, every_seconds)
+
+
 def reconciled(settings: Settings, told: Callable[[int], None] | None = None) -> Reconciled:
     """Compare what the book sent with what lies on the events topic."""
     reader = Reader(bootstrap_of(settings), topics_of(settings).events)
@@ -349,6 +358,17 @@ def _normalise(channel: str, raw: RawDocument, tuning: Tuning) -> list[tuple[str
         raise NormalizationFailed(f"there is no channel {channel[:40]!r}", field="channel", rule="channel_known")
     record = RawRecord(raw.topic, raw.partition, raw.offset, raw.key, raw.body, raw.headers)
     return statements(record, known, intake_rules.discover(), tuning)
+
+
+def remapping(settings: Settings, channel: str) -> Remapping:
+    """Return what reads a channel's stored documents again with today's mapping, as intake would."""
+    # A correction may lie in the outbox for as long as Kafka is away.
+    own = replace(signer(settings, "door-mapping", MAPPING_DOOR), lifetime_seconds=REPORT_LIFETIME_SECONDS)
+    tuning = tuning_in(settings)
+    return Remapping(
+        connector(settings, "remap"), KeyVault.load(settings.keys_dir), lambda name, raw: _normalise(name, raw, tuning), channel,
+        discover()[channel].mapping_version, own, topics_of(settings).modifications,
+    )  # fmt: skip
 
 
 def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (), instance: str | None = None) -> dict[str, IntakeLoop]:

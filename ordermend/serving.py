@@ -39,6 +39,7 @@ def loops_of(service: str, settings: Settings, health: Health, instance: str | N
         "verifier": lambda: {
             "verifier": bootstrap.sampler(settings, health.loop("verifier")).run,
             "reconciler": bootstrap.reconciler(settings, health.loop("reconciler")).run,
+            "rule-keeper": bootstrap.rule_keeper(settings, health.loop("rule-keeper")).run,
         },
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
         "fetcher": lambda: {"fetcher": bootstrap.fetcher(settings, health).run},

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from schemas.failures import ErrorClass
 from schemas.model import Instant, Model
-from schemas.order import Address, Order
+from schemas.order import Address, DeliveryWindow, Order
 
 StatedEvent = Literal["create", "update", "edit", "cancel", "cancel_request", "draft", "notification", "lines", "snapshot"]
 Verdict = Literal["accept", "accept_with_warning", "accept_with_hold", "incomplete", "quarantine", "reject", "dead_letter"]
@@ -115,6 +115,8 @@ class ChangeStated(Model):
     raw: RawDocument
     ship_to: Address | None = None
     """Where the goods shall go now, where the change says so."""
+    delivery_window: DeliveryWindow | None = None
+    """When they are wanted now, where the change says so; an end it does not state stays as it is."""
 
 
 class FetchNeeded(Model):

@@ -52,6 +52,14 @@ class Aimed(NamedTuple):
     transaction: str
 
 
+class Lowered(NamedTuple):
+    """A payment request that asks for less now: for so much."""
+
+    order_id: UUID
+    action_id: UUID
+    amount_minor: int
+
+
 COLUMNS = ", ".join(ActionRow._fields)
 
 
@@ -121,11 +129,32 @@ def aim(cursor: Cursor, rows: Sequence[Aimed]) -> None:
     )
 
 
+def lower(cursor: Cursor, rows: Sequence[Lowered]) -> None:
+    """Say for how much payment requests ask now."""
+    cursor.execute(
+        """update action a set amount_minor = u.amount from unnest(%b::uuid[], %b::uuid[], %b::int8[]) u(order_id, action_id, amount)
+            where a.order_id = u.order_id and a.action_id = u.action_id""",
+        tuple([row[index] for row in rows] for index in range(3)),
+    )
+
+
+def with_requests_taken_back(cursor: Cursor, order_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the orders that had a payment request taken back: money for it may come all the same."""
+    cursor.execute(
+        "select distinct order_id from action where order_id = any(%b) and kind = 'take_back' and state = 'done'",
+        (list(order_ids),),
+        binary=True,
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
 _DEPENDENCY = """'port:' || a.port || case a.port when 'payment' then ':' || a.provider
     when 'channel' then ':' || coalesce((select o.channel from orders o where o.order_id = a.order_id), '') else '' end"""
 """Whom a request depends on: a gateway by its provider, a channel by its name, the notifier, the warehouse."""
 _READY = """a.state in ('planned', 'sent') and a.next_attempt_at <= now()
-    and not exists (select 1 from action b where b.order_id = a.order_id and b.action_id = a.after_id and b.state in ('planned', 'sent'))"""
+    and not exists (select 1 from action b where b.order_id = a.order_id and b.state in ('planned', 'sent')
+                       and ((b.action_id = a.after_id and a.kind <> 'take_back') or (b.after_id = a.action_id and b.kind = 'take_back')))"""
+"""A step waits for the one it follows, but for one that takes it back; a payment request that is being taken back is not sent again."""
 
 
 class Due(NamedTuple):
@@ -137,7 +166,7 @@ class Due(NamedTuple):
 
 
 def due(cursor: Cursor, limit: int, quotas: Mapping[str, int] | None = None) -> list[Due]:
-    """Return requests that are to be sent now; a step waits for the one it follows.
+    """Return requests that are to be sent now (see `_READY`).
 
     `quotas`: at most so many of a dependency. What is past its deadline is returned whatever they say: it is not sent any more.
     """
@@ -168,14 +197,22 @@ def rates(cursor: Cursor, over: timedelta) -> dict[str, float]:
     return {name: float(rate) for name, rate in cursor.fetchall()}
 
 
+_FIRST_AMOUNT = """a.amount_minor + (select coalesce(sum(b.amount_minor), 0)::int8 from action b
+    where b.order_id = a.order_id and b.after_id = a.action_id and b.kind = 'take_back' and b.state = 'done')"""
+
+
 def claim(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]], again_after: timedelta) -> list[ActionRow]:
-    """Mark requests as sent, their orders' heads being locked; return those that were still due."""
+    """Mark requests as sent, their orders' heads being locked; return those that were still due.
+
+    A payment request that was lowered is returned with its first amount: under one key, one and the same thing is asked for.
+    """
+    columns = ", ".join(_FIRST_AMOUNT if name == "amount_minor" else f"a.{name}" for name in ActionRow._fields)
     cursor.execute(
         f"""update action a set state = 'sent', attempts = a.attempts + 1,
                    next_attempt_at = least(now() + %s * least(power(2, a.attempts), 64) * (0.8 + 0.4 * random()), greatest(a.due_at, now() + interval '1 second'))
               from unnest(%b::uuid[], %b::uuid[]) u(order_id, action_id)
              where a.order_id = u.order_id and a.action_id = u.action_id and a.state in ('planned', 'sent') and a.next_attempt_at <= now()
-         returning {", ".join(f"a.{name}" for name in ActionRow._fields)}""",
+         returning {columns}""",
         (again_after, [key[0] for key in keys], [key[1] for key in keys]),
         binary=True,
     )

@@ -87,6 +87,8 @@ orders = Table(
     Index("orders_by_channel_order", "channel", "account", "channel_order_id"),
     Index("orders_by_number", "order_number"),
     Index("orders_by_arrival", "created_at", "order_id"),
+    Index("orders_by_channel_arrival", "channel", "created_at", "order_id"),
+    Index("orders_by_lifecycle_arrival", "lifecycle", "created_at", "order_id"),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -127,6 +129,7 @@ statement = Table(
     Column("raw_offset", BigInteger, nullable=False),
     Column("mapping_version", Integer, nullable=False, server_default="0"),
     _at("received_at", nullable=False, default=True),
+    Column("said_sealed", LargeBinary),
 )
 
 inbox = Table(
@@ -183,6 +186,7 @@ ticket = Table(
     Column("approved_by", Text),
     Column("undoes", Uuid),
     Index("ticket_open", "state", "submitted_at", postgresql_where=text("state in ('waiting', 'awaiting_approval', 'dead')")),
+    Index("ticket_by_time", "submitted_at", "ticket_id"),
     Index("ticket_due", "due_at", postgresql_where=text("due_at is not null")),
 )
 
@@ -575,6 +579,26 @@ submission = Table(
     Column("message_id", Text, primary_key=True),
     Column("user_id", Text, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
+    _at("at", nullable=False),
+)
+
+edit_presence = Table(
+    "edit_presence",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("form_id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    _at("since", nullable=False),
+    _at("expires_at", nullable=False),
+)
+
+saved_view = Table(
+    "saved_view",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("filters", JSONB, nullable=False),
     _at("at", nullable=False),
 )
 

@@ -112,6 +112,12 @@ def find(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> TicketRow | None:
     return TicketRow(*row) if row else None
 
 
+def operations_of(cursor: Cursor, order_id: UUID) -> dict[str, str]:
+    """Return the operations of an order's tickets, by the cause that history names."""
+    cursor.execute("select 'ticket:' || ticket_id, operations from ticket where order_id = %s", (order_id,))
+    return dict(cursor.fetchall())
+
+
 def due(cursor: Cursor, limit: int) -> list[tuple[UUID, UUID]]:
     """Return (order id, ticket id) of tickets that have waited until their deadline."""
     cursor.execute(

@@ -52,6 +52,10 @@ ACTIONS = Counter(
     "Requests to gateways, channels and notifiers after an edit, by port, kind and outcome.",
     ("port", "kind", "outcome"),
 )
+FETCHES = Counter(
+    "ordermend_fetches_total", "Orders that channels only named and were asked for, by channel and what came of it.", ("channel", "outcome")
+)
+FETCH_OLDEST_SECONDS = Gauge("ordermend_fetch_oldest_seconds", "Age of the oldest order that a channel named and that is not fetched yet.")
 DEPENDENCY_CALLS = Counter(
     "ordermend_dependency_calls_total",
     "Calls to gateways, channels, the notifier and the warehouse, by dependency and outcome (`answered`, `no_answer`, `held` back).",
@@ -60,13 +64,12 @@ DEPENDENCY_CALLS = Counter(
 DEPENDENCIES_OPEN = Gauge(
     "ordermend_dependencies_open", "1 while a dependency is left alone because its calls were not answered, by dependency.", ("dependency",)
 )
-FETCHES = Counter(
-    "ordermend_fetches_total", "Orders that channels only named and were asked for, by channel and what came of it.", ("channel", "outcome")
-)
-FETCH_OLDEST_SECONDS = Gauge("ordermend_fetch_oldest_seconds", "Age of the oldest order that a channel named and that is not fetched yet.")
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
 LOOP_TICK_SECONDS = Gauge(
     "ordermend_loop_tick_timestamp_seconds", "When a loop of the process last went round, unix time; `main` where it has one.", ("loop",)
+)
+RULES_OVERTURNED = Gauge(
+    "ordermend_rules_overturned", "Refusals of a rule that people overturned, beyond the bound at which it is demoted.", ("rule", "channel")
 )
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")

@@ -116,7 +116,7 @@ class _Page:
             self._button("Release", letters.release)
             ui.button("Dry run", on_click=self._dry_run).props("no-caps outline")
             self._button("Replay", letters.replay, look="unelevated")
-            if can("tickets.review", self._session.user.roles):
+            if can("letters.approve", self._session.user.roles):
                 self._button("Approve replay", letters.approve, "replay")
                 self._button("Approve discard", letters.approve, "discard")
         for label, name, act in (

@@ -10,14 +10,23 @@ from fastapi.responses import HTMLResponse, Response
 from nicegui import background_tasks, ui
 
 from console.access import can
-from console.letter_work import BulkShown
+from console.api.problems import Problem
+from console.letter_work import STARTABLE, BulkShown
 from console.pages import show
 from console.pages.shell import RESPONSE_SECONDS, Desk, SignedOut, markup, shell, told
 from console.sessions import Session
 from dlq_handler import Progress
 from schemas.failures import DependencyUnavailable, OrdermendError
 
-TONES: Final = {"done": "good", "running": "wait", "awaiting_approval": "wait", "sent": "wait", "stopped": "bad", "failed": "bad"}
+TONES: Final = {
+    "done": "good",
+    "running": "wait",
+    "awaiting_approval": "wait",
+    "sent": "wait",
+    "paused": "wait",
+    "stopped": "bad",
+    "failed": "bad",
+}
 LOOK_SECONDS: Final = 0.5
 
 
@@ -31,8 +40,8 @@ def install(desk: Desk) -> None:
             return session
         try:
             found = await desk.ask(session, desk.letters.progress, session.user, bulk_id)
-        except OrdermendError as error:
-            return HTMLResponse(f'<!doctype html><html lang="en"><title>Bulk replay</title><p>{show.escape(error.message)}</p>', 404)
+        except (Problem, OrdermendError) as error:
+            return HTMLResponse(f'<!doctype html><html lang="en"><title>Bulk replay</title><p>{show.escape(str(error))}</p>', 404)
         with shell(desk, session, "Dead letters"):
             page = _Page(desk, session, found)
             page.draw()
@@ -58,7 +67,8 @@ class _Page:
             self._bar = ui.linear_progress(show_value=False).props('aria-label="Letters that have ended"')
             self._counts = markup(show.Markup(""))
         with ui.element("div").classes("om-row"):
-            self._run = ui.button("Run", on_click=self._does(letters.run)).props("no-caps unelevated")
+            self._run = ui.button("Run", on_click=self._does(letters.start)).props("no-caps unelevated")
+            self._pause = ui.button("Pause", on_click=self._does(letters.pause)).props("no-caps outline")
             self._approve = ui.button("Approve", on_click=self._does(letters.approve_bulk)).props("no-caps outline")
         with ui.element("div").props('aria-live="assertive"').style("width: 100%"):
             self._said = markup(show.Markup(""))
@@ -120,5 +130,6 @@ class _Page:
             for x in found.members
         ]
         self._members.content = show.section("Letters", show.table("Letters", ("Letter", "State", "What happened"), rows, "-"))
-        self._run.set_enabled(at.state == "running")
-        self._approve.set_visibility(at.state == "awaiting_approval" and can("tickets.review", self._session.user.roles))
+        self._run.set_enabled(at.state in STARTABLE)
+        self._pause.set_enabled(at.state == "running")
+        self._approve.set_visibility(at.state == "awaiting_approval" and can("letters.approve", self._session.user.roles))

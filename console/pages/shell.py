@@ -15,9 +15,16 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.around import OrderAround
+from console.bulk_work import BulkWork
+from console.editing import Editing
+from console.finding import Finding
 from console.letter_work import LetterWork
 from console.login import Login
+from console.many import Many
+from console.measures import Measures
 from console.pages.show import Markup
+from console.reviewing import Reviewing
 from console.rule_tuning import RuleTuning
 from console.services import Services
 from console.sessions import Session
@@ -28,6 +35,7 @@ T = TypeVar("T")
 RESPONSE_SECONDS: Final = 20.0
 _NAV: Final[tuple[tuple[str, str, Action], ...]] = (
     ("Orders", "/", "orders.read"),
+    ("Bulk edits", "/bulk", "bulk.read"),
     ("Approvals", "/approvals", "approvals.read"),
     ("Dead letters", "/letters", "letters.read"),
     ("Rules", "/rules", "rules.read"),
@@ -49,6 +57,13 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    bulk: BulkWork
+    editing: Editing
+    finding: Finding
+    many: Many
+    reviewing: Reviewing
+    around: OrderAround
+    measures: Measures
 
     @property
     def bell(self) -> Bell:

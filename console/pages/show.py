@@ -86,7 +86,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], empt
     body = ["<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     if not body:
         return Markup(f'<p class="om-quiet">{html.escape(empty)}</p>')
-    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    heads = "".join(f'<th scope="col">{_cell(name)}</th>' for name in head)
     return Markup(
         f'<table class="om-table"><caption>{html.escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     )
@@ -94,6 +94,11 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], empt
 
 def _cell(cell: str) -> str:
     return str(cell) if isinstance(cell, Markup) else html.escape(cell)
+
+
+def right(text: str) -> Markup:
+    """Return a number's cell, aligned to the right."""
+    return Markup(f'<span class="om-right">{html.escape(text)}</span>')
 
 
 def chip(text: str, tone: str = "calm") -> Markup:

@@ -26,6 +26,7 @@ from console.sessions import CHECK_SECONDS, IDLE_SECONDS, LOGIN_SECONDS, LONGEST
 from console.tokens import Verifier
 from ordermend.local.issuer import create_app
 from ordermend.local.stack import Stack
+from ordermend.local.users import USERS
 from schemas.failures import DependencyUnavailable
 from store import sessions as rows
 from store.database import connect, drop_schema, migrate, role_of
@@ -229,7 +230,7 @@ def test_the_login_page_writes_nothing_of_the_request_as_html(door: Door) -> Non
     page = door.issuer.get("/authorize", params=asked)
     assert 200 == page.status_code
     assert "<script" not in page.text
-    assert {"agent", "approver", "operator", "auditor"} == set(re.findall(r'name="user" value="(\w+)"', page.text))
+    assert set(USERS) == set(re.findall(r'name="user" value="(\w+)"', page.text))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from telemetry.health import Health
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
-OPERATE = frozenset({"DLQ_Operate"})
+OPERATE = frozenset({"DLQ_Operate", "DLQ_Payload"})
 REPAIR = OPERATE | {"Order_Modify"}
 OLGA = Actor("olga", REPAIR, "test")
 OTTO = Actor("otto", REPAIR | {"Order_Approve"}, "test")

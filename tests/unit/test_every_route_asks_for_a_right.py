@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from console.access import ROLES, Action, can, roles_for
 from console.api.route import action_of
-from console.app import Console, Parts, create
+from console.app import ROUTERS, Console, Parts, create
 from console.book import Book
 from console.guard import API, LOGIN_PATHS, MAX_BODY_BYTES, Buckets, Guard
 from console.services import Services
@@ -69,9 +69,7 @@ def _audit_again() -> Iterator[None]:
 
 
 def _routes() -> list[APIRoute]:
-    from console.api import events, operating, orders, tickets  # noqa: PLC0415 -- parametrised from them
-
-    return [route for part in (orders, tickets, events, operating) for route in part.router.routes if isinstance(route, APIRoute)]
+    return [route for part in ROUTERS for route in part.router.routes if isinstance(route, APIRoute)]
 
 
 ROUTES = {f"{method} {route.path}": (method, route) for route in _routes() for method in sorted(route.methods or ())}

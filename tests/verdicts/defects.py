@@ -300,7 +300,7 @@ FATAL: tuple[Defect, ...] = (
     Defect("quantity_no_number", "dead_letter", "lines", "a quantity is a number", ("quantity",), _choice("quantity", ("two", "1-2", "??", "1e99"))),
     Defect("part_of_a_piece", "quarantine", "lines", "what is counted in pieces cannot be divided", ("quantity",), lambda case, chance: case.change("quantity", _written_like(chance.choice(("1.5", "0.25", "2.75")))), lambda channel: bool(channel["counted"])),
     Defect("no_order_id", "dead_letter", "identity", "the order has no name of its own", ("order_id",), lambda case, _: case.put("order_id", "")),
-    Defect("price_no_number", "dead_letter", "money", "a price is a number", ("price",), _choice("price", ("twelve", "12,30", "1..2", "FREE"))),
+    Defect("price_no_number", "dead_letter", "money", "a price is a number", ("price",), _choice("price", ("twelve", "12.30 each", "1..2", "FREE"))),
     Defect("price_not_finite", "dead_letter", "money", "JSON has no such number (RFC 8259, section 6)", ("price",), lambda case, chance: _no_number(chance.choice((b"NaN", b"Infinity", b"-Infinity")))(case, chance), _is_json),
     Defect("negative_total", "reject", "money", "a seller who pays for delivering is no order; it is a credit note", ("total",), lambda case, _: case.change("total", _times(-1))),
     Defect("embargoed_country", "reject", "parties", "UN Security Council resolutions 2270, 2375 and 2397: no supplier may deliver", ("country",), lambda case, _: case.put("country", "KP"), _codes),

@@ -186,7 +186,7 @@ class TextDocument:
         text = self.text
         for first, last in (("UNH+", "UNT+"), ("ST*", "SE*")):
             text = _counted(text, first, last) if self._separators.startswith(first[-1]) else text
-        return text.encode(self._charset, "xmlcharrefreplace" if self._xml else "replace")
+        return text.encode(self._charset, "xmlcharrefreplace" if self._xml else "ignore")
 
 
 def _counted(text: str, first: str, last: str) -> str:

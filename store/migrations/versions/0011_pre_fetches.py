@@ -6,7 +6,7 @@ person's, as before.
 
 from alembic import op
 
-revision = "0015"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None

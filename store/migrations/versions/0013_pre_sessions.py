@@ -5,8 +5,8 @@ New tables only, so the previous release goes on working beside it; whoever is s
 
 from alembic import op
 
-revision = "0021"
-down_revision = "0018"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

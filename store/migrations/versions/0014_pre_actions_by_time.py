@@ -5,8 +5,8 @@ An index only, so the previous release goes on working beside it.
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0015"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ A block range index, which costs the relay next to nothing and leaves its update
 
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
