@@ -68,8 +68,8 @@ class Book:
 
     def close(self) -> None:
         """Close what is idle; whoever asks again gets a new connection."""
-        for _ in range(self._idle.qsize()):
-            connection = self._idle.get_nowait()
+        # All of them out first: what is put back would be the next to come out again.
+        for connection in [self._idle.get_nowait() for _ in range(self._idle.qsize())]:
             if connection is not None:
                 connection.close()
             self._idle.put(None)

@@ -28,7 +28,7 @@ class Editing:
         self.services.check(user, "tickets.preview", f"form {form_id}", order_id)
         with self.services.book.write() as cursor:
             presence.note(cursor, order_id, form_id, user.sub, (user.name or user.sub)[:LONGEST])
-            return presence.others(cursor, order_id, form_id)
+            return presence.others(cursor, order_id, user.sub)
 
     def gone(self, order_id: UUID, form_id: UUID) -> None:
         """Say that this form is closed."""

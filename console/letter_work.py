@@ -92,10 +92,10 @@ class LetterWork:
         with self.services.book.read() as cursor:
             return triage.groups(cursor, MOST)
 
-    def listed(self, cause: str | None, after: UUID | None = None) -> list[Listed]:
-        """Return unresolved letters, of one cause where one is named; those that cost most first."""
+    def listed(self, cause: str | None, after: UUID | None = None, limit: int = MOST) -> list[Listed]:
+        """Return unresolved letters, of one cause where one is named; those that cost most first. `after`: the last of the page before."""
         with self.services.book.read() as cursor:
-            return triage.page(cursor, Filter(fingerprint=cause), MOST, after)
+            return triage.page(cursor, Filter(fingerprint=cause), limit, after)
 
     def shown(self, letter_id: UUID) -> Shown:
         """Return a letter with its score as it is now, its attempts, its claim and its log."""

@@ -15,7 +15,7 @@ from intake.rules.rule import Rule, judge, with_holds
 from intake.rules.tuning import SHIPPED, Tuning
 from normalizers.channel import Channel, Result, StatedChange, StatedOrder, StatedPart, Unreadable
 from normalizers.parts import documents_of
-from schemas.assertion import HEADER, Signer
+from schemas.assertion import HEADER, Signer, Unsigned
 from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.fingerprint import frame_of
@@ -54,12 +54,13 @@ class RawRecord:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A record for the canonical topic, with what the metrics count."""
+    """A record for the canonical topic, with what the metrics count. `actor` is empty until it is signed."""
 
     key: bytes
     value: bytes
-    actor: bytes
+    message_id: str
     verdict: str
+    actor: bytes = b""
     spoke: tuple[tuple[str, str], ...] = ()
     """Rules that had something to say, and in which mode."""
 
@@ -73,11 +74,21 @@ class _Judged:
     spoke: list[tuple[str, str]]
 
 
-def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], signer: Signer, tuning: Tuning = SHIPPED) -> list[Accepted]:
-    """Return what the record becomes."""
+def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], tuning: Tuning = SHIPPED) -> list[Accepted]:
+    """Return what the record becomes, still unsigned."""
     spoke: list[tuple[str, str]] = []
-    found = [_publishable(statement, key, signer) for key, statement in statements(record, channel, rules, tuning, spoke)]
+    found = [_publishable(statement, key) for key, statement in statements(record, channel, rules, tuning, spoke)]
     return [replace(found[0], spoke=tuple(spoke)), *found[1:]] if spoke else found
+
+
+def signed(accepted: Sequence[Accepted], signer: Signer) -> list[Accepted]:
+    """Return a batch's records signed, many under one signature."""
+    unsigned = [Unsigned(item.value, item.message_id, item.key.decode()) for item in accepted]
+    tokens = signer.sign_batch(unsigned, sub=ACTOR)
+    return [
+        Accepted(item.key, item.value, item.message_id, item.verdict, token, item.spoke)
+        for item, token in zip(accepted, tokens, strict=True)
+    ]
 
 
 def statements(
@@ -85,7 +96,7 @@ def statements(
 ) -> list[tuple[str, Statement]]:
     """Return (record key, statement) for every order the record names, at least one; `spoke` gets the rules that had something to say."""
     judged = _Judged(rules, tuning, [] if spoke is None else spoke)
-    raw = RawDocument(
+    raw = RawDocument.of(
         body=record.value,
         sha256=sha256(record.value).hexdigest(),
         topic=record.topic,
@@ -176,7 +187,7 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
     if versions != {"mapping_version": 1, "rules_version": 0}:
         order = order.with_(source=order.source.with_(**versions))
     order = with_holds(order, judged.rules, findings, spoke)
-    statement = OrderStated(
+    statement = OrderStated.of(
         message_id=message_id,
         order=order,
         event=stated.event,
@@ -210,14 +221,13 @@ def _failed(order_id: UUID | None, channel: Channel, result: Unreadable, raw: Ra
     )
 
 
-def _publishable(statement: Statement, key: str, signer: Signer) -> Accepted:
+def _publishable(statement: Statement, key: str) -> Accepted:
     value = encode(statement)
     if len(key) + len(value) > MAX_VALUE_BYTES:
         statement = _cut(statement)
         value = encode(statement)
-    actor = signer.sign(value, message_id=statement.message_id, order_id=key, sub=ACTOR)
     verdict = getattr(statement, "verdict", None) or ("incomplete" if isinstance(statement, FetchNeeded) else "accept")
-    return Accepted(key.encode(), value, actor, verdict)
+    return Accepted(key.encode(), value, statement.message_id, verdict)
 
 
 def _cut(statement: Statement) -> IntakeFailed:

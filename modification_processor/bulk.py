@@ -282,7 +282,9 @@ class BulkRunner:
         assert isinstance(sent, ModificationTicket)
         calls = calls_of(sent.operations)
         assert not isinstance(calls, Refused)
-        context = self._context_of(cursor, [_read(job, sent)], {row.order_id: past.as_of(here, here.version)}, datetime.now(UTC))
+        at = datetime.now(UTC)
+        seen_as = {row.order_id: past.as_of(here, here.version)}
+        context = Context(at, "") if len(calls) == 1 else self._context_of(cursor, [_read(job, sent)], seen_as, at)
         inverse = undo.operations(here, first, calls, context)
         if isinstance(inverse, Refused):
             return inverse.code

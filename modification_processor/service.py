@@ -485,7 +485,8 @@ class Processor:
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        self._flush_past(cursor, writes)
+        if work.dirty:
+            self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -495,7 +496,9 @@ class Processor:
             first = _ticket_again(ticket, writes.key_of(work), read)
             if isinstance(first.calls, Refused):
                 return first.calls
-            known = self._context(cursor, [first], [work], writes)
+            # Only what follows another operation of its ticket has to be carried out again to be taken back.
+            alone = len(first.calls) == 1
+            known = Context(writes.at, "") if alone else self._context(cursor, [first], [work], writes)
             here = past.load(cursor, self._vault, work.head.order_id)
             inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:

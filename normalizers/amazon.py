@@ -35,6 +35,7 @@ from normalizers.channel import Channel, Document, Missing, Restates, Result, St
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
+    Message,
     Report,
     child,
     instant,
@@ -95,15 +96,17 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     parts: dict[str, list[tuple[Json, str]]] = {}
     account = "default"
     for document in documents:
-        for message in messages(document, _WRAPPINGS):
-            body, at = message.value, message.at
+        listed = messages(document, _WRAPPINGS)
+        for message in listed:
             account = account_of(message.headers)
-            if not isinstance(body, dict):
-                raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-            if (whole := _whole(body, at, account)) is not None:
+            try:
+                whole = _whole(message, account, parts)
+            except OrdermendError as error:
+                if len(listed) == 1:
+                    raise
+                whole = refused(None, error, account=account)
+            if whole is not None:
                 results.append(whole)
-            else:
-                parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
     if len(documents) > 1 and len(parts) > 1 and any(len(found) == 1 for found in parts.values()):
         raise NormalizationFailed(
             "the parts are of several orders", field="/payload/AmazonOrderId", rule="one_order", value=", ".join(parts)
@@ -117,11 +120,15 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     return tuple(results)
 
 
-def _whole(body: Json, at: str, account: str) -> Result | None:
-    """Return what a document says that is no part of an order of v0."""
+def _whole(message: Message, account: str, parts: dict[str, list[tuple[Json, str]]]) -> Result | None:
+    """Return what a message says by itself; one that is a part of an order of v0 goes to `parts`."""
+    body, at = message.value, message.at
+    if not isinstance(body, dict):
+        raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
     if "OrderChangeNotification" in body:
         return _notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account)
     if "AmazonOrderId" in body:
+        parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
         return None
     if "purchaseOrderNumber" in body:
         return _one(need_text(body, "purchaseOrderNumber", at), account, body, at, vendor_order)

@@ -28,6 +28,7 @@ from normalizers.building import (
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -86,7 +87,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     places: list[Json] = []
     for document in documents:
         for message in messages(document, ("orders", "results", "data")):
-            value = message.value
+            value = None if isinstance(message, Broken) else message.value
             if isinstance(value, dict) and "order_id" in value and ("price_ex_tax" in value or "base_price" in value):
                 lines.append((value, message.at))
             elif isinstance(value, dict) and "order_id" in value and ("street_1" in value or "zip" in value):

@@ -32,6 +32,7 @@ from normalizers.building import (
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.summary import change_values
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -88,6 +89,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 
 def _inner(message: Message) -> Message:
     """Take off a CloudEvent: its `id` is not an order's."""
+    if isinstance(message, Broken):
+        return message
     value = message.value
     if isinstance(value, dict) and "specversion" in value and value.get("data") is not None:
         data = value["data"]

@@ -35,7 +35,22 @@ from normalizers.building import (
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, instant, messages, names, need_text, present, quantity, rows, text, unmapped
+from normalizers.wire import (
+    Broken,
+    Json,
+    Message,
+    Report,
+    child,
+    instant,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    rows,
+    text,
+    unmapped,
+)
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
@@ -71,6 +86,9 @@ def _messages(document: Document) -> list[Message]:
     """Take off an event's wrapping and a search's list: an order has `items` of its own, and an id."""
     opened: list[Message] = []
     for message in messages(document, ("event", "data", "value", "order", "result", "orders")):
+        if isinstance(message, Broken):
+            opened.append(message)
+            continue
         value = message.value
         if isinstance(value, dict) and isinstance(value.get("items"), list) and not _named(value):
             opened += [

@@ -17,7 +17,23 @@ from decimal import Decimal
 from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, epoch, fail, messages, names, need_text, present, quantity, rows, text, unmapped
+from normalizers.wire import (
+    Broken,
+    Json,
+    Message,
+    Report,
+    child,
+    epoch,
+    fail,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    rows,
+    text,
+    unmapped,
+)
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import exponent_of, round_ratio
 from schemas.order import Address, Contact, Order, PaymentState, Source, order_id_of
@@ -59,6 +75,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 
 
 def _line_items(message: Message) -> list[Json] | None:
+    if isinstance(message, Broken):
+        return None
     value = message.value
     if not isinstance(value, dict) or value.get("object") != "list":
         return None

@@ -476,6 +476,8 @@ def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -
 
 def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
     """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
+    if row.keys() <= mapped:
+        return
     for key, value in row.items():
         if key not in mapped and value is not None and value not in _SAYS_NOTHING:
             found[f"{at}/{escape(key)}"] = json_text(value)

@@ -36,6 +36,7 @@ from normalizers.building import (
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -123,7 +124,7 @@ def _payload(part: bytes) -> bytes:
 
 def _opened(message: Message) -> list[Message]:
     """Return the order in an event, with what happened as the header `topic`."""
-    for _ in range(4):
+    for _ in range(0 if isinstance(message, Broken) else 4):
         value = message.value
         if not isinstance(value, dict) or "lineItems" in value:
             break

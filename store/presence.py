@@ -34,10 +34,11 @@ def gone(cursor: Cursor, order_id: UUID, form_id: UUID) -> None:
     cursor.execute("delete from edit_presence where order_id = %s and form_id = %s", (order_id, form_id))
 
 
-def others(cursor: Cursor, order_id: UUID, form_id: UUID) -> list[Present]:
-    """Return who else has a form of this order open, the longest first."""
+def others(cursor: Cursor, order_id: UUID, user_id: str) -> list[Present]:
+    """Return which other people have a form of this order open, the longest first."""
     cursor.execute(
-        "select user_id, name, since from edit_presence where order_id = %s and form_id <> %s and expires_at > now() order by since",
-        (order_id, form_id),
+        """select user_id, min(name), min(since) from edit_presence where order_id = %s and user_id <> %s and expires_at > now()
+            group by user_id order by 3""",
+        (order_id, user_id),
     )
     return [Present(*row) for row in cursor.fetchall()]

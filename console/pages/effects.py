@@ -10,8 +10,9 @@ from console.pages import show
 from schemas.money import scaled_text
 
 _QUIET: Final = ("normalized", "position", "basis", "gross_basis", "exponent", "quantity_exponent", "line_id", "tax_id", "adjustment_id",
-                 "hold_id", "shipment_id", "placed_at", "price_source", "promotion_version", "tax_included")  # fmt: skip
+                 "hold_id", "shipment_id", "placed_at", "price_source", "promotion_version", "tax_included", "source")  # fmt: skip
 """Parts of a path that say nothing to a person: the money they lead to is shown."""
+_ROWS: Final = {"lines": "line", "adjustments": "row", "holds": "hold", "shipments": "shipment"}
 _STEPS: Final[Mapping[str, str]] = {
     "charge": "collect", "raise_authorization": "raise the authorisation by", "lower_authorization": "release of the authorisation",
     "refund": "give back", "request_payment": "ask the customer for",
@@ -20,6 +21,11 @@ _RULES: Final[Mapping[str, str]] = {
     "approval.money_delta": "it moves more money than its author may alone",
     "approval.repeated_edits": "the order was edited often already",
 }
+_LOCKED: Final[Mapping[str, str]] = {
+    "price_override": "a price or an amount is set by hand", "ship_address_area": "the address leaves its country or region",
+    "ship_address": "the address changes", "bill_address": "the billing address changes", "payment_method": "the payment method changes",
+    "quantity_up": "units are added", "quantity_down": "units are taken away", "promotion": "a promotion changes",
+}  # fmt: skip
 _NOTICES: Final[Mapping[str, str]] = {
     "order_changed": "is told what changed", "order_cancelled": "is told that the order is cancelled", "payment_requested": "is asked to pay the rest",
 }  # fmt: skip
@@ -43,7 +49,8 @@ def _lock(name: str) -> str:
     parts = name.split(".")
     if parts[0] != "locks" or len(parts) < 3:
         return show.words(name)
-    return f"{show.words(parts[1])} is changed " + ("" if parts[2] == "always" else f"on an order that is {show.words(parts[2])}").strip()
+    what = _LOCKED.get(parts[1], f"{show.words(parts[1])} changes")
+    return what if parts[2] in {"always", "risk", "window"} else f"{what} on an order that is {show.words(parts[2])}"
 
 
 def _refusal(refusal: m.RefusalView, view: m.OrderView) -> show.Markup:
@@ -62,9 +69,9 @@ def _before(found: m.PreviewView) -> show.Markup:
 
 
 def _changes(found: m.PreviewView, view: m.OrderView) -> show.Markup:
-    names = _new_lines(found)
+    made = _new_rows(found)
     rows = [
-        (_named(c, view, names), *_values(c, view, found))
+        (_named(c, view, made), *_values(c, view, found))
         for c in sorted(found.changes, key=lambda change: change.derived)
         if not set(c.path.split("/")) & set(_QUIET) and not (c.derived and c.path.endswith("_minor"))
     ]
@@ -88,19 +95,38 @@ def _price(amount: str | None, exponent: int, currency: str) -> str:
     return "-" if amount is None else f"{scaled_text(int(amount), exponent)} {currency}"
 
 
-def _new_lines(found: m.PreviewView) -> dict[str, str]:
-    """Return the SKU of each line that the edit makes, by line id."""
+def _new_rows(found: m.PreviewView) -> dict[tuple[str, str], str]:
+    """Return what people would call each row that the edit makes, by collection and id."""
+    made: dict[tuple[str, str], dict[str, str]] = {}
+    for change in found.changes:
+        parts = change.path.split("/")
+        if len(parts) == 4 and change.old is None and change.new is not None:
+            made.setdefault((parts[1], parts[2]), {})[parts[3]] = str(orjson.loads(change.new))
+    names = {"lines": ("sku", "name"), "adjustments": ("code", "label", "kind"), "holds": ("kind",)}
     return {
-        c.path.split("/")[2]: str(orjson.loads(c.new))
-        for c in found.changes
-        if c.path.startswith("/lines/") and c.path.endswith("/sku") and c.new
+        key: next((leaves[name] for name in names.get(key[0], ()) if leaves.get(name)), "")
+        for key, leaves in made.items()
+        if _whole(key[0], leaves)
     }
 
 
-def _named(change: m.ChangeView, view: m.OrderView, names: Mapping[str, str]) -> str:
+def _whole(of: str, leaves: Mapping[str, str]) -> bool:
+    """Whether these leaves are a row that was not there before."""
+    return {"lines": "ordered", "adjustments": "kind", "holds": "kind", "shipments": "shipment_id"}.get(of, "") in leaves
+
+
+def _named(change: m.ChangeView, view: m.OrderView, made: Mapping[tuple[str, str], str]) -> str:
     parts = change.path.split("/")
-    if len(parts) > 2 and parts[1] == "lines" and view.order.line(parts[2]) is None and parts[2] in names:
-        return f"New line · {names[parts[2]]} · {' · '.join(show.words(part) for part in parts[3:])}"
+    if len(parts) > 3 and (name := made.get((parts[1], parts[2]))) is not None:
+        return " · ".join(
+            text
+            for text in (
+                f"New {_ROWS.get(parts[1], show.words(parts[1]))}",
+                name,
+                *(show.words(p.removesuffix("_minor")) for p in parts[3:]),
+            )
+            if text
+        )
     path = change.path.removesuffix("/amount") if change.path.endswith("/unit_price/amount") else change.path
     return show.path(path, view.order) + (" (follows)" if change.derived else "")
 

@@ -31,8 +31,10 @@ def install(desk: Desk) -> None:
             with told():
                 found = await desk.ask(session, desk.measures.look, DAYS)
                 with ui.element("div").classes("om-grid"):
-                    markup(_cards(found)).classes("om-contents")
+                    goals, others = _cards(found)
+                    markup(goals).classes("om-contents")
                     await _draw_integrity(desk, session)
+                    markup(others).classes("om-contents")
                 markup(_charts(found))
                 markup(_tables(found))
         return None
@@ -60,24 +62,39 @@ def _integrity(found: LookedOver) -> show.Markup:
     )
 
 
-def _cards(found: Found) -> show.Markup:
+def _cards(found: Found) -> tuple[show.Markup, show.Markup]:
+    """Return the figures with a goal, and the others."""
     k = found.figures
     rate, mean = k.modification_rate_permille, k.edit_resolution_seconds_mean
     refusals, lag = found.refusals, found.lag
-    cards = [
+    oldest = f"; the oldest event not sent yet waits {took(k.outbox_oldest_seconds)}" if k.outbox_oldest_seconds else ""
+    goals = [
         _card("Order modification rate", "-" if rate is None else f"{rate // 10}.{rate % 10} %", f"goal: below 5 %; {k.orders_edited} of {k.orders} orders",
               "/?edited=yes", good=rate is None or rate < RATE_GOAL * 10),
-        _card("Edit resolution time", "-" if mean is None else f"{mean} s", f"goal: {GOAL_SECONDS} s; 95 of 100 within {k.edit_resolution_seconds_p95 or 0} s",
+        _card("Edit resolution time", took(mean), f"goal: {took(GOAL_SECONDS)}; 95 of 100 within {took(k.edit_resolution_seconds_p95)}",
               f"/tickets?{urlencode({'slow': 'yes', 'days': DAYS})}", good=mean is None or mean <= GOAL_SECONDS),
-        _card("Edits applied", str(k.edits_applied), f"of {k.edits_decided} decided", f"/tickets?{urlencode({'state': 'applied', 'days': DAYS})}"),
+    ]  # fmt: skip
+    others = [
         _card("False-positive refusals", "-" if refusals is None else str(refusals.overturned),
               "the rules cannot be asked" if refusals is None else f"of {refusals.refused} refused by intake's rules, sent back as they were", "/rules"),
+        _card("Edits applied", str(k.edits_applied), f"of {k.edits_decided} decided", f"/tickets?{urlencode({'state': 'applied', 'days': DAYS})}"),
         _card("Dead letters open", str(k.letters_open), f"{k.lanes_closed} lanes closed", "/letters"),
         _card("Work items open", str(k.work_items_open), "what a person has to look at", ""),
-        _card("Not handled yet", "-" if lag is None else str(sum(lag.values())), "messages on Kafka that are not in the book" if lag is not None else "Kafka does not answer", ""),
-        _card("Oldest message to be sent", "-" if k.outbox_oldest_seconds is None else f"{k.outbox_oldest_seconds} s", "in the outbox", ""),
+        _card("Not handled yet", "-" if lag is None else str(sum(lag.values())),
+              ("messages on Kafka that are not in the book" if lag is not None else "Kafka does not answer") + oldest, ""),
     ]  # fmt: skip
-    return show.Markup("".join(cards))
+    return show.Markup("".join(goals)), show.Markup("".join(others))
+
+
+def took(seconds: int | None) -> str:
+    """Return a span of time in its two largest units."""
+    if seconds is None:
+        return "-"
+    for length, large, small, part in ((86_400, "d", "h", 3600), (3600, "h", "min", 60), (60, "min", "s", 1)):
+        if seconds >= length:
+            rest = seconds % length // part
+            return f"{seconds // length} {large}" + (f" {rest} {small}" if rest else "")
+    return f"{seconds} s"
 
 
 def _card(title: str, value: str, note: str, to: str, *, good: bool | None = None) -> show.Markup:

@@ -138,7 +138,8 @@ def shell(desk: Desk, session: Session, here: str) -> Iterator[None]:
                     if name == here:
                         link.props('aria-current="page"')
         ui.element("div").classes("om-grow")
-        ui.label(f"{session.user.name or session.user.sub} · {', '.join(sorted(session.user.roles))}").classes("om-quiet")
+        ui.label(session.user.name or session.user.sub)
+        ui.label(", ".join(sorted(session.user.roles))).classes("om-quiet om-small om-roles")
 
         async def switch() -> None:
             dark.value = not dark.value

@@ -48,8 +48,8 @@ AGES: Final[Mapping[str, tuple[str, str]]] = {
     "over_day": ("<=", "1 day"), "over_week": ("<=", "7 days"), "over_month": ("<=", "30 days"),
 }  # fmt: skip
 """How long ago an order arrived: within, or longer ago than."""
-FEW: Final = 2000
-"""Up to so many hits are sorted; more are found faster by walking the orders from the newest on."""
+FEW, MANY = 5000, 40_000
+"""Up to so many hits are sorted, the more where another filter leaves few of them; beyond, walking the orders from the newest on is faster."""
 
 
 def listing(cursor: Cursor, filters: Filters, after: str | None, limit: int) -> tuple[list[Row], str | None]:
@@ -75,8 +75,9 @@ def _found(cursor: Cursor, filters: Filters, columns: str, place: str, place_val
         asked = wanted(filters.query)
         # An order has all of no words; that must find nothing, not everything.
         terms = [asked.any_of, asked.all_of or ["-"]]
-        hits = _hits(cursor, terms)
-        if len(hits) > FEW:
+        most = MANY if values else FEW
+        hits = _hits(cursor, terms, most)
+        if len(hits) > most:
             condition += " and exists (select 1 from order_search s where s.order_id = o.order_id and (s.terms && %s or s.terms @> %s))"
             values += terms
         else:
@@ -89,10 +90,10 @@ def _found(cursor: Cursor, filters: Filters, columns: str, place: str, place_val
     return cursor.fetchall()
 
 
-def _hits(cursor: Cursor, terms: list[list[str]]) -> list[UUID]:
-    """Return orders with these terms, at most one more than `FEW`: by the index, whatever the planner thinks of a rare word."""
+def _hits(cursor: Cursor, terms: list[list[str]], most: int) -> list[UUID]:
+    """Return orders with these terms, at most one more than `most`: by the index, whatever the planner thinks of a rare word."""
     cursor.execute("set local enable_seqscan = off")
-    cursor.execute("select order_id from order_search where terms && %s or terms @> %s limit %s", [*terms, FEW + 1])
+    cursor.execute("select order_id from order_search where terms && %s or terms @> %s limit %s", [*terms, most + 1])
     hits = [row[0] for row in cursor.fetchall()]
     cursor.execute("set local enable_seqscan = on")
     return hits
@@ -110,9 +111,11 @@ def _condition(filters: Filters) -> tuple[str, list[Any]]:
         values.append(filters.hold)
     if filters.age:
         sign, length = AGES[filters.age]
-        found.append(f"o.created_at {sign} now() - interval '{length}'")
+        found.append(f"o.created_at {sign} now() - %s::interval")
+        values.append(length)
     if filters.edited is not None:
-        found.append("o.edits > 0" if filters.edited else "o.edits = 0")
+        found.append("(o.edits > 0) = %s")
+        values.append(filters.edited)
     return " and ".join(found), values
 
 

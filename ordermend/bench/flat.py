@@ -8,7 +8,7 @@ Fails:   BenchInvalid where a document was not simply accepted.
 import time
 from statistics import median
 
-from intake.accept import RawRecord, accept
+from intake.accept import RawRecord, accept, signed
 from intake.rules import discover as rules
 from normalizers import discover
 from ordermend.bench.child import Job
@@ -64,7 +64,7 @@ def _cost(lines: int, signer: Signer) -> float:
     found = []
     for _ in range(PASSES):
         began = time.perf_counter()
-        verdicts = {item.verdict for record in records for item in accept(record, channel, active, signer)}
+        verdicts = {item.verdict for item in signed([item for record in records for item in accept(record, channel, active)], signer)}
         found.append(time.perf_counter() - began)
         if verdicts != {"accept"}:
             raise BenchInvalid(f"documents of {lines} lines came out as {', '.join(sorted(verdicts))}")

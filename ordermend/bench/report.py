@@ -113,6 +113,8 @@ def print_table(figures: Figures, console: Console) -> None:
         console.print(_stages("Processor, elapsed where nothing else is said", both))
     if "latency" in figures:
         console.print(_latency_table(figures))
+    if "console" in figures:
+        console.print(_console_table(figures))
     if "book" in figures:
         console.print(_book_table(figures))
     if "search" in figures:
@@ -127,6 +129,20 @@ def _latency_table(figures: Figures) -> Table:
         ("preview_ms", "preview"),
         ("decided_ms", "edit decided"),
         ("committed_and_sent_ms", "edit committed, event on Kafka"),
+    ):
+        table.add_row(label, f"{part[name]['median']} ms", f"{part[name]['p95']} ms")
+    return table
+
+
+def _console_table(figures: Figures) -> Table:
+    part = figures["console"]
+    title = f"{part['agents']} agents at the console, {part['edits_a_second']:g} edits a second, beside {part['orders_a_second']:g} orders"
+    table = Table("what", "median", "95th percentile", title=title)
+    for name, label in (
+        ("preview_ms", "preview asked and answered"),
+        ("taken_ms", "edit sent and taken (202)"),
+        ("told_ms", "edit sent, its author told that it is applied"),
+        ("visible_ms", "edit sent, applied and read back"),
     ):
         table.add_row(label, f"{part[name]['median']} ms", f"{part[name]['p95']} ms")
     return table

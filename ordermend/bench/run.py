@@ -15,6 +15,7 @@ from ordermend import bootstrap
 from ordermend.bench import place as places
 from ordermend.bench.book import measure_book
 from ordermend.bench.bound import bound
+from ordermend.bench.console import measure_console
 from ordermend.bench.flat import by_lines, by_messages
 from ordermend.bench.function import given
 from ordermend.bench.intake import PEERS_BARE, Intake
@@ -29,8 +30,8 @@ from ordermend.progress import Report as Phases
 from ordermend.progress import phases
 from ordermend.settings import Settings
 
-Part = Literal["intake", "webhooks", "processor", "latency", "book", "search"]
-PARTS: tuple[Part, ...] = ("intake", "webhooks", "processor", "latency", "book", "search")
+Part = Literal["intake", "webhooks", "processor", "latency", "console", "book", "search"]
+PARTS: tuple[Part, ...] = ("intake", "webhooks", "processor", "latency", "console", "book", "search")
 _BESIDE = Path(ordermend.__file__).parents[2] / "shared/bench"
 """Where the other loops and the bound's script lie beside a checkout, if they do."""
 
@@ -79,6 +80,10 @@ def measure(options: Options, settings: Settings) -> Result:
             with places.fresh(settings, progress) as another:
                 figures |= measure_latency(another, options.seconds, progress)
             progress("Latency", "ready")
+        if options.only in (None, "console"):
+            with places.fresh(settings, progress) as another:
+                figures |= measure_console(another, options.seconds, progress)
+            progress("Console", "ready")
         if options.only in (None, "book"):
             # Under a schema of its own: what the processor's part left would be checked with it.
             with places.fresh(settings, progress) as another:

@@ -26,7 +26,7 @@ def bench(
     ] = 20,
     repeats: Annotated[int, typer.Option(min=1, help="How often everything takes its turn; medians are reported.")] = 3,
     only: Annotated[
-        Literal["intake", "webhooks", "processor", "latency", "book", "search"] | None, typer.Option(help="Measure one part.")
+        Literal["intake", "webhooks", "processor", "latency", "console", "book", "search"] | None, typer.Option(help="Measure one part.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures there too.")] = None,
     profile: Annotated[

@@ -130,8 +130,8 @@ def test_a_line_keeps_its_id_when_another_one_goes(case: tuple[str, str]) -> Non
     body = json.loads(documents(case)[0].body)
     before = [line.line_id for order in orders(normalised(case)) for line in order.lines]
     items = next(item for where, item in walk(body) if where.rpartition("/")[2] in {"lineItems", "line_items"})
-    rows: list[Any] = (items.get("edges") or items["nodes"]) if isinstance(items, dict) else items
-    del rows[0]
+    listed = items.get("edges") or items["nodes"] if isinstance(items, dict) else items
+    del listed[0]
     after = discover()[case[0]].normalize((Document(json.dumps(body).encode()),))
     assert [line.line_id for order in orders(after) for line in order.lines] == before[1:]
 

@@ -8,6 +8,7 @@ from normalizers import discover
 from normalizers.channel import Document, StatedOrder, Unreadable
 from schemas.failures import UnsafeDocument
 
+EDI = {"cxml", "edifact", "ubl", "x12"}
 GOOD = '{"id": %d, "status": "processing", "currency": "EUR", "total": "4.00", "line_items": [{"id": 1, "quantity": 1, "subtotal": "4.00", "total": "4.00"}]}'
 BAD = '{"id": 2, "status": "processing", "currency": "EUR", "total": "9.00", "total": "1.00", "line_items": []}'
 DEEP = '{"id": 3, "line_items": [{"id": 1, "sku": "A", "sku": "B"}]}'
@@ -40,3 +41,12 @@ def test_the_pointer_is_that_of_the_wrapping() -> None:
     _, refused = discover()["woocommerce"].normalize((Document(body.encode()),))
     assert isinstance(refused, Unreadable)
     assert "/body/1/total" == refused.findings[0].path
+
+
+@pytest.mark.parametrize("channel", sorted(set(discover()) - EDI))
+def test_every_channel_that_lists_orders_in_json_isolates_the_row(channel: str) -> None:
+    first, second = discover()[channel].normalize((Document(b'[{"zz": 1, "zz": 2}, {"zz": 3}]'),))
+    assert isinstance(first, Unreadable)
+    assert ("duplicate_key", "/0/zz") == (first.findings[0].rule, first.findings[0].path)
+    assert isinstance(second, Unreadable)
+    assert "duplicate_key" != second.findings[0].rule

@@ -56,7 +56,7 @@ def test_a_morning_at_the_queue(line: Line, page: Page, orders: list[Order], eve
     sign_in(page, "Approver", "/approvals")
     card = page.get_by_role("region", name="Ticket of order #7500")
     expect(card).to_contain_text("-5.00 GBP")
-    for fact in ("ana (Order_Modify)", "override price", "goodwill", "price override is changed"):
+    for fact in ("ana (Order_Modify)", "override price", "goodwill", "a price or an amount is set by hand"):
         expect(card).to_contain_text(fact)
     expect(card.get_by_role("table", name="What it does")).to_contain_text(re.compile("unit price10.00 GBP7.50 GBP"))
     expect(card.get_by_role("timer", name="Expires")).to_contain_text(re.compile(r"expires in 23 h 5\d min"))

@@ -24,7 +24,7 @@ def test_figures_charts_and_their_tickets(line: Line, page: Page, eventually: Ev
     rate = page.locator("section").filter(has=page.get_by_role("heading", name="Order modification rate"))
     expect(rate).to_contain_text(re.compile(r"5\.0 %.*1 of 20 orders"))
     resolution = page.locator("section").filter(has=page.get_by_role("heading", name="Edit resolution time"))
-    expect(resolution).to_contain_text("goal: 120 s")
+    expect(resolution).to_contain_text("goal: 2 min")
     integrity = page.locator("section").filter(has=page.get_by_role("heading", name="Integrity errors after edits"))
     expect(integrity.get_by_role("status")).to_contain_text(re.compile("^0goal: 0; among 20 orders"))
     refusals = page.locator("section").filter(has=page.get_by_role("heading", name="False-positive refusals"))

