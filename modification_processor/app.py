@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message
 
 from modification_processor.incoming import Incoming, Read, read, unread
 from modification_processor.outcomes import Failed
@@ -46,6 +46,8 @@ from telemetry.metrics import (
 LAG_SECONDS = 5.0
 BATCH_BYTES = 8 * 1024 * 1024
 BACKOFF_SECONDS = (0.05, 30.0)
+TAKE_AGAIN_SECONDS = 15.0
+"""Longer than a group member's session: a process that lost its membership has heard of it by then."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class ProcessorApp:
         """Partitions over which we died again and again -> up to which offset each message is tried in a child first."""
         self._epochs: dict[Place, int] = {}
         self._next: dict[Place, int | None] = {}
+        self._taken: dict[Place, float] = {}
+        """Partitions that another claim took from us -> when they are claimed again, should Kafka still give them to us."""
         self._measured_at = 0.0
         topics = config.topics
         self._logical = {topics.canonical: CANONICAL.name, topics.modifications: MODIFICATIONS.name, topics.fulfillment: FULFILLMENT.name}
@@ -101,7 +105,7 @@ class ProcessorApp:
         self._topic_ids = kafka.topic_ids(config.bootstrap, self._logical)
         self._express = self._consumer("express", (topics.modifications, topics.fulfillment))
         self._channel = self._consumer("channel", (topics.canonical,))
-        self._reader = Reader(self._express, self._channel, self._read, lambda: self._epochs, health.tick)
+        self._reader = Reader(self._express, self._channel, self._read, lambda: self._epochs, self._tick)
 
     def _consumer(self, name: str, topics: Sequence[str]) -> BatchConsumer:
         config = consumer_config(self._config.bootstrap, f"{self._config.group}.{name}", f"{self._config.instance}.{name}")
@@ -119,6 +123,31 @@ class ProcessorApp:
                 self._say_assignment()
         finally:
             self._leave()
+
+    def _tick(self) -> None:
+        """The polling loop went round: say so, and see to the partitions that were taken from us."""
+        self._health.tick()
+        for place in [place for place, at in list(self._taken.items()) if at <= time.monotonic()]:
+            self._taken.pop(place, None)
+            self._take_again(place)
+
+    def _take_again(self, place: Place) -> None:
+        """Claim a partition that Kafka still gives to us: whoever claimed it last was late, for an assignment that had passed.
+
+        Without this nobody would read it before the next rebalance.
+        """
+        consumer = next((one for one in (self._express, self._channel) if place in one.assigned), None)
+        if consumer is None or place in self._epochs:
+            return
+        found = self._claim([place])
+        if place in found:
+            start = found[place]
+            try:
+                consumer.seek({place: OFFSET_BEGINNING if start is None else start})
+            except KafkaException as error:
+                self._log.warning("seek_failed", partition=f"{place[0]}[{place[1]}]", error=str(error))
+                self._forget({place})
+                self._taken[place] = time.monotonic() + TAKE_AGAIN_SECONDS
 
     def _work(self, batch: Batch, stop: Event) -> None:
         self._health.handling(begins=True)
@@ -178,7 +207,10 @@ class ProcessorApp:
                 FENCE_REJECTS.inc()
                 self._log.warning("fenced", partitions=sorted(f"{t}[{p}]" for t, p in fenced.lost))
                 # Taken again since then, it is ours under another epoch, and this batch is merely late.
-                self._forget({place for place in fenced.lost if self._epochs.get(place) == epochs.get(place)})
+                stale = {place for place in fenced.lost if self._epochs.get(place) == epochs.get(place)}
+                self._next |= {place: fenced.moved[place] for place in stale & fenced.moved.keys()}
+                self._forget(stale - fenced.moved.keys())
+                self._taken |= dict.fromkeys(stale - fenced.moved.keys(), time.monotonic() + TAKE_AGAIN_SECONDS)
                 batch = [r for r in batch if self._is_next(r, epochs)]
             except (psycopg.Error, Redo, OSError) as error:
                 faults += 1
@@ -258,6 +290,7 @@ class ProcessorApp:
         for place in places:
             self._epochs.pop(place, None)
             self._next.pop(place, None)
+            self._taken.pop(place, None)
 
     def _say_assignment(self) -> None:
         halted = {**self._express.halted, **self._channel.halted}

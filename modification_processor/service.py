@@ -57,17 +57,24 @@ RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 DATA_SQLSTATES = frozenset({"22", "23", "54"})
 """What a message's own content can cause; psycopg refuses some of it itself (a NUL in a text), without a code."""
 MAX_REDO = 5
+RETRY_AT_ONCE = 50
+MAX_READ = 10_000
+"""More than any lane holds."""
 
 
 class Fenced(OrdermendError):
-    """Another process owns these partitions now."""
+    """These partitions are not where this process thinks: another owns them now, or its own work reached further than it heard.
+
+    `moved` are those that are still ours, with the offset they stand at: a commit whose answer never came had happened.
+    """
 
     code = "fenced"
     error_class = "INFRA"
 
-    def __init__(self, lost: set[tuple[str, int]]) -> None:
-        super().__init__(f"another process owns {', '.join(f'{t}[{p}]' for t, p in sorted(lost))} now")
+    def __init__(self, lost: set[tuple[str, int]], moved: Mapping[tuple[str, int], int | None] | None = None) -> None:
+        super().__init__(f"another process, or an earlier commit of this one, has moved {', '.join(f'{t}[{p}]' for t, p in sorted(lost))}")
         self.lost = lost
+        self.moved = moved or {}
 
 
 class Redo(OrdermendError):
@@ -143,11 +150,10 @@ class Processor:
             try:
                 return self._once(batch, advances)
             except psycopg.Error as error:
-                state = error.sqlstate or ""
                 self._rollback()
-                if state in RETRY_SQLSTATES:
+                if error.sqlstate in RETRY_SQLSTATES:
                     continue
-                if state[:2] in DATA_SQLSTATES or isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+                if _is_refusal(error):
                     return self._one_by_one(batch, advances)
                 raise
             except OrdermendError:
@@ -183,9 +189,10 @@ class Processor:
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
         passed = partitions.fence(cursor, self._group, advances)
-        lost = {(a.topic, a.partition) for a in advances} - passed
+        lost = {(a.topic, a.partition): a.epoch for a in advances if (a.topic, a.partition) not in passed}
         if lost:
-            raise Fenced(lost)
+            now_there = partitions.stored(cursor, self._group, list(lost))
+            raise Fenced(set(lost), {place: claim.next_offset for place, claim in now_there.items() if claim.epoch == lost[place]})
 
     def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
         started = time.perf_counter()
@@ -356,11 +363,8 @@ class Processor:
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
-        if is_restated(outcome):
-            assert isinstance(read.body, OrderStated)
-            work.previous_raw = (read.body.raw.packed(), read.body.raw.sha256)
-            if lane is not None:
-                self._supersede(cursor, work, lane, settler)
+        if is_restated(outcome) and lane is not None:
+            self._supersede(cursor, work, lane, read, settler)
         if isinstance(outcome, Recalled):
             self._go_on(cursor, work, read, outcome, settler)
         if isinstance(outcome, Withdrawn):
@@ -409,13 +413,17 @@ class Processor:
             in_bulk=in_bulk,
         )  # fmt: skip
 
-    def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
+    def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, read: Read, settler: Settler) -> None:
         """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody.
 
-        A change is none of them: it says what the statement may not have yet, and is decided in its turn.
+        A change is none of them: it says what the statement may not have yet, and is decided in its turn. Nor is a statement that
+        the channel made later and that came earlier.
         """
         settler.writes.flush_waiting(cursor)
-        ids, left = letters.supersede(cursor, work.head.order_id, lane.topic, kept=ChangeStated.__name__)
+        waiting = letters.waiting(cursor, work.head.order_id, lane.topic, MAX_READ)
+        others = _reads_of(waiting, settler.writes.key_of(work))
+        past_it = [other.seq for other in others if other.seq is not None and _is_superseded(other, read)]
+        ids, left = letters.supersede(cursor, work.head.order_id, lane.topic, past_it)
         settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
         _open(work, lane, lane.depth - left, settler.writes)
 
@@ -653,7 +661,7 @@ class Processor:
             try:
                 handled = self._once([read], [step])
             except psycopg.Error as error:
-                if (error.sqlstate or "")[:2] not in DATA_SQLSTATES and not isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+                if not _is_refusal(error):
                     raise
                 handled = self._park_culprit(read, step, _refused_by_tables(error))
             except OrdermendError:
@@ -668,30 +676,55 @@ class Processor:
         return Handled(tuple(words), len({read.order_id for read in batch}))
 
     def _park_culprit(self, read: Read, step: Advance, failure: Failed) -> Handled:
-        """Park a message under the id of its place: its own may be what the tables refuse."""
+        """Park a message that cannot be written; under the id of its place where its own id, or its ticket, is what the tables refuse."""
         self._rollback()
+        try:
+            return self._once([replace(read, failure=failure)], [step])
+        except psycopg.Error as error:
+            if not _is_refusal(error):
+                raise
+            self._rollback()
         return self._once([replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)], [step])
 
-    def retry_lane(self, order_id: UUID, topic: str, limit: int = 50) -> int:
+    def retry_lane(self, order_id: UUID, topic: str, limit: int = RETRY_AT_ONCE) -> int:
         """Try a due lane: its head, then its followers in order. Returns how many messages left it.
 
-        Same lock, same decisions, same rows as the live path. Counts the start first, in a transaction of its own.
+        Same lock, same decisions, same rows as the live path. Counts the start first, in a transaction of its own. A lane that
+        processes died of is tried message by message: what lived through the child is committed before the next is looked at.
         """
         with self.connection.cursor() as cursor:
             starts = letters.suspect(cursor, order_id, topic)
         self.connection.commit()
         self._faultpoint("retry.suspected")
-        poison = self._poison_of(order_id, topic) if starts > CRASHES else None
-        with self.connection.cursor() as cursor:
-            try:
-                left = self._retry(cursor, order_id, topic, limit, poison)
-                self._faultpoint("retry.written")
-            except BaseException:
-                self._rollback()
+        suspect = starts > CRASHES
+        poison = self._poison_of(order_id, topic) if suspect else None
+        return self._retry_safely(order_id, topic, 1 if suspect else limit, poison)
+
+    def _retry_safely(self, order_id: UUID, topic: str, limit: int, failure: Failed | None) -> int:
+        """Retry in one transaction; what cannot be written is tried alone, and is then the head's failure: nobody waits behind it."""
+        try:
+            with self.connection.cursor() as cursor:
+                try:
+                    left = self._retry(cursor, order_id, topic, limit, failure)
+                    self._faultpoint("retry.written")
+                except BaseException:
+                    self._rollback()
+                    raise
+            self.connection.commit()
+        except psycopg.Error as error:
+            if not _is_refusal(error) or failure is not None:
                 raise
-        self.connection.commit()
-        self._faultpoint("retry.committed")
-        return left
+            failure = _refused_by_tables(error) if limit == 1 else None
+        except OrdermendError:
+            raise
+        except Exception as error:
+            if failure is not None:
+                raise
+            failure = _unexpected(error, "write") if limit == 1 else None
+        else:
+            self._faultpoint("retry.committed")
+            return left
+        return self._retry_safely(order_id, topic, 1, failure)
 
     def attempt(self, read: Read) -> None:
         """Do the whole work of one message but the commit: for a child process, which may die of it."""
@@ -709,16 +742,17 @@ class Processor:
             finally:
                 self._rollback()
 
-    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int, poison: Failed | None) -> int:
+    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int, failure: Failed | None) -> int:
         head = heads.lock(cursor, [order_id])[order_id]
         lane = heads.lanes(cursor, [order_id]).get((order_id, topic))
         writes = self._writes(cursor)
         at = writes.at
         if lane is None or lane.state not in ("retrying", "ordering") or (lane.next_attempt_at is not None and lane.next_attempt_at > at):
             return 0
-        waiting = letters.waiting(cursor, order_id, topic, limit)
-        if poison is not None:
-            return self._bury_head(cursor, waiting[:1], poison, writes)
+        waiting = letters.waiting(cursor, order_id, topic, max(limit, RETRY_AT_ONCE))
+        waiting = (waiting if head.version else _statement_first(waiting))[:limit]
+        if failure is not None:
+            return self._fail_head(cursor, waiting[:1], failure, writes)
         batch = _reads_of(waiting, self._vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
@@ -731,18 +765,18 @@ class Processor:
         writes.flush(cursor, works)
         return left
 
-    def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
-        """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
+    def _fail_head(self, cursor: Cursor, waiting: Sequence[Parked], failure: Failed, writes: Writes) -> int:
+        """Settle a head that nobody may look into: unless it is tried again, it is a dead letter, and its lane waits for a person."""
         for row in waiting:
             head = heads.lock(cursor, [row.order_id])[row.order_id]
             value = self._vault.unwrap(row.order_id, bytes(head.wrapped_key or b"")).open(
                 bytes(row.value_sealed), f"parked:{row.topic}:{row.seq}"
             )
             incoming = Incoming(row.topic, row.part, row.off, None if row.key is None else bytes(row.key), value, None, row.appended_at)
-            read = Read(incoming, row.order_id, row.message_id, row.message, sha256(value).digest(), failure=poison, seq=row.seq)
+            read = Read(incoming, row.order_id, row.message_id, row.message, sha256(value).digest(), failure=failure, seq=row.seq)
             work = OrderWork(head, None, "", {lane.topic: lane for lane in heads.lanes(cursor, [row.order_id]).values()})
-            Settler(writes, self._topics).settle(work, read, poison)
-            if row.message == ModificationTicket.__name__:
+            Settler(writes, self._topics).settle(work, read, failure)
+            if row.message_id.startswith("ticket:") and work.lanes[row.topic].state == "blocked":
                 tickets.bury(cursor, row.order_id, UUID(row.message_id.removeprefix("ticket:")))
             writes.flush(cursor, {row.order_id: work})
         return 0
@@ -770,6 +804,11 @@ _SAME_ID = Failed(
 )  # fmt: skip
 
 
+def _is_refusal(error: psycopg.Error) -> bool:
+    """Whether it is what a message holds that PostgreSQL, or psycopg before it, refuses."""
+    return (error.sqlstate or "")[:2] in DATA_SQLSTATES or isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+
+
 def _refused_by_tables(error: psycopg.Error) -> Failed:
     state = error.sqlstate
     return Failed(
@@ -788,6 +827,22 @@ def _other_content(read: Read) -> Read:
     return replace(read, message_id=f"{read.message_id}!{at.topic}:{at.part}:{at.off}", body=None, failure=_SAME_ID)
 
 
+def _is_superseded(waiting: Read, by: Read) -> bool:
+    """Whether a whole statement leaves nothing to do for a message that waits in its lane."""
+    if isinstance(waiting.body, ChangeStated):
+        return False
+    if not isinstance(waiting.body, OrderStated) or not isinstance(by.body, OrderStated):
+        return True
+    theirs, ours = waiting.body.order.source.channel_updated_at, by.body.order.source.channel_updated_at
+    return theirs is None or ours is None or theirs <= ours
+
+
+def _statement_first(waiting: list[Parked]) -> list[Parked]:
+    """Put the first whole statement at the head of a lane whose order is not in the book: what stands before it waits for just that."""
+    first = next((row for row in waiting if row.message == OrderStated.__name__), None)
+    return waiting if first is None else [first, *(row for row in waiting if row is not first)]
+
+
 def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
     """Read parked messages again; who sent them was verified when they first came."""
     reads = []
@@ -800,7 +855,9 @@ def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
             else Actor(row.actor["user_id"], frozenset(row.actor["roles"]), row.actor["door"], row.actor.get("on_behalf_of"))
         )
         reads.append(
-            read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq)
+            read_again(
+                Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq, row.message_id
+            )
         )
     return reads
 

@@ -32,7 +32,17 @@ from modification_processor.outcomes import (
     Stored,
     Withdrawn,
 )
-from modification_processor.rows import audit, change, emit, first_version, keep_statement, open_items, stale_preview, ticket_row
+from modification_processor.rows import (
+    audit,
+    change,
+    emit,
+    first_version,
+    keep_statement,
+    open_items,
+    stale_preview,
+    taken_over,
+    ticket_row,
+)
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.facts import ActionReported, ReleaseRequested
@@ -91,7 +101,7 @@ class Settler:
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
-            self.writes.settled.append((read.order_id, read.message_id, word))
+            self.writes.settled.append((read.order_id, read.received_as or read.message_id, word))
         return word
 
     def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:  # noqa: C901, PLR0912 -- one case per outcome is the point
@@ -102,7 +112,8 @@ class Settler:
             case Restated():
                 changes = change(work, outcome.order, read, self.writes)
                 keep_statement(work, read, "restated", self.writes)
-                work.statement_id, work.dirty = read.message_id, True
+                work.dirty = True
+                taken_over(work, read)
                 if changes:
                     total = outcome.order.totals.grand_total_minor
                     emit(
