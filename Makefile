@@ -15,7 +15,7 @@ CODE := schemas telemetry normalizers streaming store intake modification_proces
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-simulation test-planted test-fuzz test-laws bench docs docs-check \
+.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-faults-counted test-simulation test-planted test-fuzz test-laws measure-rules bench docs docs-check \
 	schemas check lock clean
 
 help: ## list the targets
@@ -74,7 +74,7 @@ test-integration: setup ## integration tests only
 test-e2e: setup ## the agent's day in a real browser; needs Chromium (Debian: apt-get install chromium), or CHROMIUM=/path/to/it
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-test-faults: setup ## five minutes of kills, freezes and restarts under load, then the proof that nothing is lost; ARGS="--seed 7 --brokers 3"
+test-faults: setup ## five minutes of kills, freezes and restarts under load, then the proof that nothing is lost; ARGS="--seed 7 --brokers 3"; long: ARGS="--minutes 60 --rate 400"
 	$(BIN)/python -m tests.faults.ring $(ARGS)
 
 test-simulation: setup ## the protocol under 1,000 seeds of faults, in one thread; ARGS="--seeds 5000 --first 1", or "--seed 7" for one with its trace
@@ -83,21 +83,41 @@ test-simulation: setup ## the protocol under 1,000 seeds of faults, in one threa
 test-planted: setup ## plant each known bug, and find it in the simulation; ARGS="--seeds 5000"
 	$(BIN)/python -m tests.simulation.planted $(ARGS)
 
-test-fuzz: setup ## 1,000,000 mutated payloads over all channels; ORDERMEND_FUZZ says how many
-	ORDERMEND_FUZZ=$${ORDERMEND_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_a_mutated_payload_is_read_or_refused.py $(ARGS)
+test-faults-counted: setup ## each fault scenario at its counts: 10 zombies, 50 cuts, 50 races of fifty clients … COUNTS=long: 200, 1,000, 1,000 …
+	ORDERMEND_ZOMBIES=$(if $(filter long,$(COUNTS)),200,10) ORDERMEND_CUTS=$(if $(filter long,$(COUNTS)),1000,50) \
+	ORDERMEND_ROUNDS=$(if $(filter long,$(COUNTS)),1000,50) ORDERMEND_LANES=$(if $(filter long,$(COUNTS)),2000,200) \
+	ORDERMEND_LANE_EDITS=20 ORDERMEND_RESTARTS=20 ORDERMEND_SAME=1000 ORDERMEND_OUTAGE=$(if $(filter long,$(COUNTS)),900,30) \
+	ORDERMEND_DUPLICATES=$(if $(filter long,$(COUNTS)),10000,600) $(BIN)/python -m pytest -o timeout=14400 \
+		tests/integration/test_a_frozen_processor_wakes_as_a_zombie_and_commits_nothing.py \
+		tests/integration/test_a_commit_whose_answer_is_lost_is_done_once.py \
+		tests/integration/test_dead_letters_are_worked_by_one_person_at_a_time.py \
+		tests/integration/test_every_orders_end_is_what_its_edits_say_one_by_one.py \
+		tests/integration/test_a_rolling_restart_repeats_nothing.py \
+		tests/integration/test_one_message_id_is_one_message.py \
+		tests/integration/test_an_outage_of_a_dependency_makes_no_storm.py \
+		tests/integration/test_duplicates_and_reordering_leave_the_newest_state.py $(ARGS)
+
+test-fuzz: setup ## 1,000,000 mutated payloads over all channels and as many messages over all records; ORDERMEND_FUZZ says how many
+	ORDERMEND_FUZZ=$${ORDERMEND_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_a_mutated_payload_is_read_or_refused.py \
+		tests/contract/test_a_mutated_message_is_read_or_refused.py $(ARGS)
 
 test-laws: setup ## the laws of money and locks over 1,000,000 and 100,000 generated cases; takes its time
 	ORDERMEND_CASES=1000000 $(BIN)/python -m pytest tests/unit/test_what_a_form_shows_is_what_the_commit_does.py tests/unit/test_totals.py \
 		tests/unit/test_leaves.py tests/unit/test_payment_plan.py --hypothesis-profile=laws -o timeout=7200 $(ARGS)
 
+measure-rules: setup ## how often intake's rules judge too hard or too softly, per channel, on the labelled set; ARGS="--show --channel ebay"
+	$(BIN)/python -m tests.verdicts.measure $(ARGS)
+
 bench: setup ## measure throughput and latency
 	$(BIN)/ordermend bench $(ARGS)
 
-docs: setup ## write docs/reference from the code
+docs: setup ## write docs/reference and deploy/dashboards from the code
 	$(BIN)/python -m ordermend.docs $(ARGS)
+	$(BIN)/python -m ordermend.dashboards $(ARGS)
 
-docs-check: setup ## check that docs/reference is what the code says
+docs-check: setup ## check that docs/reference and deploy/dashboards are what the code says
 	$(BIN)/python -m ordermend.docs --check $(ARGS)
+	$(BIN)/python -m ordermend.dashboards --check $(ARGS)
 
 schemas: setup ## write schemas/avro from the models
 	$(BIN)/python -m schemas.write_avro $(ARGS)

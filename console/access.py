@@ -11,55 +11,80 @@ from typing import Final, Literal
 
 Action = Literal[
     "orders.read",
+    "orders.raw",
     "tickets.preview",
     "tickets.submit",
     "tickets.cancel",
     "tickets.review",
     "approvals.read",
+    "bulk.read",
+    "bulk.work",
     "letters.read",
     "letters.work",
     "letters.payload",
+    "letters.repair",
+    "letters.approve",
     "rules.read",
     "rules.tune",
     "kpis.read",
 ]
 
-ROLES: Final = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Rules_Tune", "Audit_Read")
+ROLES: Final = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read")
 """Every role a token may carry; others in it are ignored."""
+HERE_ALONE: Final = frozenset({"DLQ_Payload"})
+"""Roles that say what somebody may see at this door, and travel with no message."""
 
-_ALLOWED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+
+def _any(*roles: str) -> tuple[tuple[str, ...], ...]:
+    """Each of these is enough."""
+    return tuple((role,) for role in roles)
+
+
+def _all(*roles: str) -> tuple[tuple[str, ...], ...]:
+    """Only all of these together are enough."""
+    return (roles,)
+
+
+_ALLOWED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
     {
-        "orders.read": frozenset({"Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Audit_Read"}),
-        "tickets.preview": frozenset({"Order_Modify"}),
-        "tickets.submit": frozenset({"Order_Modify"}),
-        "tickets.cancel": frozenset({"Order_Modify"}),
-        "tickets.review": frozenset({"Order_Approve"}),
-        "approvals.read": frozenset({"Order_Approve", "Audit_Read"}),
-        "letters.read": frozenset({"DLQ_Operate", "Audit_Read"}),
-        "letters.work": frozenset({"DLQ_Operate"}),
-        "letters.payload": frozenset({"DLQ_Operate"}),
-        "rules.read": frozenset(ROLES),
-        "rules.tune": frozenset({"Rules_Tune"}),
-        "kpis.read": frozenset(ROLES),
+        "orders.read": _any("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Audit_Read"),
+        "orders.raw": _any("DLQ_Payload", "Audit_Read"),
+        "tickets.preview": _any("Order_Modify"),
+        "tickets.submit": _any("Order_Modify"),
+        "tickets.cancel": _any("Order_Modify"),
+        "tickets.review": _any("Order_Approve"),
+        "approvals.read": _any("Order_Approve", "Audit_Read"),
+        "bulk.read": _any("Order_Bulk", "Audit_Read"),
+        "bulk.work": _any("Order_Bulk"),
+        "letters.read": _any("DLQ_Operate", "Audit_Read"),
+        "letters.work": _any("DLQ_Operate"),
+        "letters.payload": _all("DLQ_Operate", "DLQ_Payload"),
+        "letters.repair": _all("DLQ_Operate", "Order_Modify"),
+        "letters.approve": _all("DLQ_Operate", "Order_Approve"),
+        "rules.read": _any(*ROLES),
+        "rules.tune": _any("Rules_Tune"),
+        "kpis.read": _any(*ROLES),
     }
 )
+"""Action -> rows of roles, of which one has to be held whole."""
 
 
 @dataclass(frozen=True)
 class User:
-    """A verified person or tool: who they are, and the roles that count here. `expires_at`: Unix time, seconds."""
+    """A verified person or tool: who they are, and the roles that count here. `expires_at`, `issued_at`: their token's, Unix time in seconds."""
 
     sub: str
     roles: frozenset[str]
     name: str = ""
     expires_at: int = 0
+    issued_at: int = 0
 
 
 def can(action: Action, roles: frozenset[str]) -> bool:
     """Return whether somebody with these roles may do it; what the table does not have, nobody may."""
-    return bool(_ALLOWED.get(action, frozenset()) & roles)
+    return any(roles.issuperset(needed) for needed in _ALLOWED.get(action, ()))
 
 
 def roles_for(action: Action) -> tuple[str, ...]:
-    """Return the roles of which one is needed."""
-    return tuple(role for role in ROLES if role in _ALLOWED[action])
+    """Return what is enough for it, each in words: a role, or several that have to be held together."""
+    return tuple(" with ".join(needed) for needed in _ALLOWED[action])

@@ -4,20 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from console.api import events, operating, orders, problems, tickets
+from console.api import bulk, events, letters, operating, orders, problems, replays, rules, tickets
+from console.around import OrderAround
 from console.book import Book
+from console.bulk_work import BulkWork
 from console.desks import Desks, no_desk
+from console.editing import Editing
+from console.finding import Finding
 from console.guard import API, Guard
 from console.issuer import Issuer
 from console.letter_work import LetterWork
 from console.login import Login
+from console.many import Many
+from console.measures import Ends, Measures
+from console.reviewing import Reviewing
+from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
 from console.sessions import Sessions
@@ -28,7 +36,8 @@ from dlq_handler import Desk
 from schemas.assertion import Signer
 from store.sealing import KeyVault
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
+ROUTERS: Final = (orders, tickets, bulk, letters, replays, rules, operating, events)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,9 @@ class Parts:
     """Where people reach the pages: scheme, host and port."""
     desk: Callable[[], Desk] = no_desk
     """Sets up a desk for dead letters."""
+    read_topics: tuple[str, ...] = ()
+    """What the processor reads, for how far behind it is; `ends` says where they end, None: it is not shown."""
+    ends: Ends | None = None
     rulebook: Rulebook | None = None
     """The tuning of intake's rules; None: it is neither shown nor changed."""
 
@@ -58,6 +70,10 @@ class Console:
     services: Services
     asgi: ASGIApp
 
+    def closing(self) -> None:
+        """End every stream: the process was told to stop, and a server waits for its answers to end. From any thread."""
+        self.api.state.bell.close()
+
 
 def create(parts: Parts) -> Console:
     """Put the application together."""
@@ -68,15 +84,20 @@ def create(parts: Parts) -> Console:
     if parts.issuer is not None:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
-        login = Login(parts.issuer, parts.verifier, Sessions(), parts.base_url, services.audit)
-        pages.install(api, pages.Desk(services, login, api, LetterWork(services, desks), RuleTuning(services, parts.rulebook)))
-    return Console(api, services, Guard(api, verifier=parts.verifier, audit=services.audit, host=urlsplit(parts.base_url).netloc))
+        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
+        works = (api.state.letters, api.state.rules, api.state.bulk, Editing(services), Finding(services), Many(services))
+        shown = (Reviewing(services), OrderAround(services), Measures(services, api.state.rules, parts.read_topics, parts.ends))
+        pages.install(api, pages.Desk(services, login, api, *works, *shown))
+    guard = Guard(
+        api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, host=urlsplit(parts.base_url).netloc
+    )  # fmt: skip
+    return Console(api, services, guard)
 
 
 def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        bell = app.state.bell = Bell(parts.book.connect)
+        bell: Bell = app.state.bell
         bell.start(asyncio.get_running_loop())
         yield
         bell.stop()
@@ -94,8 +115,13 @@ def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:
         redirect_slashes=False,
     )
     api.state.services = services
+    api.state.letters = LetterWork(services, desks)
+    api.state.rules = RuleTuning(services, parts.rulebook)
+    api.state.bulk = BulkWork(services)
+    api.state.holds = Revocations(parts.book).hold
+    api.state.bell = Bell(parts.book.connect)
     problems.install(api)
-    for part in (orders, tickets, events, operating):
+    for part in ROUTERS:
         api.include_router(part.router, prefix=API.removesuffix("/"))
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]  # the framework's own way to extend the document
     return api

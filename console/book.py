@@ -1,5 +1,6 @@
-"""Connections to the order book for the door: a few, kept open, each lent for one short transaction."""
+"""Connections to the order book for the door: a few, kept open, each lent for one short transaction, and never on an event loop."""
 
+import asyncio
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,15 @@ from store.database import Connection, Cursor
 
 SIZE: Final = 8
 WAIT_SECONDS: Final = 5.0
+
+
+def off_the_loop() -> None:
+    """Raise where the caller is on an event loop: waiting for the book there would keep everybody waiting."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("the order book was asked on the event loop; call it by run_in_threadpool")
 
 
 class Book:
@@ -37,6 +47,7 @@ class Book:
 
     @contextmanager
     def _lent(self, begin: str) -> Iterator[Cursor]:
+        off_the_loop()
         try:
             connection = self._idle.get(timeout=WAIT_SECONDS)
         except queue.Empty:
@@ -57,8 +68,8 @@ class Book:
 
     def close(self) -> None:
         """Close what is idle; whoever asks again gets a new connection."""
-        for _ in range(self._idle.qsize()):
-            connection = self._idle.get_nowait()
+        # All of them out first: what is put back would be the next to come out again.
+        for connection in [self._idle.get_nowait() for _ in range(self._idle.qsize())]:
             if connection is not None:
                 connection.close()
             self._idle.put(None)

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -30,3 +32,14 @@ def decode(text: str, *kinds: type) -> list[Any]:
     if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
         raise CursorInvalid("the cursor is not one that this list gave", field="/query/cursor", rule="cursor")
     return values
+
+
+def place(after: str | None) -> tuple[datetime, UUID] | None:
+    """Return the (time, id) that a cursor of a list by time names; None begins the list."""
+    if after is None:
+        return None
+    at, name = decode(after, str, str)
+    try:
+        return datetime.fromisoformat(at), UUID(name)
+    except ValueError:
+        raise CursorInvalid("the cursor is not one that this list gave", field="/query/cursor", rule="cursor") from None

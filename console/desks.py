@@ -9,6 +9,7 @@ from typing import Final
 import psycopg
 
 from console.api.problems import Problem
+from console.book import off_the_loop
 from dlq_handler import Desk
 from schemas.failures import DependencyUnavailable
 
@@ -45,6 +46,7 @@ class Desks:
     @contextmanager
     def lent(self) -> Iterator[Desk]:
         """Lend a desk; `DependencyUnavailable` where all are in use for long, or the book does not answer."""
+        off_the_loop()
         try:
             desk = self._idle.get(timeout=WAIT_SECONDS)
         except queue.Empty:
@@ -59,6 +61,7 @@ class Desks:
     @contextmanager
     def own(self) -> Iterator[tuple[Desk, Event]]:
         """Lend a desk made for one long piece of work, and the event that asks it to pause when this process ends."""
+        off_the_loop()
         with _in_words():
             desk, stop = self._make(), Event()
             self._long.add(stop)
@@ -67,6 +70,11 @@ class Desks:
             finally:
                 self._long.discard(stop)
                 desk.close()
+
+    @property
+    def busy(self) -> int:
+        """How many long pieces of work are under way."""
+        return len(self._long)
 
     def close(self) -> None:
         """Close what is idle, and ask long work to pause; whoever asks again gets a new desk."""

@@ -7,6 +7,7 @@ no cookie, so another site has nothing to ride on.
 Source: OWASP ASVS 4.0.3 sections 3.4, 4.2, 13.2, 14.4; Fetch metadata request headers (W3C), read 2026-11-24.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ API_CSP: Final = "default-src 'none'; frame-ancestors 'none'"
 
 Audit = Callable[[str, str, str], None]
 """(who, method and path, code): remember a denial."""
+Holds = Callable[[User], bool]
+"""Whether what the user holds still counts; raises `DependencyUnavailable` where nobody can tell."""
+LOGIN_PATHS: Final = frozenset({"/login", "/auth/callback"})
 
 
 @dataclass
@@ -59,6 +63,11 @@ class Buckets:
             self._level.pop(next(iter(self._level)))
         return level >= 1
 
+    @property
+    def wait_seconds(self) -> int:
+        """After how many seconds somebody who was told to wait may ask again."""
+        return math.ceil(1 / self.per_second) if self.per_second else 60
+
 
 class Guard:
     """Wraps the application. `host`: where the pages are reached; under another name they do not answer. Empty: any."""
@@ -69,16 +78,20 @@ class Guard:
         *,
         verifier: Verifier,
         audit: Audit,
+        revocations: Holds,
         host: str = "",
         rate: Buckets | None = None,
         strangers: Buckets | None = None,
+        logins: Buckets | None = None,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._audit = audit
+        self._holds = revocations
         self._host = host
         self._rate = rate or Buckets(200, 50)
         self._strangers = strangers or Buckets(60, 1)
+        self._logins = logins or Buckets(20, 0.5)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -114,32 +127,48 @@ class Guard:
         if scope["method"] not in _SAFE and not _same_origin(headers, required=True):
             await self._deny("anonymous", scope, "origin_refused")
             raise Problem("origin_refused")
+        if path in LOGIN_PATHS and not self._logins.take(_address(scope)):
+            raise _wait(self._logins)
         return None
 
     async def _caller(self, scope: Scope, headers: Headers) -> User:
-        address = (scope.get("client") or ("unknown", 0))[0]
+        address = _address(scope)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.casefold() != "bearer" or not token.strip():
             raise await self._stranger(scope, address, "token_missing")
         try:
-            user = await run_in_threadpool(self._verifier.user, token.strip())
+            user = await run_in_threadpool(self._verified, token.strip())
         except TokenRefused as refused:
             raise await self._stranger(scope, address, refused.code, refused.rule) from None
         except DependencyUnavailable:
-            raise Problem("unavailable", "the token issuer does not answer") from None
+            raise Problem("unavailable", "whether the token holds cannot be told now") from None
         if not self._rate.take(user.sub):
-            raise Problem("too_many_requests")
+            raise _wait(self._rate)
+        return user
+
+    def _verified(self, token: str) -> User:
+        user = self._verifier.user(token)
+        if not self._holds(user):
+            raise TokenRefused("what this user held was revoked", field="authorization", rule="token.revoked")
         return user
 
     async def _stranger(self, scope: Scope, address: str, code: str, rule: str | None = None) -> Problem:
         """Return what to answer somebody without a good token: slowed down, and remembered."""
         if not self._strangers.take(address):
-            return Problem("too_many_requests")
+            return _wait(self._strangers)
         await self._deny("anonymous", scope, code, rule or "")
         return Problem(code, rule=rule)
 
     async def _deny(self, who: str, scope: Scope, code: str, rule: str = "") -> None:
         await run_in_threadpool(self._audit, who, f"{scope.get('method', 'GET')} {scope['path']}"[:200], f"{code} {rule}".strip())
+
+
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("unknown", 0))[0])
+
+
+def _wait(buckets: Buckets) -> Problem:
+    return Problem("too_many_requests", retry_seconds=buckets.wait_seconds)
 
 
 def _same_origin(headers: Headers, *, required: bool) -> bool:

@@ -66,9 +66,9 @@ class Login:
         """Send the browser to the issuer."""
         try:
             there = self.issuer.endpoint("authorization_endpoint")
+            state, login = self.sessions.begin(local_path(request.query_params.get("next", "/")))
         except (DependencyUnavailable, KeyError):
             return _again("The sign-in service does not answer.", 503)
-        state, login = self.sessions.begin(local_path(request.query_params.get("next", "/")))
         query = {
             "client_id": CLIENT, "redirect_uri": self.base_url + CALLBACK, "response_type": "code", "scope": "openid", "state": state,
             "nonce": login.nonce, "code_challenge": login.challenge, "code_challenge_method": "S256",
@@ -79,6 +79,12 @@ class Login:
 
     def come_back(self, request: Request) -> Response:
         """Open a session for whoever comes back from the issuer with everything that was asked."""
+        try:
+            return self._come_back(request)
+        except DependencyUnavailable:
+            return _again("Signing in is not possible at this moment.", 503)
+
+    def _come_back(self, request: Request) -> Response:
         asked = request.query_params
         login = self.sessions.come_back(asked.get("state", ""), request.cookies.get("ordermend_login"))
         if login is None:

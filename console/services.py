@@ -11,16 +11,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from console import submitting
 from console.access import Action, User, can, roles_for
 from console.api import models as m
 from console.api.problems import Problem
+from console.asked import amount as _amount
+from console.asked import check_reason as _check_reason
+from console.asked import now as _now
+from console.asked import operations as _operations
 from console.book import Book
 from console.queries import kpis, letters
 from console.queries import orders as order_lists
 from console.queries import tickets as ticket_lists
+from console.queries.orders import Filters
 from console.submitting import Door
 from modification_processor import (
     Looked,
@@ -32,6 +35,7 @@ from modification_processor import (
     load_past,
     look,
     modes_for,
+    moment_of,
     operations_known,
     preview_for,
     read_operations,
@@ -39,8 +43,7 @@ from modification_processor import (
     what_undoes,
     why,
 )
-from schemas.money import to_text
-from schemas.ticket import REASON_CODES, ModificationTicket, Operation, TicketCancelled, TicketMessage, TicketReviewed
+from schemas.ticket import ModificationTicket, TicketCancelled, TicketMessage, TicketReviewed
 from store import submissions, tickets
 from store.database import Cursor
 from store.letters import Audit, record
@@ -78,10 +81,10 @@ class Services:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def find(self, query: str | None, lifecycle: str | None, channel: str | None, after: str | None, limit: int) -> m.OrderPage:
+    def find(self, filters: Filters, after: str | None, limit: int) -> m.OrderPage:
         """Return a page of orders."""
         with self.book.read() as cursor:
-            rows, more = order_lists.listing(cursor, query, lifecycle, channel, after, limit)
+            rows, more = order_lists.listing(cursor, filters, after, limit)
         return m.OrderPage(items=[_row(row) for row in rows], next=more)
 
     def order(self, order_id: UUID, version: int | None = None) -> m.OrderView:
@@ -97,7 +100,8 @@ class Services:
         """Return the mode of each field for this user."""
         with self.book.read() as cursor:
             looked = _look(cursor, order_id)
-        modes = modes_for(looked.order, user.roles)
+            when = moment_of(cursor)
+        modes = modes_for(looked.order, user.roles, when)
         views = [m.ModeView(**vars(mode)) for mode in modes]
         return m.ModesView(version=looked.version, editable=any(mode.mode in MUTABLE for mode in modes), modes=views)
 
@@ -161,7 +165,11 @@ class Services:
         return m.OperationsView(
             items=[
                 m.OperationView(
-                    name=spec.name, version=spec.version, reasons=sorted(spec.reasons), arguments=spec.arguments.model_json_schema()
+                    name=spec.name,
+                    version=spec.version,
+                    reasons=sorted(spec.reasons),
+                    bulk_safe=spec.bulk_safe,
+                    arguments=spec.arguments.model_json_schema(),
                 )
                 for spec in operations_known().values()
             ]
@@ -173,13 +181,13 @@ class Services:
         with self.book.read() as cursor:
             looked = _look(cursor, order_id)
             found = preview_for(cursor, looked, _operations(asked), reason_code, user.roles)
-        return _preview(looked, found)
+        return preview_view(looked, found)
 
     def tickets(self, order_id: UUID) -> m.TicketsView:
         """Return an order's tickets."""
         with self.book.read() as cursor:
             currency = _look(cursor, order_id).order.currency
-            return m.TicketsView(items=[_ticket(row, currency) for row in ticket_lists.of_order(cursor, order_id)])
+            return m.TicketsView(items=[ticket_view(row, currency) for row in ticket_lists.of_order(cursor, order_id)])
 
     def ticket(self, order_id: UUID, ticket_id: UUID) -> m.TicketView:
         """Return a ticket; one that the processor has not seen yet is `submitted`."""
@@ -187,7 +195,7 @@ class Services:
             looked = _look(cursor, order_id)
             row = tickets.find(cursor, order_id, ticket_id)
             if row is not None:
-                return _ticket(row, looked.order.currency)
+                return ticket_view(row, looked.order.currency)
             sent = submissions.find(cursor, order_id, f"ticket:{ticket_id}")
         if sent is None:
             raise Problem("no_such_ticket")
@@ -200,14 +208,14 @@ class Services:
             row = tickets.find(cursor, order_id, ticket_id)
             if row is None:
                 raise Problem("no_such_ticket")
-            return _preview(looked, effects_of(cursor, self.vault, looked, row))
+            return preview_view(looked, effects_of(cursor, self.vault, looked, row))
 
     def approvals(self, after: str | None, limit: int) -> m.ApprovalPage:
         """Return tickets that await approval."""
         with self.book.read() as cursor:
             rows, more = ticket_lists.awaiting(cursor, after, limit)
         return m.ApprovalPage(
-            items=[m.ApprovalRow(order_number=number, ticket=_ticket(row, currency)) for number, currency, row in rows], next=more
+            items=[m.ApprovalRow(order_number=number, ticket=ticket_view(row, currency)) for number, currency, row in rows], next=more
         )
 
     def letters(self, status: str, after: str | None, limit: int) -> m.LetterPage:
@@ -326,13 +334,6 @@ class Services:
         return m.Accepted(message_id=taken.message_id, ticket_id=ticket_id, status_url=url, replayed=taken.replayed)
 
 
-def _now(cursor: Cursor) -> datetime:
-    row = cursor.execute("select now()").fetchone()
-    assert row is not None
-    at: datetime = row[0]
-    return at
-
-
 def _look(cursor: Cursor, order_id: UUID) -> Looked:
     looked = look(cursor, order_id)
     if looked is None:
@@ -344,22 +345,6 @@ def _must_know(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> None:
     _look(cursor, order_id)
     if tickets.find(cursor, order_id, ticket_id) is None and submissions.find(cursor, order_id, f"ticket:{ticket_id}") is None:
         raise Problem("no_such_ticket")
-
-
-def _check_reason(reason_code: str) -> None:
-    if reason_code not in REASON_CODES:
-        raise Problem("invalid_request", f"reason_code is one of {', '.join(REASON_CODES)}", field="/body/reason_code", rule="reason_known")
-
-
-def _operations(asked: Sequence[m.OperationBody]) -> tuple[Operation, ...]:
-    try:
-        return tuple(Operation(name=x.name, version=x.version, arguments=orjson.dumps(x.arguments).decode()) for x in asked)
-    except (TypeError, ValueError):  # a lone surrogate, an integer no 64 bits hold
-        raise Problem("invalid_request", "the arguments cannot be written as JSON", field="/body/operations", rule="json") from None
-
-
-def _amount(minor: int, currency: str) -> m.Amount:
-    return m.Amount(amount=to_text(minor, currency), currency=currency)
 
 
 def _row(row: order_lists.Row) -> m.OrderRow:
@@ -378,7 +363,8 @@ def _row(row: order_lists.Row) -> m.OrderRow:
     )
 
 
-def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
+def preview_view(looked: Looked, found: Preview | Refused) -> m.PreviewView:
+    """Return an edit's effects, or its refusal, as the API gives them."""
     currency, total = looked.order.currency, looked.order.totals.grand_total_minor
     if isinstance(found, Refused):
         refusal = m.RefusalView(code=found.code, message=found.message, path=found.path, rule_id=found.rule_id)
@@ -394,10 +380,26 @@ def _preview(looked: Looked, found: Preview | Refused) -> m.PreviewView:
         approvals=list(found.approvals),
         recalls=[f"{recall.kind} of line {recall.line_id}" for recall in found.recalls],
         refusal=None,
+        payments=_steps(found, currency),
+        stays_open=_amount(found.followup.plan.open_minor, currency) if found.followup.plan.open_minor else None,
+        channel_settles=_amount(found.followup.plan.channel_minor, currency) if found.followup.plan.channel_minor else None,
+        warnings=[m.WarningView(code=w.code, message=w.message, path=w.path) for w in found.warnings],
+        notice=found.followup.notice,
+        channel_verbs=[verb.value for verb in found.followup.verbs],
     )
 
 
-def _ticket(row: TicketRow, currency: str) -> m.TicketView:
+def _steps(found: Preview, currency: str) -> list[m.StepView]:
+    plan = found.followup.plan
+    return [
+        m.StepView(kind=x.kind, method=x.method, provider=x.provider, amount=_amount(x.amount_minor, currency), cancels=cancels)
+        for rows, cancels in ((plan.cancels, True), (plan.steps, False))
+        for x in rows
+    ]
+
+
+def ticket_view(row: TicketRow, currency: str) -> m.TicketView:
+    """Return a ticket as the API gives it."""
     delta = row.money_delta_minor
     return m.TicketView(
         ticket_id=row.ticket_id,

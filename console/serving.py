@@ -19,15 +19,24 @@ def loop(make: Callable[[], Console], host: str, port: int, url: str, health: He
     """Return the loop. `make` puts the application together, in the thread that serves it."""
 
     def run(stop: threading.Event) -> None:
-        serve(make().asgi, host, port, url, health, "console", lifespan="on")(stop)
+        made = make()
+        serve(made.asgi, host, port, url, health, "console", lifespan="on", closing=made.closing)(stop)
 
     return run
 
 
 def serve(
-    app: ASGIApp, host: str, port: int, url: str, health: Health, name: str, *, lifespan: Literal["on", "off"] = "off"
+    app: ASGIApp,
+    host: str,
+    port: int,
+    url: str,
+    health: Health,
+    name: str,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    closing: Callable[[], None] = lambda: None,
 ) -> Callable[[threading.Event], None]:
-    """Return a loop that serves `app`."""
+    """Return a loop that serves `app`. `closing` is called when it is told to stop, before answers under way are waited for."""
 
     def run(stop: threading.Event) -> None:
         config = uvicorn.Config(
@@ -40,6 +49,7 @@ def serve(
             while not stop.wait(TICK_SECONDS):
                 if server.started:
                     health.tick()
+            closing()
             server.should_exit = True
 
         threading.Thread(target=watch, name=f"{name}-watch", daemon=True).start()

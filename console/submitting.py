@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from console.access import User
+from console.access import HERE_ALONE, User
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.failures import OrdermendError
@@ -64,18 +64,23 @@ def message_id(message: TicketMessage) -> str:
     return f"cancel:{message.cancel_id}" if isinstance(message, TicketCancelled) else f"review:{message.review_id}"
 
 
+def remember(cursor: Cursor, user: User, subject: UUID, name: str, request: bytes, at: datetime) -> bool:
+    """Remember a request under its name; return whether it was taken before. Raises `KeyReused`."""
+    digest = sha256(user.sub.encode() + b"\x00" + request).digest()
+    before = submissions.add(cursor, Submission(subject, name, user.sub, digest, at))
+    if before is not None and before.sha256 != digest:
+        raise KeyReused(field="/header/idempotency-key", rule="same_key_same_request")
+    return before is not None
+
+
 def put(cursor: Cursor, door: Door, user: User, message: TicketMessage, request: bytes, at: datetime) -> Taken:
     """Put a message into the outbox; `request` is what was asked, byte for byte. Raises `KeyReused`."""
     name = message_id(message)
-    digest = sha256(user.sub.encode() + b"\x00" + request).digest()
-    before = submissions.add(cursor, Submission(message.order_id, name, user.sub, digest, at))
-    if before is not None:
-        if before.sha256 != digest:
-            raise KeyReused(field="/header/idempotency-key", rule="same_key_same_request")
+    if remember(cursor, user, message.order_id, name, request, at):
         return Taken(name, replayed=True)
     value = encode(message)
     order = str(message.order_id)
-    assertion = door.signer.sign(value, message_id=name, order_id=order, sub=user.sub, roles=sorted(user.roles))
+    assertion = door.signer.sign(value, message_id=name, order_id=order, sub=user.sub, roles=sorted(user.roles - HERE_ALONE))
     headers = {HEADER: assertion.decode()}
     outbox.add(cursor, [Outgoing(message.order_id, None, uuid.uuid4(), door.topic, order.encode(), value, headers)])
     return Taken(name, replayed=False)

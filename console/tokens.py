@@ -64,7 +64,8 @@ class Verifier:
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise _refused("roles_form", "claim roles is no list of texts")
         name = claims.get("name")
-        return User(claims["sub"], frozenset(roles) & frozenset(ROLES), name if isinstance(name, str) else "", claims["exp"])
+        roles_here = frozenset(roles) & frozenset(ROLES)
+        return User(claims["sub"], roles_here, name if isinstance(name, str) else "", claims["exp"], claims["iat"])
 
     def claims(self, token: str, kind: str, audience: str | None = None) -> dict[str, Any]:
         """Return the claims of a token that holds."""

@@ -32,6 +32,12 @@ class Bell:
         self._loop = loop
         self._thread.start()
 
+    def close(self) -> None:
+        """Let every watcher go, for good; from any thread."""
+        self._stop.set()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ring)
+
     def stop(self) -> None:
         """Stop listening, and let every watcher go."""
         self._stop.set()

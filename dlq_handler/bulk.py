@@ -2,7 +2,7 @@
 
 One letter, then ten, then never more than a tenth of what was sent so far; after each step every outcome is awaited and
 the share of failures looked at. What arrives later is of another bulk. All of it stands in the database: a runner that
-is killed leaves nothing half done, and the next one goes on. A letter that somebody works on, or that has failed anew
+is killed leaves nothing half done, and the next one goes on; one that is paused sends nothing more until it is run again. A letter that somebody works on, or that has failed anew
 since, is skipped and says why.
 """
 
@@ -83,6 +83,9 @@ def run(desk: Desk, bulk_id: UUID, actor: Actor, stop: Event, tell: Callable[[Pr
         standing = _found(replays.find(cursor, bulk_id), bulk_id)
         if not replays.lead(cursor, bulk_id):
             raise DeskRefused(f"bulk {bulk_id} is being run already")
+        if standing.state == "paused":
+            replays.set_state(cursor, bulk_id, "running")
+            desk.note(cursor, bulk_id, actor, "bulk_replay_resumed", "")
     if standing.patch is not None:
         desk.permit(actor, NEEDS_EDITED, "bulk_run", bulk_id)
     if standing.state == "awaiting_approval":
@@ -90,7 +93,7 @@ def run(desk: Desk, bulk_id: UUID, actor: Actor, stop: Event, tell: Callable[[Pr
     while not stop.is_set():
         found = advance(desk, bulk_id, actor)
         tell(found)
-        if found.state != "running":
+        if found.state != "running" and not found.sent:
             return found
         if found.sent:
             stop.wait(POLL_SECONDS)
@@ -114,7 +117,22 @@ def advance(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:
             if not members:
                 replays.set_state(cursor, bulk_id, "done")
     for member in members:
+        if progress(desk, bulk_id).state != "running":
+            break  # paused meanwhile: what was not sent stays as it was frozen
         _send(desk, standing, member, actor)
+    return progress(desk, bulk_id)
+
+
+def pause(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:
+    """Send no more letters of a bulk until somebody runs it again; what was sent goes on and its outcome is taken over."""
+    desk.permit(actor, NEEDS, "bulk_pause", bulk_id)
+    with desk.connection.transaction(), desk.connection.cursor() as cursor:
+        standing = _found(replays.find(cursor, bulk_id), bulk_id)
+        if standing.state not in ("running", "paused"):
+            raise DeskRefused(f"bulk {bulk_id} is {standing.state}: there is nothing to pause")
+        if standing.state == "running":
+            replays.set_state(cursor, bulk_id, "paused", reason=f"paused by {actor.user_id}")
+            desk.note(cursor, bulk_id, actor, "bulk_replay_paused", "")
     return progress(desk, bulk_id)
 
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4, uuid5
 
 from dlq_handler import impact, patch, repair
-from dlq_handler.repair import NEEDS, NEEDS_EDITED, Normalise, View
+from dlq_handler.repair import NEEDS, NEEDS_EDITED, NEEDS_PAYLOAD, Normalise, View
 from dlq_handler.rules import Rules, default_rules, four_eyes
 from dlq_handler.triage import impact_of
 from schemas.assertion import Actor
@@ -154,18 +154,18 @@ class Desk:
             _audit(work, actor, "letter_assigned", name, f"assign:{name}:{claim.claimed_at}")
             return claim
 
-    def remark(self, letter_id: UUID, actor: Actor, text: str) -> str:
-        """Write a note to the letter's log, whatever its state; nobody changes it later."""
+    def remark(self, letter_id: UUID, actor: Actor, text: str, once: str | None = None) -> str:
+        """Write a note to the letter's log, whatever its state; nobody changes it later. The same `once` again writes nothing more."""
         self.permit(actor, NEEDS, "remark", letter_id)
         if not text.strip() or len(text) > MAX_NOTE:
             raise DeskRefused(f"a note has 1 to {MAX_NOTE} characters", field="note", rule="note_given")
         with self._at(letter_id) as work:
-            _audit(work, actor, "letter_noted", text.strip(), str(uuid4()))
+            _audit(work, actor, "letter_noted", text.strip(), f"note:{once or uuid4()}")
         return "noted"
 
     def view(self, letter_id: UUID, actor: Actor) -> View:
         """Return the message as it may be edited, and the patch proposed for it; the look is audited, for it may be personal."""
-        self.permit(actor, NEEDS, "view", letter_id)
+        self.permit(actor, NEEDS_PAYLOAD, "view", letter_id)
         with self._at(letter_id) as work:
             _audit(work, actor, "letter_payload_viewed", "", str(uuid4()))
             found = repair.view(work.letter.message, self._value(work)[0])

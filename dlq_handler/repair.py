@@ -30,6 +30,8 @@ LOCKED: Mapping[str, tuple[str, ...]] = {
 }
 """Top-level fields that no repair changes, by record."""
 NEEDS = frozenset({"DLQ_Operate"})
+NEEDS_PAYLOAD = frozenset({"DLQ_Operate", "DLQ_Payload"})
+"""Whoever sees a payload sees what a customer wrote: a right of its own."""
 NEEDS_EDITED = frozenset({"DLQ_Operate", "Order_Modify"})
 """Whoever changes what a message says changes an order by it."""
 

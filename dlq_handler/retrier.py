@@ -12,12 +12,24 @@ from uuid import UUID
 
 import psycopg
 
+from dlq_handler.budget import Budget
 from dlq_handler.triage import rescore
 from store import breakers, letters, tickets
 from store.database import Connection
+from store.letters import FAILED, RELEASED, WORK
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import BREAKERS_OPEN, INFRA_FAULTS, LANE_OLDEST_SECONDS, LANES_CLOSED, LETTERS_OPEN, OUTBOX_OLDEST_SECONDS, RETRIES
+from telemetry.metrics import (
+    BREAKERS_OPEN,
+    INFRA_FAULTS,
+    LANE_OLDEST_SECONDS,
+    LANES_CLOSED,
+    LANES_DUE,
+    LETTERS_OPEN,
+    OUTBOX_OLDEST_SECONDS,
+    RETRIES,
+    RETRY_BUDGET_RATIO,
+)
 
 RetryLane = Callable[[UUID, str], int]
 Expire = Callable[[UUID, UUID], bool]
@@ -36,8 +48,10 @@ class Retrier:
         expire: Expire,
         close: Callable[[], None],
         health: Health | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        """`expire` ends a ticket whose deadline has passed; `close` gives back what both work with."""
+        """`expire` ends a ticket whose deadline has passed; `close` gives back what both work with; `budget` bounds retries."""
+        self._budget = budget or Budget()
         self._expire = expire
         self._connect = connect
         self._retry_lane = retry_lane
@@ -73,12 +87,15 @@ class Retrier:
                 stop.wait(1.0)
 
     def round(self, connection: Connection) -> int:
-        """Try every lane that is due now, end every ticket that is; return how many messages and tickets moved on."""
+        """Try the lanes that are due and have room in the budget, end every ticket that is due; return how many moved on."""
         with connection.cursor() as cursor:
+            self._budget.measure(cursor)
             breakers.wake(cursor)
-            due = letters.due_lanes(cursor, BATCH)
+            due = letters.due_lanes(cursor, {WORK: BATCH} | {kind: self._budget.room(kind) for kind in (FAILED, RELEASED)})
             overdue = tickets.due(cursor, BATCH)
-        left = sum(self._retry_lane(order_id, topic) for order_id, topic in due)
+        for kind in (FAILED, RELEASED):
+            self._budget.spend(kind, sum(each == kind for _, _, each in due))
+        left = sum(self._retry_lane(order_id, topic) for order_id, topic, _ in due)
         RETRIES.inc(left)
         return left + sum(self._expire(order_id, ticket_id) for order_id, ticket_id in overdue)
 
@@ -94,13 +111,15 @@ class Retrier:
             LANES_CLOSED.labels(state).set(0)
         for state, count in connection.execute("select state, count(*) from lane group by state").fetchall():
             LANES_CLOSED.labels(state).set(count)
+        RETRY_BUDGET_RATIO.set(self._budget.used())
         LETTERS_OPEN.clear()
         for error_class, count in connection.execute(
             "select error_class, count(*) from dead_letter where status = 'unresolved' group by error_class"
         ).fetchall():
             LETTERS_OPEN.labels(error_class).set(count)
         for gauge, query in (
-            (BREAKERS_OPEN, "select count(*) from breaker where closed_at is null"),
+            (LANES_DUE, "select count(*) from lane where state = 'retrying' and next_attempt_at <= now()"),
+            (BREAKERS_OPEN, "select count(*) from breaker where closed_at is null and key not like 'port:%'"),
             (LANE_OLDEST_SECONDS, "select coalesce(extract(epoch from now() - min(blocked_since)), 0) from lane"),
             (OUTBOX_OLDEST_SECONDS, "select coalesce(extract(epoch from now() - min(created_at)), 0) from outbox where sent_at is null"),
         ):

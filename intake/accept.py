@@ -11,20 +11,22 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from intake.rules.rule import Rule, judge
+from intake.rules.rule import Rule, judge, with_holds
 from intake.rules.tuning import SHIPPED, Tuning
-from normalizers.channel import Channel, Document, Result, StatedChange, StatedOrder, StatedPart, Unreadable
-from schemas.assertion import HEADER, Signer
+from normalizers.channel import Channel, Result, StatedChange, StatedOrder, StatedPart, Unreadable
+from normalizers.parts import documents_of
+from schemas.assertion import HEADER, Signer, Unsigned
 from schemas.codec import encode
 from schemas.failures import ErrorClass, OrdermendError
 from schemas.fingerprint import frame_of
-from schemas.order import Hold
 from schemas.statement import ChangeStated, FetchNeeded, Finding, IntakeFailed, OrderStated, RawDocument, Statement, Verdict
+from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
 
 EVENT_ID_HEADERS = ("message_id", "x-shopify-webhook-id", "x-wc-webhook-delivery-id")
 """Where a channel's or client's own event id travels; without one, the record's coordinates are the id."""
 ACTOR = "intake"
-MAX_HEADER_BYTES = 8192
+CUT_BYTES = 1024 * 1024
+"""What is kept of a document that no record has room for; its hash is that of the whole, and it lies on its raw topic for 30 days."""
 UNKEPT = frozenset({"authorization", "cookie", HEADER})
 REFUSING = frozenset({"quarantine", "reject", "dead_letter"})
 ERROR_OF_VERDICT: Mapping[Verdict, tuple[ErrorClass, str]] = {
@@ -52,12 +54,13 @@ class RawRecord:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A record for the canonical topic, with what the metrics count."""
+    """A record for the canonical topic, with what the metrics count. `actor` is empty until it is signed."""
 
     key: bytes
     value: bytes
-    actor: bytes
+    message_id: str
     verdict: str
+    actor: bytes = b""
     spoke: tuple[tuple[str, str], ...] = ()
     """Rules that had something to say, and in which mode."""
 
@@ -71,11 +74,21 @@ class _Judged:
     spoke: list[tuple[str, str]]
 
 
-def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], signer: Signer, tuning: Tuning = SHIPPED) -> list[Accepted]:
-    """Return what the record becomes."""
+def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], tuning: Tuning = SHIPPED) -> list[Accepted]:
+    """Return what the record becomes, still unsigned."""
     spoke: list[tuple[str, str]] = []
-    found = [_publishable(statement, key, signer) for key, statement in statements(record, channel, rules, tuning, spoke)]
+    found = [_publishable(statement, key) for key, statement in statements(record, channel, rules, tuning, spoke)]
     return [replace(found[0], spoke=tuple(spoke)), *found[1:]] if spoke else found
+
+
+def signed(accepted: Sequence[Accepted], signer: Signer) -> list[Accepted]:
+    """Return a batch's records signed, many under one signature."""
+    unsigned = [Unsigned(item.value, item.message_id, item.key.decode()) for item in accepted]
+    tokens = signer.sign_batch(unsigned, sub=ACTOR)
+    return [
+        Accepted(item.key, item.value, item.message_id, item.verdict, token, item.spoke)
+        for item, token in zip(accepted, tokens, strict=True)
+    ]
 
 
 def statements(
@@ -83,7 +96,7 @@ def statements(
 ) -> list[tuple[str, Statement]]:
     """Return (record key, statement) for every order the record names, at least one; `spoke` gets the rules that had something to say."""
     judged = _Judged(rules, tuning, [] if spoke is None else spoke)
-    raw = RawDocument(
+    raw = RawDocument.of(
         body=record.value,
         sha256=sha256(record.value).hexdigest(),
         topic=record.topic,
@@ -95,7 +108,7 @@ def statements(
     )
     message_id = _message_id(record)
     try:
-        results: Iterable[Result] = channel.normalize((Document(record.value, record.headers),)) or (NAMES_NO_ORDER,)
+        results: Iterable[Result] = channel.normalize(documents_of(record.value, record.headers)) or (NAMES_NO_ORDER,)
     except OrdermendError as error:
         finding = Finding(path=error.field or "", rule=error.rule or error.code, message=error.message, value=error.value)
         verdict: Verdict = "quarantine" if error.error_class == "SECURITY" else "dead_letter"
@@ -109,15 +122,8 @@ def statements(
 
 
 def kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers worth keeping: no credentials, none that is ours, at most 8 KiB in all."""
-    found, size = {}, 0
-    for name, text in headers.items():
-        size += len(name) + len(text)
-        if size > MAX_HEADER_BYTES:
-            break
-        if name not in UNKEPT and not name.startswith("dlq."):
-            found[name] = text
-    return found
+    """Return the headers worth keeping: no credentials, none that is ours, as many as 8 KiB hold."""
+    return within({name: text for name, text in headers.items() if name not in UNKEPT and not name.startswith("dlq.")}, MAX_HEADER_BYTES)
 
 
 def _message_id(record: RawRecord) -> str:
@@ -153,7 +159,8 @@ def _statement(
     if isinstance(result, StatedPart):
         return str(order_id), FetchNeeded(missing=result.missing, **shared)
     assert isinstance(result, StatedChange)
-    return str(order_id), ChangeStated(changed_at=result.changed_at, line_changes=result.line_changes, ship_to=result.ship_to, **shared)
+    stated = {name: getattr(result, name) for name in ("changed_at", "line_changes", "ship_to", "delivery_window")}
+    return str(order_id), ChangeStated(**stated, **shared)
 
 
 def _for_account(result: StatedOrder, channel: Channel, record: RawRecord) -> StatedOrder:
@@ -176,13 +183,11 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
         findings = tuple(sorted(findings, key=lambda finding: finding.rule not in refusing))
         refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
         return _failed(stated.order.order_id, channel, refused, raw, message_id)
-    order = stated.order
-    if judged.tuning.version:
-        order = order.with_(source=order.source.with_(rules_version=judged.tuning.version))
-    if verdict == "accept_with_hold" and not order.holds:
-        reason = findings[-1].message if findings else "held by a rule"
-        order = order.with_(holds=(Hold(hold_id="intake", kind="intake", reason=reason),))
-    statement = OrderStated(
+    order, versions = stated.order, {"mapping_version": channel.mapping_version, "rules_version": judged.tuning.version}
+    if versions != {"mapping_version": 1, "rules_version": 0}:
+        order = order.with_(source=order.source.with_(**versions))
+    order = with_holds(order, judged.rules, findings, spoke)
+    statement = OrderStated.of(
         message_id=message_id,
         order=order,
         event=stated.event,
@@ -216,11 +221,34 @@ def _failed(order_id: UUID | None, channel: Channel, result: Unreadable, raw: Ra
     )
 
 
-def _publishable(statement: Statement, key: str, signer: Signer) -> Accepted:
+def _publishable(statement: Statement, key: str) -> Accepted:
     value = encode(statement)
-    actor = signer.sign(value, message_id=statement.message_id, order_id=key, sub=ACTOR)
+    if len(key) + len(value) > MAX_VALUE_BYTES:
+        statement = _cut(statement)
+        value = encode(statement)
     verdict = getattr(statement, "verdict", None) or ("incomplete" if isinstance(statement, FetchNeeded) else "accept")
-    return Accepted(key.encode(), value, actor, verdict)
+    return Accepted(key.encode(), value, statement.message_id, verdict)
+
+
+def _cut(statement: Statement) -> IntakeFailed:
+    """Return what is said of a document whose statement is larger than a record may be: that it is, and how it begins."""
+    raw = statement.raw
+    finding = Finding(
+        path="",
+        rule="max_bytes",
+        message=f"its statement has more than {MAX_VALUE_BYTES} bytes; kept are {min(len(raw.body), CUT_BYTES)} of {len(raw.body)} bytes",
+        value=str(len(raw.body)),
+    )
+    return IntakeFailed(
+        message_id=statement.message_id,
+        order_id=getattr(statement, "order_id", None) or (statement.order.order_id if isinstance(statement, OrderStated) else None),
+        channel=statement.order.source.channel if isinstance(statement, OrderStated) else statement.channel,
+        verdict="dead_letter",
+        error_class="LIMIT",
+        code="limit_exceeded",
+        findings=(finding,),
+        raw=raw.with_(body=raw.body[:CUT_BYTES]),
+    )
 
 
 def headers_of(accepted: Accepted) -> list[tuple[str, str | bytes | None]]:

@@ -4,12 +4,13 @@ The loop overlaps work with delivery: while a batch is on its way to Kafka the n
 source offset is committed only after Kafka has confirmed every record made from it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 
 from confluent_kafka import KafkaException, Message
 
-from intake.accept import RawRecord, accept, headers_of
+from intake.accept import Accepted, RawRecord, accept, headers_of, signed
 from intake.rules import discover as rules
 from intake.rules.tuning import SHIPPED, Tuning
 from normalizers.channel import Channel
@@ -24,11 +25,11 @@ from telemetry.metrics import INFRA_FAULTS, INTAKE_RECORDS, RULE_FINDINGS
 
 BATCH = 2000
 IDLE_SECONDS = 0.1
-Transform = Callable[[Message], Sequence[Record]]
+Transform = Callable[[Sequence[Message]], Sequence[Record]]
 
 
 class IntakeLoop:
-    """Kafka in, a function, Kafka out. The function must not raise for what a sender can do wrong."""
+    """Kafka in, a function over a batch, Kafka out. The function must not raise for what a sender can do wrong."""
 
     def __init__(
         self, bootstrap: str, group: str, topic: str, transform: Transform, health: Health | None = None, instance: str | None = None
@@ -66,7 +67,7 @@ class IntakeLoop:
         if self._health:
             self._health.tick()
         messages = self._consumer.poll(BATCH, IDLE_SECONDS)
-        records = [record for message in messages for record in self._transform(message)]
+        records = self._transform(messages)
         if messages:
             failpoints.hit("intake.read")
         if not self.settle(stop):
@@ -126,14 +127,23 @@ def channel_transform(channel: Channel, canonical_topic: str, signer: Signer, tu
     """Return the function of a channel's loop: `accept` around Kafka's message, by the tuning in force."""
     active = rules()
 
-    def transform(message: Message) -> Sequence[Record]:
-        place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-        record = RawRecord(*place, message.key(), message.value() or b"", headers_in(message))
-        accepted = accept(record, channel, active, signer, tuning())
-        for item in accepted:
-            INTAKE_RECORDS.labels(channel.name, item.verdict).inc()
-            for rule, mode in item.spoke:
-                RULE_FINDINGS.labels(rule, mode, channel.name).inc()
+    def transform(messages: Sequence[Message]) -> Sequence[Record]:
+        now = tuning()
+        accepted = signed([item for message in messages for item in accept(_record_of(message), channel, active, now)], signer)
+        _count(channel.name, accepted)
         return [Record(canonical_topic, item.key, item.value, headers_of(item)) for item in accepted]
 
     return transform
+
+
+def _record_of(message: Message) -> RawRecord:
+    place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+    return RawRecord(*place, message.key(), message.value() or b"", headers_in(message))
+
+
+def _count(channel: str, accepted: Sequence[Accepted]) -> None:
+    """Count a batch, each kind at once."""
+    for verdict, times in Counter(item.verdict for item in accepted).items():
+        INTAKE_RECORDS.labels(channel, verdict).inc(times)
+    for (rule, mode), times in Counter(spoke for item in accepted for spoke in item.spoke).items():
+        RULE_FINDINGS.labels(rule, mode, channel).inc(times)

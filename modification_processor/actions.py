@@ -10,8 +10,8 @@ from uuid import UUID, uuid5
 
 from modification_processor.followup import Followup
 from modification_processor.incoming import Read
-from modification_processor.outcomes import StepEnded, WorkItem
-from modification_processor.payment_plan import Pending, Plan
+from modification_processor.outcomes import Instead, Recorded, WorkItem
+from modification_processor.payment_plan import Pending, Plan, Step
 from modification_processor.recalls import ANSWER_WITHIN, OpenRecall, Recall
 from modification_processor.reports import ended
 from modification_processor.rows import emit, open_items
@@ -19,7 +19,7 @@ from modification_processor.work import OrderWork, Writes
 from normalizers.channel import Verb
 from schemas import events
 from schemas.order import NAMESPACE
-from store.actions import ActionRow, Aimed, Ended
+from store.actions import ActionRow, Aimed, Ended, Lowered
 
 PAYMENT, CHANNEL, NOTICE, WAREHOUSE = "payment", "channel", "notice", "warehouse"
 ADJUST = "adjust_total"
@@ -41,8 +41,7 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
         _cancel(work, plan.cancels, read, writes, topic)
     rows: list[ActionRow] = []
     for step in plan.steps:
-        row = _row(work, ticket_id, len(rows) + 1, PAYMENT, step.kind, step.amount_minor, writes)
-        row = row._replace(provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id)
+        row = _as_step(_row(work, ticket_id, len(rows) + 1, PAYMENT, step.kind, step.amount_minor, writes), step)
         rows.append(row)
         work.pending += pending_of([row])
     if plan.channel_minor:
@@ -64,24 +63,44 @@ def ask_recalls(work: OrderWork, ticket_id: UUID, recalls: Sequence[Recall], wri
         work.recalls += recalls_of([row])
 
 
-def end_steps(
-    work: OrderWork, read: Read, over: Sequence[StepEnded], aimed: Sequence[tuple[UUID, str]], writes: Writes, topic: str
-) -> None:
-    """Take over how payment steps ended, and which tender those that follow them go to."""
+def end_steps(work: OrderWork, read: Read, moved: Recorded, writes: Writes, topic: str) -> None:
+    """Take over how payment steps ended, which tender those that follow them go to, and what takes the place of which."""
     order_id = work.head.order_id
-    transactions = dict(aimed)
-    gone = {step.action_id for step in over}
+    transactions, amounts = dict(moved.aimed), dict(moved.lowered)
+    gone = {step.action_id for step in moved.ended}
     work.pending = [
-        step._replace(transaction=transactions[step.action_id], after_id=None) if step.action_id in transactions else step
+        _aimed(step, transactions.get(step.action_id))._replace(amount_minor=amounts.get(step.action_id, step.amount_minor))
         for step in work.pending
         if step.action_id not in gone
     ]
-    writes.actions_aimed += [Aimed(order_id, action_id, transaction) for action_id, transaction in aimed]
-    for step in over:
+    writes.actions_aimed += [Aimed(order_id, action_id, transaction) for action_id, transaction in moved.aimed]
+    writes.actions_lowered += [Lowered(order_id, action_id, amount) for action_id, amount in moved.lowered]
+    _take_places(work, moved.instead, writes)
+    for step in moved.ended:
         writes.actions_ended.append(Ended(order_id, step.action_id, step.state, step.result))
         if step.ticket_state is not None:
             writes.settled_tickets.append((order_id, step.ticket_id, step.ticket_state))
             emit(work, read, writes, topic, events.TicketSettled, ticket_id=step.ticket_id, state=step.ticket_state)
+
+
+def _take_places(work: OrderWork, instead: Sequence[Instead], writes: Writes) -> None:
+    for new in instead:
+        row = _as_step(_row(work, new.ticket_id, 0, PAYMENT, new.step.kind, new.step.amount_minor, writes), new.step)
+        # A key of its own: under the old one the gateway would answer as it did.
+        row = row._replace(action_id=uuid5(NAMESPACE, f"{new.ended_id}:instead"))
+        writes.actions.append(row)
+        work.pending += pending_of([row])
+
+
+def _as_step(row: ActionRow, step: Step) -> ActionRow:
+    return row._replace(provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id)
+
+
+def _aimed(step: Pending, transaction: str | None) -> Pending:
+    """A step that knows its tender follows nobody any more, but what takes a request back goes on naming it."""
+    if transaction is None:
+        return step
+    return step._replace(transaction=transaction, after_id=step.after_id if step.kind == "take_back" else None)
 
 
 def recalls_of(rows: Sequence[ActionRow]) -> list[OpenRecall]:
@@ -96,15 +115,18 @@ def pending_of(rows: Sequence[ActionRow]) -> list[Pending]:
 
 def _pending(row: ActionRow) -> Pending:
     kind, state = row.kind, row.state
-    return Pending(
-        row.action_id, row.ticket_id, kind, row.provider, row.transaction, row.method, row.amount_minor, state, row.after_id  # type: ignore[arg-type]  # what was written as a step is read as one
+    step = Pending(
+        row.action_id, row.ticket_id, kind, row.provider, "", row.method, row.amount_minor, state, row.after_id  # type: ignore[arg-type]  # what was written as a step is read as one
     )  # fmt: skip
+    return _aimed(step, row.transaction or None)
 
 
 def _cancel(work: OrderWork, cancels: Sequence[Pending], read: Read, writes: Writes, topic: str) -> None:
     gone = {step.action_id for step in cancels}
     rest = [step for step in work.pending if step.action_id not in gone]
-    end_steps(work, read, [ended(step, "cancelled", "not needed any more", rest, "settled") for step in cancels], (), writes, topic)
+    assert work.order is not None
+    over = tuple(ended(step, "cancelled", "not needed any more", rest, "settled") for step in cancels)
+    end_steps(work, read, Recorded(work.order, ended=over), writes, topic)
 
 
 def _row(work: OrderWork, ticket_id: UUID, step: int, port: str, kind: str | Verb, amount_minor: int, writes: Writes) -> ActionRow:

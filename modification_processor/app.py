@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import psycopg
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message
+from confluent_kafka import Consumer, KafkaException, Message
 
 from modification_processor.incoming import Incoming, Read, read, unread
 from modification_processor.outcomes import Failed
@@ -21,6 +21,7 @@ from modification_processor.reader import IDLE_SECONDS, Batch, Reader
 from modification_processor.service import Fenced, Processor, Redo
 from modification_processor.settle import Topics
 from modification_processor.trial import DEATHS, PROBE, Trial
+from modification_processor.unwritable import Unstorable
 from schemas.assertion import HEADER, KeyRing
 from schemas.failures import PartitionHalted
 from schemas.topics import CANONICAL, FULFILLMENT, MODIFICATIONS
@@ -44,10 +45,10 @@ from telemetry.metrics import (
 )
 
 LAG_SECONDS = 5.0
+RECLAIM_SECONDS = 15.0
+"""Longer than a group waits for a member: one that was replaced has heard of it by then, and claims nothing back."""
 BATCH_BYTES = 8 * 1024 * 1024
 BACKOFF_SECONDS = (0.05, 30.0)
-TAKE_AGAIN_SECONDS = 15.0
-"""Longer than a group member's session: a process that lost its membership has heard of it by then."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ class ProcessorApp:
         """Partitions over which we died again and again -> up to which offset each message is tried in a child first."""
         self._epochs: dict[Place, int] = {}
         self._next: dict[Place, int | None] = {}
-        self._taken: dict[Place, float] = {}
-        """Partitions that another claim took from us -> when they are claimed again, should Kafka still give them to us."""
+        self._halted: set[Place] = set()
+        """Partitions of a topic that was made anew."""
+        self._unclaimed_since: dict[str, float] = {}
         self._measured_at = 0.0
         topics = config.topics
         self._logical = {topics.canonical: CANONICAL.name, topics.modifications: MODIFICATIONS.name, topics.fulfillment: FULFILLMENT.name}
@@ -105,11 +107,11 @@ class ProcessorApp:
         self._topic_ids = kafka.topic_ids(config.bootstrap, self._logical)
         self._express = self._consumer("express", (topics.modifications, topics.fulfillment))
         self._channel = self._consumer("channel", (topics.canonical,))
-        self._reader = Reader(self._express, self._channel, self._read, lambda: self._epochs, self._tick)
+        self._reader = Reader(self._express, self._channel, self._read, lambda: self._epochs, self._round)
 
     def _consumer(self, name: str, topics: Sequence[str]) -> BatchConsumer:
         config = consumer_config(self._config.bootstrap, f"{self._config.group}.{name}", f"{self._config.instance}.{name}")
-        return BatchConsumer(config, topics, self._claim, self._forget, self._health, self._kafka.client)
+        return BatchConsumer(config, topics, self._claim, self._hand_back, self._health, self._kafka.client)
 
     def run(self, stop: Event) -> None:
         """Read ahead, handle; until told to stop. Leaves in good order."""
@@ -124,30 +126,22 @@ class ProcessorApp:
         finally:
             self._leave()
 
-    def _tick(self) -> None:
-        """The polling loop went round: say so, and see to the partitions that were taken from us."""
-        self._health.tick()
-        for place in [place for place, at in list(self._taken.items()) if at <= time.monotonic()]:
-            self._taken.pop(place, None)
-            self._take_again(place)
+    def _round(self) -> None:
+        """The polling thread went round: say so, and claim again what Kafka gives us and the book does not hold as ours.
 
-    def _take_again(self, place: Place) -> None:
-        """Claim a partition that Kafka still gives to us: whoever claimed it last was late, for an assignment that had passed.
-
-        Without this nobody would read it before the next rebalance.
+        That is so after a claim for which the database was away, and after a fence that somebody else has left behind. No
+        rebalance would come by itself and end it.
         """
-        consumer = next((one for one in (self._express, self._channel) if place in one.assigned), None)
-        if consumer is None or place in self._epochs:
-            return
-        found = self._claim([place])
-        if place in found:
-            start = found[place]
-            try:
-                consumer.seek({place: OFFSET_BEGINNING if start is None else start})
-            except KafkaException as error:
-                self._log.warning("seek_failed", partition=f"{place[0]}[{place[1]}]", error=str(error))
-                self._forget({place})
-                self._taken[place] = time.monotonic() + TAKE_AGAIN_SECONDS
+        self._health.tick()
+        for name, consumer in (("express", self._express), ("channel", self._channel)):
+            unclaimed = sorted(place for place in consumer.given if place not in self._epochs and place not in self._halted)
+            self._health.ready(f"{name} claims", f"{_named(unclaimed)} not claimed" if unclaimed else None)
+            if not unclaimed:
+                self._unclaimed_since.pop(name, None)
+            elif time.monotonic() - self._unclaimed_since.setdefault(name, time.monotonic()) > RECLAIM_SECONDS and consumer.is_member:
+                self._log.warning("claims_again", partitions=_named(unclaimed))
+                del self._unclaimed_since[name]
+                consumer.take_again()
 
     def _work(self, batch: Batch, stop: Event) -> None:
         self._health.handling(begins=True)
@@ -204,13 +198,10 @@ class ProcessorApp:
             try:
                 handled = self._processor.handle(batch, advances)
             except Fenced as fenced:
-                FENCE_REJECTS.inc()
-                self._log.warning("fenced", partitions=sorted(f"{t}[{p}]" for t, p in fenced.lost))
-                # Taken again since then, it is ours under another epoch, and this batch is merely late.
-                stale = {place for place in fenced.lost if self._epochs.get(place) == epochs.get(place)}
-                self._next |= {place: fenced.moved[place] for place in stale & fenced.moved.keys()}
-                self._forget(stale - fenced.moved.keys())
-                self._taken |= dict.fromkeys(stale - fenced.moved.keys(), time.monotonic() + TAKE_AGAIN_SECONDS)
+                self._refused(fenced, epochs)
+                batch = [r for r in batch if self._is_next(r, epochs)]
+            except Unstorable as error:
+                self._halt(error)
                 batch = [r for r in batch if self._is_next(r, epochs)]
             except (psycopg.Error, Redo, OSError) as error:
                 faults += 1
@@ -222,6 +213,26 @@ class ProcessorApp:
                 for message, word in handled.words:
                     PROCESSOR_MESSAGES.labels(message, word).inc()
                 break
+
+    def _refused(self, fenced: Fenced, epochs: Mapping[Place, int]) -> None:
+        """Go on behind what a commit of our own did after all; let go of what is somebody else's."""
+        ahead = {place: offset for place, offset in fenced.ahead.items() if self._epochs.get(place) == epochs.get(place)}
+        if ahead:
+            self._log.warning("commit_found", partitions=_named(ahead))
+            self._next |= ahead
+        if fenced.lost:
+            FENCE_REJECTS.inc()
+            self._log.warning("fenced", partitions=_named(fenced.lost))
+            # Taken again since then, it is ours under another epoch, and this batch is merely late.
+            self._forget({place for place in fenced.lost if self._epochs.get(place) == epochs.get(place)})
+
+    def _halt(self, error: Unstorable) -> None:
+        """Read a partition no more until somebody has acted and this process is started again; the others go on."""
+        topic, part = error.place
+        self._log.error("partition_halted", partition=f"{topic}[{part}]", why=error.message)
+        self._health.ready(f"{topic}[{part}]", error.message)
+        self._halted.add(error.place)
+        self._forget({error.place})
 
     def _advances(self, batch: Sequence[Read], epochs: Mapping[Place, int]) -> list[Advance]:
         newest: dict[Place, int] = {}
@@ -264,7 +275,7 @@ class ProcessorApp:
                     self._careful[place] = (claim.next_offset or 0) + PROBE
                     self._log.warning("careful", partition=f"{place[0]}[{place[1]}]", starts=claim.starts)
         failpoints.hit("assign.claimed")
-        self._log.info("assigned", partitions=sorted(f"{t}[{p}]" for t, p in found))
+        self._log.info("assigned", partitions=_named(found))
         return found
 
     def _claim_one(self, place: Place) -> partitions.Claim | None:
@@ -277,7 +288,7 @@ class ProcessorApp:
                         place
                     ]
             except PartitionHalted as halted:
-                PARTITIONS_HALTED.inc()
+                self._halted.add(place)
                 self._log.error("partition_halted", partition=f"{topic}[{part}]", why=halted.message)
                 self._health.ready(f"{topic}[{part}]", halted.message)
                 return None
@@ -286,15 +297,27 @@ class ProcessorApp:
                 time.sleep(min(2.0, 0.05 * 2**attempt))
         return None
 
+    def _hand_back(self, places: set[Place]) -> None:
+        """Let go of what the group takes away, and say so in the book: a rebalance is no crash of ours."""
+        self._release({place: epoch for place in places if (epoch := self._epochs.get(place)) is not None})
+        self._halted -= places
+        self._forget(places)
+
     def _forget(self, places: set[Place]) -> None:
         for place in places:
             self._epochs.pop(place, None)
             self._next.pop(place, None)
-            self._taken.pop(place, None)
+
+    def _release(self, held: Mapping[Place, int]) -> None:
+        try:
+            with self._connect() as connection, connection.cursor() as cursor:
+                partitions.release(cursor, self._config.group, [(topic, part, epoch) for (topic, part), epoch in held.items()])
+        except psycopg.Error as error:
+            self._log.warning("release_failed", error=type(error).__name__)
 
     def _say_assignment(self) -> None:
         halted = {**self._express.halted, **self._channel.halted}
-        PARTITIONS_HALTED.set(len(halted))
+        PARTITIONS_HALTED.set(len(halted.keys() | self._halted))
         for (topic, part), why in halted.items():
             self._health.ready(f"{topic}[{part}]", why)
         self._health.ready("assignment", None if self._epochs else "no partition is assigned")
@@ -305,15 +328,15 @@ class ProcessorApp:
 
     def _leave(self) -> None:
         self._reader.stop()
-        try:
-            with self._connect() as connection, connection.cursor() as cursor:
-                partitions.release(cursor, self._config.group, self._config.instance)
-        except psycopg.Error as error:
-            self._log.warning("release_failed", error=type(error).__name__)
+        self._release(dict(self._epochs))
         self._express.close()
         self._channel.close()
         self._processor.close()
         self._trial.close()
+
+
+def _named(places: Iterable[Place]) -> list[str]:
+    return sorted(f"{topic}[{part}]" for topic, part in places)
 
 
 def _by_size(batch: list[Read]) -> list[list[Read]]:

@@ -26,13 +26,14 @@ from modification_processor.incoming import Incoming, Read
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Refused
 from modification_processor.preview import preview
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from normalizers import discover as channels
 from schemas.assertion import HEADER, Actor, Signer
 from schemas.codec import decode, encode
 from schemas.failures import OrdermendError
 from schemas.order import NAMESPACE, Order
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
-from store import bulk, orders, outbox, tickets
+from store import bulk, orders, outbox, rulesets, tickets
 from store.bulk import ItemRow, JobRow
 from store.database import Connection, Cursor
 from store.outbox import Outgoing
@@ -110,12 +111,15 @@ def dry_run(
     found = DryRun()
     calls = calls_of(request.operations)
     assert not isinstance(calls, Refused)
+    approvals, narrowing = approval_rules(), narrowing_rules()
     for start in range(0, len(order_ids), PAGE):
         page = order_ids[start : start + PAGE]
         with connection.transaction(), connection.cursor() as cursor:
             stored = orders.load(cursor, page)
             seen_as = {order_id: row.order for order_id, row in stored.items()}
             context = context_of(cursor, [_stand_in(request, order_id) for order_id in stored], seen_as, datetime.now(UTC))
+            _, versions = rulesets.moments(cursor, approvals.kind, narrowing.kind)
+            rules, edit_rules = approvals.at(cursor, versions[0]), narrowing.at(cursor, versions[1])
         for order_id in page:
             if order_id not in stored:
                 found.outcomes["unknown_order"] += 1
@@ -126,6 +130,7 @@ def dry_run(
             seen = preview(
                 order, version, calls, request.reason_code, request.roles, channel.verbs if channel else None, here,
                 channel_collects=order.source.channel in default_locks().marketplaces,
+                rules=rules, edit_rules=edit_rules, edits=stored[order_id].edits,
             )  # fmt: skip
             if isinstance(seen, Refused):
                 found.outcomes[seen.code] += 1
@@ -277,7 +282,9 @@ class BulkRunner:
         assert isinstance(sent, ModificationTicket)
         calls = calls_of(sent.operations)
         assert not isinstance(calls, Refused)
-        context = self._context_of(cursor, [_read(job, sent)], {row.order_id: past.as_of(here, here.version)}, datetime.now(UTC))
+        at = datetime.now(UTC)
+        seen_as = {row.order_id: past.as_of(here, here.version)}
+        context = Context(at, "") if len(calls) == 1 else self._context_of(cursor, [_read(job, sent)], seen_as, at)
         inverse = undo.operations(here, first, calls, context)
         if isinstance(inverse, Refused):
             return inverse.code

@@ -24,7 +24,7 @@ from normalizers import discover as channels
 from normalizers.channel import Restates, Verb
 from schemas.assertion import Actor
 from schemas.model import Instant
-from schemas.order import NAMESPACE, Order, OrderLine
+from schemas.order import NAMESPACE, DeliveryWindow, Order, OrderLine
 from schemas.statement import ChangeStated, LineChange
 from schemas.ticket import ModificationTicket, Operation
 
@@ -33,7 +33,7 @@ DOOR = "channel"
 REASON = "channel_change"
 ROLES = frozenset({"Order_Modify"})
 """What a channel may do with an order of its own: what an agent may, under the same locks and approvals."""
-HEADER_RULES = frozenset({"ship_to_stated", "delivery_stated"})
+HEADER_RULES = frozenset({"ship_to_stated", "delivery_stated", "action_not_read"})
 """Findings of a change document that say: there is more in it than its lines."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """No operation's id depends on the time."""
@@ -87,8 +87,10 @@ def is_stale(order: Order, body: ChangeStated) -> bool:
     return stated is not None and changed is not None and changed <= stated and any(_is_difference(row) for row in body.line_changes)
 
 
-def asked(order: Order, body: ChangeStated, previous: Order | None, products: Mapping[tuple[str, str], Product]) -> Asked | Unclear:
-    """Return what the change asks of this order; `products` are the catalogue's, by (SKU, currency)."""
+def asked(
+    order: Order, body: ChangeStated, previous: Order | None, products: Mapping[tuple[str, str], Product], at: datetime = _NEVER
+) -> Asked | Unclear:
+    """Return what the change asks of this order; `products` are the catalogue's, by (SKU, currency). `at` is now."""
     if body.event == "cancel_request":
         return Unclear("the customer asks to cancel; somebody has to decide")
     if body.event == "cancel" and not any(row.action == "keep" for row in body.line_changes):
@@ -106,14 +108,32 @@ def asked(order: Order, body: ChangeStated, previous: Order | None, products: Ma
     except _Unclear as error:
         return Unclear(str(error))
     head, left = _address(order, body)
-    if not (operations or head or left or body.line_changes or body.ship_to):
+    if not (operations or head or left or body.line_changes or body.ship_to or body.delivery_window):
         return Unclear("the document states no change we know")
-    return Asked((*operations, *head), left)
+    window = _window(order, body)
+    if window is not None and window.latest is not None and window.latest <= at:
+        # It would be refused, and the rest of the change with it.
+        return Asked((*operations, *head), (*left, "delivery_stated"))
+    when = () if window is None else (operation("set_delivery_window", window.model_dump(mode="json", exclude_none=True)),)
+    return Asked((*operations, *head, *when), left)
+
+
+def _window(order: Order, body: ChangeStated) -> DeliveryWindow | None:
+    """Return the window as it shall be; an end the document does not state stays, unless the window would be none."""
+    stated, mine = body.delivery_window, order.delivery_window or DeliveryWindow()
+    if stated is None:
+        return None
+    earliest, latest = stated.earliest or mine.earliest, stated.latest or mine.latest
+    if earliest is not None and latest is not None and latest < earliest:
+        earliest, latest = stated.earliest, stated.latest
+    wanted = DeliveryWindow(earliest=earliest, latest=latest)
+    return None if wanted == mine else wanted
 
 
 def _address(order: Order, body: ChangeStated) -> tuple[tuple[Operation, ...], tuple[str, ...]]:
     """Return the new delivery address as an operation, where there is one that can be sent to; and what is left to a person."""
     rules = {finding.rule for finding in body.findings} & HEADER_RULES
+    rules -= {"delivery_stated"} if body.delivery_window is not None else set()
     place, left = body.ship_to, tuple(sorted(rules - {"ship_to_stated"}))
     if place is not None and order.ship_to is not None and (order.ship_to.normalized, order.ship_to.name) == (place.normalized, place.name):
         return (), left

@@ -3,14 +3,15 @@
 Everything a decision depends on is in `Known`, loaded for the whole batch before the first decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from modification_processor import channel_changes
+from modification_processor import channel_changes, restated_operations
 from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, calls_of, edit, not_in_bulk, overlaps, preview_hash, reads_and_writes
+from modification_processor.edit_rules import EditRules
 from modification_processor.facts import record
 from modification_processor.followup import Followup, followup
 from modification_processor.incoming import Body, Read
@@ -29,6 +30,7 @@ from modification_processor.outcomes import (
     Refused,
     Restated,
     Reviewed,
+    Said,
     Stored,
     Withdrawn,
     WorkItem,
@@ -37,7 +39,7 @@ from modification_processor.payment_plan import Pending
 from modification_processor.preview import preview_of
 from modification_processor.recalls import OpenRecall, recalled
 from modification_processor.releases import grant
-from modification_processor.reports import report, requests_paid
+from modification_processor.reports import overpaid, report, requests_paid
 from modification_processor.restatement import restate
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
@@ -45,12 +47,14 @@ from schemas.codec import encode
 from schemas.events import Conflict
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrderUnknown
-from schemas.leaves import is_personal, leaves
+from schemas.leaves import SETS, is_personal, leaves
 from schemas.order import Hold, Order, held
-from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated
+from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store.history import RecentChange
 
+MAX_FETCHES = 2
+"""A pack names its orders, and each of those is fetched; what names others yet again is a person's."""
 OUTCOME_OF_VERDICT = {"quarantine": "quarantined", "reject": "rejected"}
 
 
@@ -70,14 +74,24 @@ class Known:
     """Who approved the ticket, and the hash of the effects that were approved."""
     rules: ApprovalRules | None = None
     """The approval rules in force."""
+    edit_rules: EditRules | None = None
+    """The rules of windows and risk in force."""
     edits: int = 0
     """How many edits of the order were applied before."""
     pending: Sequence[Pending] = ()
     """Payment steps of the order whose outcome is not known yet."""
     recalls: Sequence[OpenRecall] = ()
     """What the warehouse was asked to give back and has not answered."""
+    taken_back: bool = False
+    """Whether a payment request of the order was taken back, whole or in part."""
     in_bulk: bool = False
     """Whether the ticket is one of many: only what is safe in bulk, by whoever may do that, and without a notice each."""
+    unnoticed: bool = False
+    """Whether the customer hears nothing of the ticket: only our reading of what they ordered was corrected."""
+    fetch_planned: bool = False
+    """Whether the order is to be fetched anyway, and nobody was asked yet."""
+    by_channel: bool = False
+    """Whether the order's channel itself asks: it is told nothing of its own change, and bound by no hold for one."""
     channel_collects: bool = False
     """Whether the channel takes the customer's money, so that it alone can give it back."""
 
@@ -89,12 +103,11 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     body: Body | None = read.body
     assert body is not None
     if isinstance(body, OrderStated):
-        return _stated(order, body, known)
+        return _stated(order, body, read, known)
     if isinstance(body, IntakeFailed):
         return _intake_failed(body)
     if isinstance(body, FetchNeeded):
-        what = ", ".join(body.missing) or "the order"
-        return Noted("incomplete", (WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}"),))
+        return _fetch_needed(body, known)
     if isinstance(body, TicketCancelled | TicketReviewed):
         return Reviewed(str(body.ticket_id), body.decision) if isinstance(body, TicketReviewed) else _withdraw(read, body)
     if order is None:
@@ -108,9 +121,25 @@ def decide(order: Order | None, read: Read, known: Known) -> Outcome:
     assert_never(body)
 
 
-def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
+def _fetch_needed(body: FetchNeeded, known: Known) -> Noted:
+    """Plan a fetch with its work item, unless one is planned already; of what a fetched document named, only once more.
+
+    A cart or checkout that nobody placed has nothing to be fetched.
+    """
+    if not body.missing:
+        return Noted(body.event)
+    if known.fetch_planned:
+        return Noted("incomplete")
+    what = ", ".join(body.missing)
+    item = WorkItem("fetch_order", f"fetch {what} of {body.channel} order {body.channel_order_id}")
+    brought = fetch_of(body.message_id)
+    depth = 1 if brought is None else brought[1] + 1
+    return Noted("incomplete", (item,), fetch=depth if depth <= MAX_FETCHES else 0)
+
+
+def _stated(order: Order | None, body: OrderStated, read: Read, known: Known) -> Outcome:
     if order is None:
-        return Stored(_accepted(body))
+        return Stored(accepted(body))
     mine, theirs = order.source.channel_updated_at, body.order.source.channel_updated_at
     if mine is not None and theirs is not None and theirs < mine:
         return Noted("stale")
@@ -119,10 +148,34 @@ def _stated(order: Order | None, body: OrderStated, known: Known) -> Outcome:
     if known.previous is None:
         detail = f"the channel's previous statement of {order.source.channel_order_id} cannot be read with today's mapping"
         return Noted("held", (WorkItem("channel_conflict", detail),))
-    return restate(order, known.previous, _accepted(body), body.message_id, known.at)
+    says = accepted(body)
+    merged = restate(_placed(order, body), known.previous, says, body.message_id, known.at)
+    return replace(merged, said=_said(order, merged.order, read, body, known), says=says)
 
 
-def _accepted(body: OrderStated) -> Order:
+def _placed(order: Order, body: OrderStated) -> Order:
+    """Return the order without its hold `draft` once the channel no longer calls it one."""
+    if body.event == "draft" or not any(hold.kind == "draft" for hold in order.holds):
+        return order
+    holds = tuple(hold for hold in order.holds if hold.kind != "draft")
+    lifecycle = "confirmed" if order.lifecycle == "held" and not holds else order.lifecycle
+    return order.model_copy(update={"holds": holds, "lifecycle": lifecycle})
+
+
+def _said(order: Order, merged: Order, read: Read, body: OrderStated, known: Known) -> Said | None:
+    """Return the ticket that is kept of a merge, where operations say what it changed."""
+    named = restated_operations.operations_of(order, merged)
+    if not named:
+        return None
+    ticket = restated_operations.ticket_of(body, named, known.at)
+    asked = Read(
+        replace(read.incoming, value=encode(ticket)), read.order_id, f"ticket:{ticket.ticket_id}", type(ticket).__name__, read.sha256, ticket,
+        restated_operations.actor_of(body),
+    )  # fmt: skip
+    return Said(asked, tuple(path for each in named for path in each.paths), tuple(path for each in named for path in each.follows))
+
+
+def accepted(body: OrderStated) -> Order:
     """Return the order as it enters the book: confirmed, or held where anything holds it."""
     order = recalculate(body.order)
     holds = order.holds
@@ -153,7 +206,7 @@ def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -
     """Turn the channel's change into a ticket and decide that; what cannot be turned into one takes a person."""
     if channel_changes.is_stale(order, body):
         return Noted("stale")
-    wish = channel_changes.asked(order, body, known.previous, known.context.products)
+    wish = channel_changes.asked(order, body, known.previous, known.context.products, known.at)
     if isinstance(wish, channel_changes.Unclear):
         return Recorded(*_handed_over(order, body, wish.why, known.at))
     left = tuple(WorkItem("channel_change", _told(body, f"{rule}: see the document")) for rule in wish.left)
@@ -166,7 +219,7 @@ def _change_stated(order: Order, body: ChangeStated, read: Read, known: Known) -
         calls=calls_of(wish.operations),
     )  # fmt: skip
     context = replace(known.context, ticket_id=str(ticket.ticket_id))
-    outcome = _ticket(order, ticket, asked, replace(known, context=context, verbs=None))
+    outcome = _ticket(order, ticket, asked, replace(known, context=context, verbs=None, by_channel=True))
     if isinstance(outcome, Applied):
         # The customer made this change over there, and was told there.
         return Asked(asked, replace(outcome, followup=replace(outcome.followup, notice=None)), work_items=left)
@@ -201,7 +254,10 @@ def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReporte
         return report(order, body, known.pending) if asked is None else _recall_answered(order, body, asked)
     recorded = record(order, body)
     recorded = replace(recorded, order=recalculate(recorded.order))
-    return requests_paid(recorded, body.payment, known.pending) if body.payment else recorded
+    if body.payment is None:
+        return recorded
+    paid = requests_paid(recorded, body.payment, known.pending)
+    return overpaid(paid, known.pending) if known.taken_back and body.payment.kind == "capture" else paid
 
 
 def _recall_answered(order: Order, body: ActionReported, asked: OpenRecall) -> Recalled:
@@ -223,7 +279,10 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
     refusal = _unfit(body, calls, roles, known)
     if refusal is not None:
         return refusal
-    edited = edit(order, calls, body.reason_code, roles, known.verbs, known.context, rules=known.rules, edits=known.edits)
+    edited = edit(
+        order, calls, body.reason_code, roles, known.verbs, known.context,
+        rules=known.rules, edit_rules=known.edit_rules, edits=known.edits, by_channel=known.by_channel,
+    )  # fmt: skip
     if isinstance(edited, Refused) and edited.code == "role_missing":
         return edited
     conflicts = _conflicts(order, calls, body, known)
@@ -231,18 +290,18 @@ def _ticket(order: Order, body: ModificationTicket, read: Read, known: Known) ->
         return Conflicted(conflicts)
     if isinstance(edited, Refused):
         return edited
-    if body.preview_hash is None and not edited.approvals and not edited.recalls:
+    if body.preview_hash is None and not edited.asks and not edited.recalls and known.approved is None:
         return _applied(order, edited, calls, known)
     effects = preview_hash(order, edited, calls)
     if body.preview_hash is not None and body.preview_hash != effects:
         return _stale(order, edited, calls, known)
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
     approved_by = known.approved[0] if known.approved is not None and known.approved[1] == effects else None
-    if edited.approvals and approved_by is None:
-        return AwaitsApproval(edited.approvals, effects, delta)
+    if edited.asks and approved_by is None:
+        return AwaitsApproval(edited.asks, effects, delta)
     if edited.recalls:
         return AwaitsRecalls(edited.recalls, effects, delta, approved_by)
-    return replace(_applied(order, edited, calls, known), approved_by=approved_by if edited.approvals else None)
+    return replace(_applied(order, edited, calls, known), approved_by=approved_by)
 
 
 def _unfit(body: ModificationTicket, calls: Sequence[Call], roles: frozenset[str], known: Known) -> Refused | None:
@@ -259,7 +318,7 @@ def _applied(order: Order, edited: Edited, calls: Sequence[Call], known: Known) 
 
 def _followup(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Followup:
     follows = followup(order, edited.order, calls, known.pending, known.verbs, channel_collects=known.channel_collects)
-    return replace(follows, notice=None) if known.in_bulk else follows
+    return replace(follows, notice=None) if known.in_bulk or known.unnoticed else follows
 
 
 def _stale(order: Order, edited: Edited, calls: Sequence[Call], known: Known) -> Refused:
@@ -284,13 +343,19 @@ def _conflicts(order: Order, calls: Sequence[Call], body: ModificationTicket, kn
     return tuple(
         Conflict(
             path=path,
-            theirs=None if is_personal(path) else mine.get(path),
-            yours=None if is_personal(path) else yours.get(path),
+            theirs=_value(path, mine),
+            yours=_value(path, yours),
             changed_by=change.user_id,
             changed_in_version=change.version,
         )
         for path, change in newest.items()
     )
+
+
+def _value(path: str, state: Mapping[str, str]) -> str | None:
+    """Return what a path holds; of a member of a set, the whole set. Nothing that may name a person."""
+    of_set = path.rpartition("/")[0]
+    return None if is_personal(path) else state.get(of_set if of_set in SETS else path)
 
 
 def _wanted(order: Order, body: ModificationTicket, calls: Sequence[Call], known: Known) -> dict[str, str]:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from modification_processor.approvals import ApprovalRules, default_rules, needed
 from modification_processor.consequences import follow
-from modification_processor.field_locks import evaluate
+from modification_processor.edit_rules import EditRules, default_edit_rules
+from modification_processor.field_locks import Moment, evaluate
 from modification_processor.operations import discover
 from modification_processor.operations.operation import Context, Needs, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import minted_prefix, resolved_path
@@ -35,6 +36,8 @@ ROLE = "Order_Modify"
 BULK_ROLE = "Order_Bulk"
 BULK_DOOR = "bulk"
 """The door through which the tickets of a bulk job come."""
+MAPPING_DOOR = "mapping"
+"""The door through which a corrected reading of stored documents comes: nobody outside has to be told of it."""
 
 
 class Call(NamedTuple):
@@ -47,7 +50,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Edited:
-    """A possible edit: the order it leaves, the paths asked for, and the rules that want an approval."""
+    """A possible edit: the order it leaves, the paths asked for, and the rules that want an approval of what it does."""
 
     order: Order
     requested: tuple[str, ...]
@@ -57,12 +60,31 @@ class Edited:
     warnings: tuple[EditWarning, ...] = ()
     recalls: tuple[Recall, ...] = ()
     """What the warehouse has to give back first; `order` is how the edit leaves it then."""
+    before_recall: tuple[str, ...] = ()
+    """Rules that want an approval only as long as the warehouse has it in hand: before it is asked, not after."""
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Every rule that wants an approval now."""
+        return tuple(dict.fromkeys((*self.before_recall, *self.approvals)))
 
 
 class _First(NamedTuple):
     """The edit cannot be carried out before this is done."""
 
     recalls: tuple[Recall, ...]
+    approvals: tuple[str, ...]
+
+
+class _Bounds(NamedTuple):
+    """What an edit is held to: whose it is, what the channel takes, which rules are in force."""
+
+    roles: frozenset[str]
+    verbs: frozenset[Verb] | None
+    rules: ApprovalRules
+    edit_rules: EditRules
+    edits: int
+    by_channel: bool
 
 
 def calls_of(operations: Sequence[Operation]) -> tuple[Call, ...] | Refused:
@@ -133,34 +155,37 @@ def edit(
     context: Context,
     *,
     rules: ApprovalRules | None = None,
+    edit_rules: EditRules | None = None,
     edits: int = 0,
+    by_channel: bool = False,
 ) -> Edited | Refused:
     """Carry out the operations one after another on a copy, each under its locks.
 
-    `rules` are the approval rules in force (none given: those that ship), `edits` how many were applied before. Where the
-    warehouse has to give something back first, the edit is worked out over the order as it will be then.
+    `rules` are the approval rules in force, `edit_rules` those of windows and risk (none given: those that ship), `edits` how
+    many edits were applied before; `by_channel`: the order's channel asks. Where the warehouse has to give something back first, the edit is worked out over the
+    order as it will be then.
     """
     if ROLE not in roles:
         return Refused("role_missing", f"changing an order takes the role {ROLE}", rule_id="roles.order_modify")
+    bounds = _Bounds(roles, verbs, rules or default_rules(), edit_rules or default_edit_rules(), edits, by_channel)
     recalls: tuple[Recall, ...] = ()
-    found = _carry_out(order, calls, reason_code, roles, verbs, context, rules or default_rules(), edits)
+    asked: tuple[str, ...] = ()
+    found = _carry_out(order, calls, reason_code, bounds, context)
     # Each round takes lines out of the warehouse's hands, and no operation puts one into them: it ends.
     while isinstance(found, _First):
         recalls += found.recalls
+        asked += found.approvals
         base = recalled(order, (recall.line_id for recall in recalls))
-        found = _carry_out(base, calls, reason_code, roles, verbs, context, rules or default_rules(), edits)
-    return found if isinstance(found, Refused) else replace(found, recalls=recalls)
+        found = _carry_out(base, calls, reason_code, bounds, context)
+    return found if isinstance(found, Refused) else replace(found, recalls=recalls, before_recall=tuple(dict.fromkeys(asked)))
 
 
 def _carry_out(
     order: Order,
     calls: Sequence[Call],
     reason_code: str,
-    roles: frozenset[str],
-    verbs: frozenset[Verb] | None,
+    bounds: _Bounds,
     context: Context,
-    rules: ApprovalRules,
-    edits: int,
 ) -> Edited | Refused | _First:
     before = order
     requested: list[str] = []
@@ -176,7 +201,7 @@ def _carry_out(
             )
         try:
             touches = call.spec.touches(order, call.arguments)
-            barred = _guard(order, touches, roles, verbs, approvals)
+            barred = _guard(order, touches, bounds, context, approvals)
             if barred is not None:
                 return barred
             order = call.spec.apply(order, call.arguments, here)
@@ -190,21 +215,20 @@ def _carry_out(
     except OperationRefused as error:
         return Refused(error.reason_code, error.message, error.field, error.rule)
     order = found.order
-    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), rules, roles, edits)
+    wanted = needed(before, order, tuple(dict.fromkeys(approvals)), bounds.rules, bounds.roles, bounds.edits)
     return Edited(order, tuple(requested), wanted, minted_prefix(context), found.warnings)
 
 
-def _guard(
-    order: Order, touches: Sequence[Touch], roles: frozenset[str], verbs: frozenset[Verb] | None, approvals: list[str]
-) -> Refused | _First | None:
+def _guard(order: Order, touches: Sequence[Touch], bounds: _Bounds, context: Context, approvals: list[str]) -> Refused | _First | None:
+    when = Moment(context.at, bounds.edit_rules)
     for touch in touches:
-        mode = evaluate(order, touch, roles, verbs)
+        mode = evaluate(order, touch, bounds.roles, bounds.verbs, when=when, by_channel=bounds.by_channel)
+        if mode.mode in ("locked", "hidden"):
+            return Refused("field_locked", mode.message, mode.path, mode.rule_id)
         if mode.mode == "approval":
             approvals.append(mode.rule_id)
-        elif mode.mode == "compensation":
-            return _First(recalls_for(order, touch.line_id))
-        elif mode.mode != "editable":
-            return Refused("field_locked", mode.message, mode.path, mode.rule_id)
+        if mode.compensates:
+            return _First(recalls_for(order, touch.line_id), tuple(approvals))
     return None
 
 

@@ -1,20 +1,23 @@
 """Who may change which field in which state: one evaluator, for the console and for the commit.
 
-Input:   an order, what would be written (`Touch`), the actor's roles, the verbs the order's channel declares.
-Output:  a `FieldMode`: the strictest of the state (payment and fulfilment), the role, the channel and the holds, with
-         the rule that decided and a sentence for a person.
-Rules:   data, in `field_locks.toml`; a table with a hole does not load (`LocksInvalid`). A class the table does not
-         have is locked.
+Input:   an order, what would be written (`Touch`), the actor's roles, the verbs the order's channel declares, the moment.
+Output:  a `FieldMode`: the strictest of the state (payment and fulfilment), the role, the channel, the holds, the edit
+         window and the risk, with the rule that decided, a sentence for a person, and until when it holds.
+Rules:   data, in `field_locks.toml` and `edit_rules.toml`; a table with a hole does not load (`LocksInvalid`). A class the
+         table does not have is locked.
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, NamedTuple
 
+from modification_processor.edit_rules import EditRules, EditRulesInvalid, load_edit_rules
 from modification_processor.operations.operation import Touch
+from modification_processor.operations.rows import row_path
 from modification_processor.recalls import recalls_for
 from normalizers.channel import Verb
 from schemas.failures import SettingsInvalid
@@ -28,8 +31,12 @@ PAYMENT_COLUMNS = ("unpaid", "authorized", "captured")
 FULFILMENT_COLUMNS = ("received", "confirmed", "allocated", "released", "packed", "part_shipped", "shipped", "closed")
 COLUMNS = (*PAYMENT_COLUMNS, *FULFILMENT_COLUMNS)
 MODIFY_ROLE = "Order_Modify"
+CHANNEL_HOLD = "channel"
+"""The kind of hold that a change of the channel's waits under, until a person has dealt with it."""
 
-_LETTERS: dict[str, Mode] = {mode[0].upper(): mode for mode in STRICTNESS}
+_BOTH = "B"
+"""Approval, and then compensation."""
+_LETTERS: dict[str, Mode] = {mode[0].upper(): mode for mode in STRICTNESS} | {_BOTH: "approval"}
 _RANK = {column: rank for rank, column in enumerate(FULFILMENT_COLUMNS)}
 _SAYS: dict[Mode, str] = {
     "editable": "can be changed",
@@ -49,7 +56,11 @@ class LocksInvalid(SettingsInvalid):
 
 @dataclass(frozen=True)
 class FieldMode:
-    """The answer for one field. `message` is empty where the field is editable."""
+    """The answer for one field. `message` is empty where the field is editable.
+
+    `until`: where it can be changed, when that ends (UTC); where it is locked, what has to happen first. `compensates`: the
+    warehouse has to give something back before the change. `cost`: what the change costs, in points.
+    """
 
     path: str
     field_class: str
@@ -58,6 +69,15 @@ class FieldMode:
     message: str = ""
     until: str | None = None
     unlock_action: str | None = None
+    compensates: bool = False
+    cost: int = 0
+
+
+class Moment(NamedTuple):
+    """When somebody asks, and the rules of windows and risk in force then."""
+
+    at: datetime
+    rules: EditRules
 
 
 class _Cell(NamedTuple):
@@ -67,6 +87,7 @@ class _Cell(NamedTuple):
     rule_id: str
     text: str
     unlock_action: str | None
+    compensates: bool
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,8 @@ class LockTable:
     """By (class, column)."""
     cells: Mapping[tuple[str, str, str], _Cell]
     """By (class, payment column, fulfilment column)."""
+    both: frozenset[tuple[str, str]]
+    """The (class, column) whose approval is followed by compensation."""
     labels: Mapping[str, str]
     marketplaces: frozenset[str]
     marketplace_verbs: Mapping[str, Verb]
@@ -96,11 +119,14 @@ def load_locks(text: str) -> LockTable:
         raise LocksInvalid(f"the table of field locks cannot be read: {error!r}") from error
     if problems:
         raise LocksInvalid("field locks: " + "; ".join(problems))
-    modes = {(name, column): _LETTERS[letter] for name, row in rows.items() for column, letter in zip(columns, row, strict=True)}
+    letters = {(name, column): letter for name, row in rows.items() for column, letter in zip(columns, row, strict=True)}
+    modes = {place: _LETTERS[letter] for place, letter in letters.items()}
+    both = frozenset(place for place, letter in letters.items() if letter == _BOTH)
     return LockTable(
         modes=modes,
+        both=both,
         cells={
-            (name, payment, fulfilment): _cell(data, modes, name, payment, fulfilment)
+            (name, payment, fulfilment): _cell(data, modes, both, (name, payment, fulfilment))
             for name in rows
             for payment in PAYMENT_COLUMNS
             for fulfilment in FULFILMENT_COLUMNS
@@ -128,17 +154,21 @@ def _problems(data: Mapping[str, Any], columns: tuple[str, ...], rows: Mapping[s
     return found + [f"{name} is no class of [modes]" for name in named if name not in rows]
 
 
-def _cell(data: Mapping[str, Any], modes: Mapping[tuple[str, str], Mode], name: str, payment: str, fulfilment: str) -> _Cell:
+def _cell(
+    data: Mapping[str, Any], modes: Mapping[tuple[str, str], Mode], both: frozenset[tuple[str, str]], place: tuple[str, str, str]
+) -> _Cell:
+    name, payment, fulfilment = place
     by_payment, by_fulfilment = modes[name, payment], modes[name, fulfilment]
     column = payment if STRICTNESS.index(by_payment) > STRICTNESS.index(by_fulfilment) else fulfilment
     mode = modes[name, column]
     always = all(modes[name, other] == mode for other in COLUMNS)
     rule_id = f"locks.{name}.{'always' if always else column}"
     if mode == "editable":
-        return _Cell(mode, rule_id, "", None)
+        return _Cell(mode, rule_id, "", None, compensates=False)
     since = "whatever the order's state" if always else data["since"][column]
     unlock = data["unlock"].get(f"{name}.{column}") or data["unlock"].get(mode)
-    return _Cell(mode, rule_id, f"{data['labels'][name]} {_SAYS[mode]} {since}", unlock)
+    compensates = by_fulfilment == "compensation" or (name, fulfilment) in both
+    return _Cell(mode, rule_id, f"{data['labels'][name]} {_SAYS[mode]} {since}", unlock, compensates)
 
 
 @cache
@@ -194,11 +224,31 @@ def _line_column(line: OrderLine) -> str | None:
     return "allocated" if line.allocated > 0 and line.ordered > line.cancelled else None
 
 
-def evaluate(order: Order, touch: Touch, roles: frozenset[str], verbs: frozenset[Verb] | None, locks: LockTable | None = None) -> FieldMode:
+def read_edit_rules(text: str, version: int | None = None) -> EditRules:
+    """Read the rules of windows and risk; `EditRulesInvalid` also for a field class or a state that the lock table does not have."""
+    rules = load_edit_rules(text, version)
+    unknown = [*sorted(rules.named_classes - default_locks().labels.keys()), *sorted(rules.named_columns - set(FULFILMENT_COLUMNS))]
+    if unknown:
+        raise EditRulesInvalid(f"the edit rules name {unknown[0]}, which is no field class or state of field_locks.toml")
+    return rules
+
+
+def evaluate(
+    order: Order,
+    touch: Touch,
+    roles: frozenset[str],
+    verbs: frozenset[Verb] | None,
+    locks: LockTable | None = None,
+    when: Moment | None = None,
+    *,
+    by_channel: bool = False,
+) -> FieldMode:
     """Return the mode of one field for somebody with these roles.
 
-    `verbs` is what the order's channel declares; None asks nothing of it (the channel itself speaks). Without
-    `locks` the table that ships is used.
+    `verbs` is what the order's channel declares; None asks nothing of it. `by_channel`: the channel itself speaks, whom a hold
+    for a change of its own does not hold up. `when` None: windows
+    and risk, which are about edits, do not count, as for what a channel states of its whole order. Without `locks` the table
+    that ships is used.
     """
     locks = locks or default_locks()
     column, line_id = _furthest(order, touch.line_id)
@@ -215,20 +265,58 @@ def evaluate(order: Order, touch: Touch, roles: frozenset[str], verbs: frozenset
         if refused is not None:
             return refused
     if order.holds and touch.field_class in locks.hold_classes:
-        hold = next((hold for hold in order.holds if hold.kind in locks.hold_kinds), None)
+        kinds = locks.hold_kinds - {CHANNEL_HOLD} if by_channel else locks.hold_kinds
+        hold = next((hold for hold in order.holds if hold.kind in kinds), None)
         if hold is not None:
             return _by_hold(touch, hold, locks)
-    return _by_state(order, touch, cell, line_id)
+    found = _by_state(order, touch, cell, line_id)
+    return found if when is None else _narrowed(order, found, column, when, locks)
 
 
 def _by_state(order: Order, touch: Touch, cell: _Cell, line_id: str | None) -> FieldMode:
     if not cell.text:
         return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id)
-    if cell.mode == "compensation" and not recalls_for(order, touch.line_id):
+    compensates = cell.compensates and cell.mode in ("compensation", "approval") and bool(recalls_for(order, touch.line_id))
+    if cell.mode == "compensation" and not compensates:
         # Part of it is shipped, and nothing else is in the warehouse's hands: there is nothing to give back.
         return FieldMode(touch.path, touch.field_class, "editable", cell.rule_id)
     message = cell.text.format(line=f"line {line_id}" if line_id else "the order", lifecycle=order.lifecycle)
-    return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id, message, None, cell.unlock_action)
+    return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id, message, None, cell.unlock_action, compensates)
+
+
+def _narrowed(order: Order, found: FieldMode, column: str, when: Moment, locks: LockTable) -> FieldMode:
+    """Make the answer as strict as window and risk want it, and say what the change costs and until when it can be made."""
+    rules, name = when.rules, found.field_class
+    label = locks.labels[name]
+    found = replace(found, cost=rules.cost_of(order, name, column))
+    window = rules.window_of(order, name, when.at)
+    if window is not None:
+        rule, closes = window
+        shown = f"{closes:%Y-%m-%dT%H:%M:%SZ}"
+        if closes > when.at:
+            found = replace(found, until=shown)
+        elif _stricter(rule.mode, found.mode):
+            message = f"{label} {_SAYS[rule.mode]}: its edit window closed at {shown}"
+            found = _stricter_by(found, rule.mode, f"window.{rule.window_id}", message)
+    hold = rules.risk_hold(order, name)
+    if hold is not None and _stricter("approval", found.mode):
+        message = f"{label} needs approval until hold {hold.hold_id} ({hold.kind}) is released"
+        found = _stricter_by(found, "approval", "risk.hold", message)
+    if rules.approval_from and found.cost >= rules.approval_from and _stricter("approval", found.mode):
+        message = f"{label} needs approval: the change costs {found.cost} points here, and from {rules.approval_from} on it does"
+        found = _stricter_by(found, "approval", "risk.cost_of_change", message)
+    return found
+
+
+def _stricter(mode: Mode, than: Mode) -> bool:
+    return STRICTNESS.index(mode) > STRICTNESS.index(than)
+
+
+def _stricter_by(found: FieldMode, mode: Mode, rule_id: str, message: str) -> FieldMode:
+    unlock = "request_approval" if mode == "approval" else None
+    return replace(
+        found, mode=mode, rule_id=rule_id, message=message, unlock_action=unlock, compensates=found.compensates and mode != "locked"
+    )
 
 
 def _by_channel(order: Order, touch: Touch, verbs: frozenset[Verb], locks: LockTable) -> FieldMode | None:
@@ -277,10 +365,10 @@ _LINE_FIELDS = (
 )
 
 
-def field_modes(order: Order, roles: frozenset[str], verbs: frozenset[Verb] | None) -> tuple[FieldMode, ...]:
-    """Return the mode of every field a form shows: the order's, then each line's (raising and lowering apart)."""
+def field_modes(order: Order, roles: frozenset[str], verbs: frozenset[Verb] | None, when: Moment) -> tuple[FieldMode, ...]:
+    """Return the mode of every field a form shows: the order's, its holds', then each line's (raising and lowering apart)."""
     locks = default_locks()
-    touches = [*_ORDER_FIELDS]
+    touches = [*_ORDER_FIELDS, *(Touch("release_hold", row_path("holds", hold.hold_id)) for hold in order.holds)]
     for line in order.lines:
         touches += [Touch(name, f"/lines/{line.line_id}/{field}", line.line_id) for name, field in _LINE_FIELDS]
-    return tuple(evaluate(order, touch, roles, verbs, locks) for touch in touches)
+    return tuple(evaluate(order, touch, roles, verbs, locks, when) for touch in touches)

@@ -81,6 +81,9 @@ def read(incoming: Incoming, logical_topic: str, keys: KeyRing) -> Read:
     try:
         failpoints.hit("read " + (incoming.key or b"").decode("latin-1"))
         return _read(incoming, logical_topic, keys)
+    except MemoryError:
+        # A process without memory is at its end; what costs it three lives is found out in a child.
+        raise
     except Exception as error:  # noqa: BLE001 -- a defect of ours must cost one message, not the polling thread
         failure = Failed("BUG", "unexpected", "read", f"reading failed: {type(error).__name__}", rule=type(error).__name__, blocks=False)
         lane = raw_lane_id(incoming.topic, incoming.part)

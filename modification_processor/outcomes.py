@@ -13,6 +13,7 @@ from schemas.order import Order
 if TYPE_CHECKING:
     from modification_processor.followup import Followup
     from modification_processor.incoming import Read
+    from modification_processor.payment_plan import Step
     from modification_processor.preview import Preview
 
 
@@ -41,19 +42,35 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What of a change is told as an edit: `read` is the ticket that is kept of it; the paths it says, and those that follow."""
+
+    read: "Read"
+    paths: tuple[str, ...]
+    follows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Restated:
     """The channel's newer statement was merged; `order` is the same object where nothing changed."""
 
     order: Order
     work_items: tuple[WorkItem, ...] = ()
+    said: Said | None = None
+    says: Order | None = None
+    """What the mapping made of the statement, before the merge."""
 
 
 @dataclass(frozen=True)
 class Noted:
-    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed."""
+    """A statement changed nothing in the order: stale, a duplicate, or a part to be completed.
+
+    `fetch`: the how-manieth fetch in a row completes it; 0: none does.
+    """
 
     outcome: str
     work_items: tuple[WorkItem, ...] = ()
+    fetch: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,13 +171,27 @@ class StepEnded:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """A payment step that takes the place of one that ended, for the same ticket."""
+
+    ended_id: UUID
+    ticket_id: UUID
+    step: "Step"
+
+
+@dataclass(frozen=True)
 class Recorded:
-    """A fact was taken over. `ended` are payment steps it settles, `aimed` the steps that now know their tender."""
+    """A fact was taken over. `ended` are payment steps it settles, `aimed` the steps that now know their tender.
+
+    `lowered` are payment requests that ask for less now, `instead` the steps that take the place of ended ones.
+    """
 
     order: Order
     work_items: tuple[WorkItem, ...] = ()
     ended: tuple[StepEnded, ...] = ()
     aimed: tuple[tuple[UUID, str], ...] = ()
+    lowered: tuple[tuple[UUID, int], ...] = ()
+    instead: tuple[Instead, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ key was erased stay unreadable; everything else of such an order can still be re
 Money is explained by stored rows: their moves sum to the total's.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from schemas.failures import OrdermendError
 from schemas.leaves import Leaf, changed_leaves, fold, leaves, order_of
 from schemas.order import Adjustment, Order, TaxRow
-from store import history, orders
+from store import history, orders, tickets
 from store.database import Cursor
 from store.history import HistoryRow
 from store.sealing import KeyVault, OrderKey, Unsealable
@@ -42,6 +42,8 @@ class Past:
     first: Order
     placed_at: datetime
     entries: tuple[Entry, ...]
+    operations: Mapping[str, str] = field(default_factory=dict)
+    """Operations by the cause that history names: `ticket:<id>`."""
 
     @property
     def version(self) -> int:
@@ -61,6 +63,8 @@ class VersionNote:
     reason_code: str | None
     at: datetime
     leaves: int
+    operations: str = ""
+    """What the ticket asked for, where one made it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def load(cursor: Cursor, vault: KeyVault, order_id: UUID) -> Past:
     key = vault.unwrap(order_id, wrapped) if wrapped else None
     first = orders.first_version(origin, key)
     entries = tuple(Entry(row, _opened(row, key)) for row in history.read(cursor, order_id))
-    return Past(order_id, first, origin.accepted_at, entries)
+    return Past(order_id, first, origin.accepted_at, entries, tickets.operations_of(cursor, order_id))
 
 
 def _opened(row: HistoryRow, key: OrderKey | None) -> Leaf | None:
@@ -128,9 +132,13 @@ def versions(past: Past) -> tuple[VersionNote, ...]:
     rows: dict[int, HistoryRow] = {}
     for entry in past.entries:
         counts[entry.row.version] = counts.get(entry.row.version, 0) + 1
-        rows.setdefault(entry.row.version, entry.row)
+        # A restatement of which a ticket is kept reads like that edit; the rest of it is the statement's.
+        if entry.row.version not in rows or (entry.row.cause_kind == "ticket" != rows[entry.row.version].cause_kind):
+            rows[entry.row.version] = entry.row
     return tuple(
-        VersionNote(version, r.cause_kind, r.cause_id, r.user_id, r.role, r.reason_code, r.at, counts[version])
+        VersionNote(
+            version, r.cause_kind, r.cause_id, r.user_id, r.role, r.reason_code, r.at, counts[version], past.operations.get(r.cause_id, "")
+        )
         for version, r in rows.items()
     )
 

@@ -4,8 +4,9 @@
 
 What was open before the edit (an order on invoice, a deposit) stays open as it was agreed: an edit collects only what
 it adds to that, and gives back only what is covered beyond the new total. Steps that are planned and not yet sent are
-cancelled before new ones are made, so adding a line and removing it before the charge was sent moves nothing. A refund
-never passes its tender's rest; what no tender can take back, or no tender can pay, stays as a named open item.
+cancelled before new ones are made, so adding a line and removing it before the charge was sent moves nothing. A payment
+request that the customer has and has not met is taken back, whole or in part, before anything is refunded: adding and
+removing before paying moves nothing either. A refund never passes its tender's rest; what no tender can take back, or no tender can pay, stays as a named open item.
 
 Nothing here talks to anybody: the plan is recorded with the edit, and carried out after the commit (`settlement.py`).
 """
@@ -18,11 +19,15 @@ from uuid import UUID
 from schemas.money import allocate
 from schemas.order import Order, Payment
 
-StepKind = Literal["charge", "raise_authorization", "lower_authorization", "refund", "request_payment"]
+StepKind = Literal["charge", "raise_authorization", "lower_authorization", "refund", "request_payment", "take_back"]
 StepState = Literal["planned", "sent"]
 TenderRule = Literal["last_in_first_out", "pro_rata", "gift_card_first"]
 COLLECTS: frozenset[str] = frozenset({"charge", "raise_authorization", "request_payment"})
 CAPTURES: frozenset[str] = frozenset({"charge", "request_payment"})
+ALREADY_PAID = "already_paid"
+"""Why a gateway does not take a payment request back: the customer was faster."""
+TAKEN_BACK = "taken_back"
+"""Why a gateway does not deliver a payment request: it was taken back before it arrived."""
 NOT_CHARGED_AGAIN = frozenset({"gift_card", "bank_transfer", "cash", "cash_on_delivery", "cheque", "invoice"})
 """Methods that nobody can collect from without the customer doing something."""
 
@@ -40,9 +45,22 @@ class Pending(NamedTuple):
     state: StepState
     after_id: UUID | None = None
 
+    @property
+    def follows(self) -> UUID | None:
+        """The step that it waits for; None where its tender is known, also where it is still to take that step back."""
+        return None if self.transaction else self.after_id
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether it refunds its tender, or will where the customer has paid what it was to take back."""
+        return self.kind in ("refund", "take_back")
+
 
 class Step(NamedTuple):
-    """One movement to ask the gateway for. `transaction` names the tender; empty where it is that of step `after_id`."""
+    """One movement to ask the gateway for. `transaction` names the tender; empty where it is that of step `after_id`.
+
+    A `take_back` asks the customer for so much less than the payment request `after_id` did; 0 left: not at all.
+    """
 
     kind: StepKind
     provider: str
@@ -106,7 +124,7 @@ class Ledger:
     def covered(self) -> int:
         """What the order's total is covered by, as if every pending step succeeds."""
         kept = sum(t.captured - t.refunded - t.refunding + t.usable for t in self.tenders) - self.unplaced_refunds
-        following = sum(p.amount_minor for p in self.pending if p.after_id is not None)
+        following = sum(p.amount_minor for p in self.pending if p.follows is not None)
         return kept + sum(p.amount_minor for p in self.pending if p.kind in COLLECTS) - following
 
 
@@ -134,11 +152,11 @@ def ledger_of(payments: Sequence[Payment], pending: Sequence[Pending]) -> Ledger
     _place_refunds(ledger, [t for t in found.values() if not (t.authorized or t.captured)])
     for step in pending:
         goes_to = found.get((step.provider, step.transaction))
-        if goes_to is None or step.after_id is not None:
+        if goes_to is None or step.follows is not None:
             continue
         if step.kind == "lower_authorization":
             goes_to.lowering += step.amount_minor
-        elif step.kind == "refund":
+        elif step.gives_back:
             goes_to.refunding += step.amount_minor
     return ledger
 
@@ -226,6 +244,11 @@ def _give_back(ledger: Ledger, amount: int, rule: TenderRule) -> Plan:
         return replace(more, cancels=(*cancels, *more.cancels))
     ledger = _without(ledger, cancels)
     steps: list[Step] = []
+    for request in reversed(ledger.pending):
+        taken = min(left, _unclaimed(ledger, request)) if request.kind == "request_payment" else 0
+        if taken:
+            steps.append(Step("take_back", request.provider, "", request.method, taken, request.action_id))
+            left -= taken
     for tender in reversed(ledger.tenders):
         taken = min(left, tender.usable)
         if taken:
@@ -235,7 +258,7 @@ def _give_back(ledger: Ledger, amount: int, rule: TenderRule) -> Plan:
         steps.append(Step("refund", tender.provider, tender.transaction, tender.method, taken))
         left -= taken
     for flying in reversed(ledger.pending):
-        taken = min(left, _unclaimed(ledger, flying))
+        taken = min(left, _unclaimed(ledger, flying)) if flying.kind != "request_payment" else 0
         if taken:
             steps.append(Step(_opposite(flying), flying.provider, "", flying.method, taken, flying.action_id))
             left -= taken
@@ -292,7 +315,7 @@ def _without(ledger: Ledger, cancels: Sequence[Pending]) -> Ledger:
         tender = by_name.get((step.provider, step.transaction))
         if tender is not None and step.kind == "lower_authorization":
             tender.lowering -= step.amount_minor
-        elif tender is not None and step.kind == "refund" and step.after_id is None:
+        elif tender is not None and step.gives_back and step.follows is None:
             tender.refunding -= step.amount_minor
     kept = [step for step in ledger.pending if step.action_id not in gone]
     return Ledger(tenders, kept, ledger.unplaced_refunds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from modification_processor.approvals import ApprovalRules
 from modification_processor.edit import Call, Edited, derived, edit, preview_hash
+from modification_processor.edit_rules import EditRules
 from modification_processor.followup import Followup, followup
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import EditWarning, Refused
@@ -59,10 +60,11 @@ def preview(
     *,
     channel_collects: bool = False,
     rules: ApprovalRules | None = None,
+    edit_rules: EditRules | None = None,
     edits: int = 0,
 ) -> Preview | Refused:
     """Return what the operations would do, or why they would be refused."""
-    edited = edit(order, calls, reason_code, roles, verbs, context, rules=rules, edits=edits)
+    edited = edit(order, calls, reason_code, roles, verbs, context, rules=rules, edit_rules=edit_rules, edits=edits)
     if isinstance(edited, Refused):
         return edited
     follows = followup(order, edited.order, calls, pending, verbs, channel_collects=channel_collects)
@@ -76,6 +78,6 @@ def preview_of(order: Order, version: int, edited: Edited, calls: Sequence[Call]
     )
     delta = edited.order.totals.grand_total_minor - order.totals.grand_total_minor
     return Preview(
-        version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.approvals, follows, edited.warnings,
+        version, preview_hash(order, edited, calls), changes, delta, moves(order, edited.order), edited.asks, follows, edited.warnings,
         edited.recalls,
     )  # fmt: skip

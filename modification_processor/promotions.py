@@ -73,6 +73,17 @@ def effect(order: Order, promotion: Promotion, context: Context, path: str, own_
     return qualified(order, promotion, context, path)
 
 
+def stands_again(order: Order, row: Adjustment, context: Context, path: str) -> None:
+    """Refuse a removed promotion whose uses are gone meanwhile, or beside which something now stands alone.
+
+    Its dates, its switch and its threshold were met when it was given; one that the catalogue has no more is not counted.
+    """
+    promotion = terms_of(order, row, context) or in_force(order, row.code or "", context)
+    if promotion is not None:
+        _check_uses(order, in_force(order, promotion.code, context) or promotion, context, path, 0)
+        _check_company(order, promotion, context, path)
+
+
 def _check_uses(order: Order, promotion: Promotion, context: Context, path: str, own_uses: int) -> None:
     shown = promotion.code[:80]
     here = sum(is_promotion(row) and row.code == promotion.code for row in order.adjustments)

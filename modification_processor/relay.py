@@ -3,8 +3,11 @@
 One relay at a time (a session lock), and at most one unconfirmed event per order: a batch is cut into rounds in
 which every order appears once, and each round is confirmed whole before the next is sent. So a failure between two
 events of an order can never put the later one before the earlier. Consumers drop what they have seen, by `event_seq`.
+
+What Kafka will not take for its size cannot get here (`store/outbox.py`); if it does, it holds up its own order's events and no other's.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from threading import Event
 from uuid import UUID
@@ -14,14 +17,15 @@ import psycopg
 from store import outbox
 from store.database import Connection
 from store.outbox import Unsent
-from streaming.producer import BatchProducer, DeliveryFailed, Headers, Record
+from streaming.producer import BatchProducer, DeliveryFailed, Headers, Record, RecordTooLarge
 from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import INFRA_FAULTS, RELAY_SENT
+from telemetry.metrics import INFRA_FAULTS, RELAY_SENT, RELAY_STUCK
 
 BATCH = 1000
 IDLE_SECONDS = 0.5
+LOOK_AGAIN_SECONDS = 300.0
 
 
 class Relay:
@@ -32,6 +36,8 @@ class Relay:
         self._producer = producer
         self._health = health
         self._log = logger("relay")
+        self._stuck: dict[UUID, float] = {}
+        """Orders whose next event is too large -> when that was found [monotonic s]."""
 
     def run(self, stop: Event) -> None:
         """Send, wait for a notification, send; an outage of either side is waited out."""
@@ -66,18 +72,40 @@ class Relay:
 
     def send(self, connection: Connection) -> int:
         """Send the oldest unsent rows and mark them; return how many."""
+        self._forget_stuck()
+        sent = 0
         with connection.cursor() as cursor:
-            rows = outbox.unsent(cursor, BATCH)
-            if not rows:
-                return 0
-            for part in rounds(rows):
+            for part in rounds(outbox.unsent(cursor, BATCH, self._stuck)):
                 self._tick()
-                self._producer.send(_record(row) for row in part)
+                taken = [row for row in part if self._hand_over(row)]
+                self._producer.confirm()
                 failpoints.hit("relay.sent")
-                outbox.mark_sent(cursor, part)
+                outbox.mark_sent(cursor, taken)
                 failpoints.hit("relay.marked")
-        RELAY_SENT.inc(len(rows))
-        return len(rows)
+                sent += len(taken)
+        RELAY_SENT.inc(sent)
+        return sent
+
+    def _hand_over(self, row: Unsent) -> bool:
+        """Hand a row to the client; False where its order has to wait, for it or for one before it."""
+        if row.order_id in self._stuck:
+            return False
+        try:
+            self._producer.enqueue(_record(row))
+        except RecordTooLarge as error:
+            self._stuck[row.order_id] = time.monotonic()
+            RELAY_STUCK.set(len(self._stuck))
+            self._log.error("event_unsendable", order=str(row.order_id), outbox_id=row.id, why=error.message)
+            return False
+        return True
+
+    def _forget_stuck(self) -> None:
+        """Look again at what was too large, now and then: an operator may have acted."""
+        old = [order_id for order_id, since in self._stuck.items() if time.monotonic() - since > LOOK_AGAIN_SECONDS]
+        for order_id in old:
+            del self._stuck[order_id]
+        if old:
+            RELAY_STUCK.set(len(self._stuck))
 
     def _tick(self) -> None:
         if self._health:

@@ -7,7 +7,7 @@ already, by a change of ours that the channel was told of and now sends back, is
 again by its SKU and quantity, and from then on by the id the channel gave it. Anything else is a clash: the book stays, and
 hold `channel` with a work item names both values' paths.
 
-The unit of comparison is a part of the order that means something by itself (an address, a line, the tags).
+The unit of comparison is a part of the order that means something by itself (an address, a line, a discount, the tags).
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +15,7 @@ from typing import Any
 
 from modification_processor.field_locks import evaluate
 from modification_processor.operations.operation import Touch
+from modification_processor.operations.rows import row_path
 from modification_processor.outcomes import Restated, WorkItem
 from modification_processor.totals import recalculate
 from schemas.model import Instant
@@ -71,7 +72,7 @@ def _source_of(now: Order) -> dict[str, Any]:
 
 
 def _open(book: Order, lock: str, path: str, line_id: str | None) -> bool:
-    return evaluate(book, Touch(lock, path, line_id), _SYSTEM, None).mode in _OPEN_MODES
+    return evaluate(book, Touch(lock, path, line_id), _SYSTEM, None, by_channel=True).mode in _OPEN_MODES
 
 
 def _stated(line: OrderLine) -> tuple[Any, ...]:
@@ -162,13 +163,42 @@ def _money(book: Order, before: Order, now: Order, clashes: list[str]) -> dict[s
             continue
         if _amounts(new) == _amounts(ours):
             continue
-        if (ours == old or _followed(book, now, new, ours)) and not any(path.startswith("/lines/") for path in clashes):
+        lines_clash = any(path.startswith("/lines/") for path in clashes)
+        if (ours == old or _followed(book, now, new, ours)) and not lines_clash:
             changes[name] = new
         else:
-            clashes.append(f"/{name}")
+            changes[name] = _merged_rows(name, (old, new, ours), clashes, lines_clash=lines_clash)
     if now.stated_totals not in (before.stated_totals, StatedTotals()):
         changes["stated_totals"] = now.stated_totals
     return changes
+
+
+def _merged_rows(name: str, states: tuple[Rows, Rows, Rows], clashes: list[str], *, lines_clash: bool) -> Rows:
+    """Take the rows that the channel changed over one by one: those that the book still has as the channel had them.
+
+    Rows of ours stay, and so do those that the channel left alone. Where the lines clash, rows that hang on lines do too.
+    """
+    old, new, ours = ({_name_of(row): row for row in rows} for rows in states)
+    merged = dict(ours)
+    for row_id in dict.fromkeys((*old, *new)):
+        was, says, have = old.get(row_id), new.get(row_id), ours.get(row_id)
+        if says in (was, have) or (says is not None and have is not None and says.amount_minor == have.amount_minor):
+            continue
+        if have != was or (lines_clash and any(row is not None and _on_lines(row) for row in (was, says))):
+            clashes.append(row_path(name, row_id))
+        elif says is None:
+            del merged[row_id]
+        else:
+            merged[row_id] = says
+    return tuple(merged.values())  # type: ignore[return-value]  # one collection's rows are of one kind
+
+
+def _on_lines(row: Adjustment | TaxRow) -> bool:
+    return bool(row.allocations) if isinstance(row, Adjustment) else row.line_id is not None
+
+
+def _name_of(row: Adjustment | TaxRow) -> str:
+    return row.adjustment_id if isinstance(row, Adjustment) else row.tax_id
 
 
 def _amounts(rows: Rows) -> dict[str, int]:

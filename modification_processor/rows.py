@@ -6,11 +6,11 @@ Every function takes the order at work, the message and the collecting `Writes`;
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
-from modification_processor.outcomes import Applied, AwaitsApproval, AwaitsRecalls, Conflicted, Refused, WorkItem
+from modification_processor.outcomes import Applied, AwaitsApproval, AwaitsRecalls, Conflicted, Refused, Said, WorkItem
 from modification_processor.promotions import uses_moved
 from modification_processor.recalls import COMPENSATING, named
 from modification_processor.work import OrderWork, Writes
@@ -20,9 +20,10 @@ from schemas.leaves import Leaf, changed_leaves
 from schemas.order import NAMESPACE, Order
 from schemas.statement import ChangeStated, FetchNeeded, OrderStated
 from schemas.ticket import ModificationTicket
-from store.history import HistoryRow, RecentChange, chain
+from store.fetches import Fetch
+from store.history import HistoryRow, chain, recent
 from store.letters import Audit, Item
-from store.orders import Statement, origin_of
+from store.orders import Statement, document, origin_of
 from store.outbox import Outgoing
 from store.tickets import TicketRow
 
@@ -56,10 +57,13 @@ class Author:
             self.cause_kind, self.role = "fact", "fulfilment"
 
 
-def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested: Sequence[str] | None = None) -> tuple[events.Change, ...]:
+def change(
+    work: OrderWork, after: Order, read: Read, writes: Writes, requested: Sequence[str] | None = None, said: Said | None = None
+) -> tuple[events.Change, ...]:
     """Take over a changed order: a new version, and one history row per changed leaf. No change: no version.
 
-    `requested` None means that everything was said, nothing derived (facts, statements), totals apart.
+    `requested` None means that everything was said, nothing derived (facts, statements), totals apart. What `said` tells as an
+    edit has that edit's ticket as its cause.
     """
     before = work.order
     assert before is not None
@@ -68,9 +72,12 @@ def change(work: OrderWork, after: Order, read: Read, writes: Writes, requested:
         return ()
     head, author = work.head, Author(read)
     head.version += 1
+    as_edit = Author(said.read) if said is not None else author
     for leaf in found:
-        is_derived = leaf.path.startswith("/totals/") if requested is None else derived(leaf, requested)
-        _history_row(work, leaf, author, writes, is_derived=is_derived)
+        follows = said is not None and not derived(leaf, said.follows)
+        is_said = follows or (said is not None and not derived(leaf, said.paths))
+        is_derived = (follows or leaf.path.startswith("/totals/")) if requested is None else derived(leaf, requested)
+        _history_row(work, leaf, as_edit if is_said else author, writes, is_derived=is_derived)
     work.order, work.dirty = after, True
     writes.heads[head.order_id] = head
     for code, moved in uses_moved(before, after).items():
@@ -95,7 +102,7 @@ def _history_row(work: OrderWork, leaf: Leaf, author: Author, writes: Writes, *,
     head.chain = chain(bytes(head.chain), row)
     writes.history.append(HistoryRow(*row, head.chain))
     if not is_derived:
-        work.recent.append(RecentChange(leaf.path, head.version, author.user_id))
+        work.recent += recent(leaf.path, leaf.old, leaf.new, head.version, author.user_id)
 
 
 def _value(work: OrderWork, path: str, text: str | None, writes: Writes, *, sealed: bool) -> bytes | None:
@@ -122,8 +129,8 @@ def taken_over(work: OrderWork, read: Read) -> None:
     work.statement_id, work.previous_raw = read.message_id, (body.raw.packed(), body.raw.sha256)
 
 
-def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) -> None:
-    """Keep what the channel sent, as it came, under the order's key."""
+def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes, says: Order | None = None) -> None:
+    """Keep what the channel sent, as it came, under the order's key; `says` is what the mapping made of a restatement."""
     body = read.body
     assert isinstance(body, OrderStated | ChangeStated | FetchNeeded)
     raw = body.raw
@@ -147,6 +154,7 @@ def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes) ->
             raw_part=raw.partition,
             raw_offset=raw.offset,
             mapping_version=mapping,
+            said_sealed=None if says is None else writes.key_of(work).seal(document(says).encode(), f"said:{read.message_id}"),
         )
     )
 
@@ -194,11 +202,29 @@ def stale_preview(outcome: Refused) -> events.StalePreview | None:
     )
 
 
+def plan_fetch(work: OrderWork, read: Read, item: WorkItem, depth: int, writes: Writes) -> None:
+    """Have an order fetched that a document only named; `item` is what says so to people until it is stored."""
+    body = read.body
+    assert isinstance(body, FetchNeeded)
+    order_id = work.head.order_id
+    writes.fetches.append(
+        Fetch(
+            order_id, uuid5(NAMESPACE, f"{order_id}:{read.message_id}:fetch"), item_id_of(work, read, item), body.channel, body.account,
+            body.channel_order_id, ", ".join(body.missing)[:200], depth, "planned", 0, writes.at, writes.at,
+        )
+    )  # fmt: skip
+    work.fetch_planned = True
+
+
+def item_id_of(work: OrderWork, read: Read, item: WorkItem) -> UUID:
+    """Return the id of a work item: it follows from the message and what the item says."""
+    return uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
+
+
 def open_items(work: OrderWork, read: Read, items: Sequence[WorkItem], writes: Writes, topic: str) -> None:
     """Open work items, each with its event."""
     for item in items:
-        item_id = uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
-        writes.items.append(Item(work.head.order_id, item_id, item.kind, item.detail, "open", writes.at))
+        writes.items.append(Item(work.head.order_id, item_id_of(work, read, item), item.kind, item.detail, "open", writes.at))
         emit(work, read, writes, topic, events.WorkItemOpened, kind=item.kind, detail=item.detail)
 
 

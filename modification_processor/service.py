@@ -11,7 +11,7 @@ else is infrastructure, and the caller pauses. A connection lost at COMMIT is re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
@@ -19,34 +19,38 @@ import psycopg
 
 from modification_processor import catalogue_facts, channel_changes, past, undo
 from modification_processor.actions import pending_of, recalls_of
-from modification_processor.approvals import APPROVAL, default_rules, default_text, load_rules, may_review
+from modification_processor.approvals import may_review
 from modification_processor.breakers import Breaking, Tally
 from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import Known, decide, is_restated
-from modification_processor.edit import BULK_DOOR, Call
+from modification_processor.edit import BULK_DOOR, MAPPING_DOOR, Call
 from modification_processor.field_locks import default_locks
 from modification_processor.incoming import Incoming, Read, place_of, read_again
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Applied, AwaitsRecalls, Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn, WorkItem
 from modification_processor.rows import ERASURE, audit, change, emit, open_items
+from modification_processor.rules_in_force import approval_rules, narrowing_rules
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
+from modification_processor.unwritable import LETTER_UNWRITABLE, Unstorable, failure_of, is_of_data
 from modification_processor.work import OrderWork, Writes
 from normalizers import discover as channels
-from normalizers.channel import Document, StatedOrder, Verb
+from normalizers.channel import StatedOrder, Verb
+from normalizers.parts import documents_of
 from schemas import events
 from schemas.assertion import Actor
 from schemas.facts import ActionReported, FulfillmentFact, ReleaseRequested
 from schemas.failures import OrdermendError
 from schemas.fingerprint import frame_of
 from schemas.order import Order, without_person
-from schemas.statement import ChangeStated, OrderStated, unpacked
+from schemas.statement import ChangeStated, FetchNeeded, OrderStated, unpacked
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
-from store import actions, breakers, heads, history, inbox, letters, orders, partitions, rulesets, tickets
+from store import actions, breakers, fetches, heads, history, inbox, letters, orders, partitions, rulesets, tickets
 from store.catalogue import BookCatalogue
 from store.database import Connection, Cursor, now
 from store.heads import Head, Lane
 from store.letters import Parked
-from store.partitions import Advance
+from store.outbox import OutputTooLarge
+from store.partitions import Advance, Claim
 from store.sealing import KeyVault, OrderKey, Unsealable
 from store.tickets import TicketRow
 from telemetry import failpoints
@@ -54,27 +58,25 @@ from telemetry.logs import logger
 from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
-DATA_SQLSTATES = frozenset({"22", "23", "54"})
-"""What a message's own content can cause; psycopg refuses some of it itself (a NUL in a text), without a code."""
 MAX_REDO = 5
-RETRY_AT_ONCE = 50
 MAX_READ = 10_000
 """More than any lane holds."""
 
 
 class Fenced(OrdermendError):
-    """These partitions are not where this process thinks: another owns them now, or its own work reached further than it heard.
+    """The fence let some partitions of the batch not pass: nothing of it is stored.
 
-    `moved` are those that are still ours, with the offset they stand at: a commit whose answer never came had happened.
+    `lost`: another process owns these now, or their offset is not where we left it. `ahead`: these are ours, and a transaction
+    of ours whose outcome was unknown has brought them to this offset after all: what lies before it is done.
     """
 
     code = "fenced"
     error_class = "INFRA"
 
-    def __init__(self, lost: set[tuple[str, int]], moved: Mapping[tuple[str, int], int | None] | None = None) -> None:
-        super().__init__(f"another process, or an earlier commit of this one, has moved {', '.join(f'{t}[{p}]' for t, p in sorted(lost))}")
+    def __init__(self, lost: set[tuple[str, int]], ahead: Mapping[tuple[str, int], int] | None = None) -> None:
+        super().__init__(f"the fence refuses {', '.join(f'{t}[{p}]' for t, p in sorted(lost | set(ahead or ())))}")
         self.lost = lost
-        self.moved = moved or {}
+        self.ahead = ahead or {}
 
 
 class Redo(OrdermendError):
@@ -103,6 +105,8 @@ class Handled:
 Faultpoint = Callable[[str], None]
 PoisonOf = Callable[[UUID, str], Failed | None]
 """Tries the head of a lane (order, topic) in a child process: why it is poison, or None."""
+POSTPONED = timedelta(minutes=10)
+"""When a lane is tried again whose head can neither be handled nor become a dead letter."""
 CRASHES = 3
 """A lane is tried so often by processes that die of it, before its head is tried in a child."""
 
@@ -127,7 +131,7 @@ class Processor:
         self._vault = vault
         self._topics = topics
         self._faultpoint = faultpoint
-        self._rules = replace(default_rules(), version=0)
+        self._approvals, self._narrowing = approval_rules(), narrowing_rules()
         self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
         self._log = logger("processor")
@@ -150,15 +154,16 @@ class Processor:
             try:
                 return self._once(batch, advances)
             except psycopg.Error as error:
+                state = error.sqlstate or ""
                 self._rollback()
-                if error.sqlstate in RETRY_SQLSTATES:
+                if state in RETRY_SQLSTATES:
                     continue
-                if _is_refusal(error):
+                if is_of_data(error):
                     return self._one_by_one(batch, advances)
                 raise
             except OrdermendError:
                 raise
-            except Exception:  # noqa: BLE001 -- a defect of ours: it must cost one message, not the partition
+            except Exception:  # noqa: BLE001 -- a defect of ours, or an event too large: it must cost one message, not the partition
                 self._rollback()
                 return self._one_by_one(batch, advances)
         raise Redo(f"the batch met a lock {MAX_REDO} times in a row")
@@ -189,10 +194,12 @@ class Processor:
 
     def _fence(self, cursor: Cursor, advances: Sequence[Advance]) -> None:
         passed = partitions.fence(cursor, self._group, advances)
-        lost = {(a.topic, a.partition): a.epoch for a in advances if (a.topic, a.partition) not in passed}
-        if lost:
-            now_there = partitions.stored(cursor, self._group, list(lost))
-            raise Fenced(set(lost), {place: claim.next_offset for place, claim in now_there.items() if claim.epoch == lost[place]})
+        refused = {(a.topic, a.partition): a for a in advances if (a.topic, a.partition) not in passed}
+        if not refused:
+            return
+        now = partitions.stored(cursor, self._group, list(refused))
+        ahead = {place: offset for place, a in refused.items() if (offset := _ahead(a, now.get(place))) is not None}
+        raise Fenced(refused.keys() - ahead.keys(), ahead)
 
     def _commit(self, connection: Connection, advances: Sequence[Advance]) -> None:
         started = time.perf_counter()
@@ -243,12 +250,10 @@ class Processor:
         return Handled(tuple(words), len(works), writes.breaking)
 
     def _writes(self, cursor: Cursor) -> Writes:
-        """Return what collects the transaction's rows: with its time, and the approval rules in force."""
-        at, version = rulesets.moment(cursor, APPROVAL)
-        if version != self._rules.version:
-            found = rulesets.text_of(cursor, APPROVAL, version) if version else default_text()
-            self._rules = load_rules(found, version)
-        return Writes(self._vault, at, self._rules, self._breaking(cursor, at))
+        """Return what collects the transaction's rows: with its time, and the rules in force."""
+        at, versions = rulesets.moments(cursor, self._approvals.kind, self._narrowing.kind)
+        rules, narrowing = self._approvals.at(cursor, versions[0]), self._narrowing.at(cursor, versions[1])
+        return Writes(self._vault, at, rules, narrowing, breaking=self._breaking(cursor, at))
 
     def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:
         return Breaking(breakers.standing(cursor), at, self._tallies)
@@ -274,6 +279,7 @@ class Processor:
         self._load_recent(cursor, batch, works)
         self._load_pending(cursor, batch, works)
         self._load_previous(cursor, batch, works)
+        self._load_fetches(cursor, batch, works)
         fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
         return works, inbox.seen(cursor, fresh) if fresh else {}
 
@@ -303,6 +309,16 @@ class Processor:
         if wanted:
             for order_id, rows in actions.pending(cursor, list(wanted)).items():
                 works[order_id].pending, works[order_id].recalls = pending_of(rows), recalls_of(rows)
+        paid = {read.order_id for read in batch if isinstance(read.body, FulfillmentFact) and read.body.payment is not None}
+        for order_id in actions.with_requests_taken_back(cursor, list(paid)) if paid else ():
+            works[order_id].taken_back = True
+
+    @staticmethod
+    def _load_fetches(cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
+        """Load whether a fetch is planned, of orders that a document only names."""
+        named = {read.order_id for read in batch if isinstance(read.body, FetchNeeded)}
+        for order_id in fetches.planned(cursor, list(named)) if named else ():
+            works[order_id].fetch_planned = True
 
     def _load_previous(self, cursor: Cursor, batch: Sequence[Read], works: dict[UUID, OrderWork]) -> None:
         """Load the channel's previous statement of orders that are stated again."""
@@ -320,7 +336,7 @@ class Processor:
 
     def context_of(self, cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
         """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
-        return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+        return context_of(cursor, batch, orders, at)
 
     def _context(self, cursor: Cursor, batch: Sequence[Read], works: Iterable[OrderWork], writes: Writes) -> Context:
         """Load what the catalogue says of the batch: each kind of entry with one statement, where there is need of it."""
@@ -359,7 +375,7 @@ class Processor:
             return settler.settle(
                 work, read, Refused("lane_full", f"{lane.depth} messages of this order wait already", rule_id="lane.depth")
             )
-        outcome = self._not_undoable(cursor, work, read, settler.writes) or self._tried(work, read, settler.writes, context)
+        outcome = self._tried(cursor, work, read, settler.writes, context)
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
@@ -371,20 +387,32 @@ class Processor:
             return self._withdraw(cursor, work, read, outcome, settler)
         return word
 
-    def _tried(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+    def _tried(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
         """Decide a message, unless so much like it failed that it waits; count how it fared."""
         held = writes.breaking.holds(read) if writes.breaking else None
-        outcome = held or self._decide(work, read, writes, context)
+        outcome = held or self._decide_fully(cursor, work, read, writes, context)
         if writes.breaking and held is None:
             writes.breaking.note(read, outcome)
         return outcome
 
+    def _decide_fully(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        """Decide a message; of a ticket that takes another back, first whether it does just that."""
+        former = self._former(cursor, work, read, writes)
+        if isinstance(former, Refused):
+            return former
+        return self._decide(work, read, writes, context if former is None else replace(context, former=former))
+
     def _decide(self, work: OrderWork, read: Read, writes: Writes, context: Context) -> Outcome:
+        if read.failure is not None:
+            return read.failure
         try:
             self._faultpoint(f"decide {read.message_id}")
             return decide(work.order, read, self._known(work, read, writes, context))
         except OrdermendError as error:
             return Failed.of(error, "decide")
+        except MemoryError:
+            # No state to go on in: the batch is redone message by message, in a child where lives were lost.
+            raise
         except Exception as error:  # noqa: BLE001 -- see the next line
             # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
             return _unexpected(error, "decide")
@@ -394,14 +422,18 @@ class Processor:
         if isinstance(body, ModificationTicket):
             door = read.actor.door if read.actor is not None else ""
             ticket = replace(context, ticket_id=str(body.ticket_id))
-            return self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=door == channel_changes.DOOR)
+            by_channel = door in (channel_changes.DOOR, MAPPING_DOOR)
+            known = self._known_of_edit(work, writes, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel)
+            return replace(known, unnoticed=door == MAPPING_DOOR)
         if isinstance(body, ChangeStated) and work.order is not None:
             previous, _ = _previous(work)
             return replace(self._known_of_edit(work, writes, context, in_bulk=False, by_channel=True), previous=previous)
         if isinstance(body, OrderStated) and work.order is not None:
             previous, digest = _previous(work)
             return Known(work.head.version, at, context, previous=previous, previous_sha256=digest)
-        return Known(work.head.version, at, context, pending=work.pending, recalls=work.recalls)
+        return Known(
+            work.head.version, at, context, pending=work.pending, recalls=work.recalls, fetch_planned=work.fetch_planned, taken_back=work.taken_back
+        )  # fmt: skip
 
     @staticmethod
     def _known_of_edit(work: OrderWork, writes: Writes, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
@@ -409,8 +441,8 @@ class Processor:
         channel = work.order.source.channel if work.order else ""
         return Known(
             work.head.version, writes.at, context, None if by_channel else _verbs(channel), work.recent,
-            rules=writes.rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
-            in_bulk=in_bulk,
+            rules=writes.rules, edit_rules=writes.edit_rules, edits=work.edited + work.edits, pending=work.pending, channel_collects=channel in default_locks().marketplaces,
+            in_bulk=in_bulk, by_channel=by_channel,
         )  # fmt: skip
 
     def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, read: Read, settler: Settler) -> None:
@@ -451,12 +483,13 @@ class Processor:
         emit(work, read, writes, self._topics.events, events.TicketClosed, ticket_id=ticket_id, state=state)
         return True
 
-    def _not_undoable(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Outcome | None:
-        """Return why a ticket that says it takes another one back may not; None for any other ticket."""
+    def _former(self, cursor: Cursor, work: OrderWork, read: Read, writes: Writes) -> Order | Refused | None:
+        """Return the order before the ticket that this one takes back, or why it may not; None for any other message."""
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        writes.flush_past(cursor)
+        if work.dirty:
+            self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
         if refusal is not None:
@@ -466,11 +499,19 @@ class Processor:
             first = _ticket_again(ticket, writes.key_of(work), read)
             if isinstance(first.calls, Refused):
                 return first.calls
-            known = self._context(cursor, [first], [work], writes)
-            inverse = undo.operations(past.load(cursor, self._vault, work.head.order_id), ticket, first.calls, known)
+            # Only what follows another operation of its ticket has to be carried out again to be taken back.
+            alone = len(first.calls) == 1
+            known = Context(writes.at, "") if alone else self._context(cursor, [first], [work], writes)
+            here = past.load(cursor, self._vault, work.head.order_id)
+            inverse = undo.operations(here, ticket, first.calls, known)
         except Unsealable:
             return Refused("no_inverse", "what it changed was erased", "/undoes", "erased")
-        return inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        refusal = inverse if isinstance(inverse, Refused) else undo.is_inverse(body, inverse)
+        return refusal or undo.before(here, ticket)
+
+    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
+        """Let what this transaction did to the order be read from its history."""
+        writes.flush_past(cursor)
 
     def _review(self, cursor: Cursor, work: OrderWork, read: Read, outcome: Reviewed, settler: Settler) -> Outcome:
         """Let a ticket that awaits approval through, or end it; what does not fit is refused and remembered.
@@ -547,7 +588,10 @@ class Processor:
         body = again.body
         assert isinstance(body, ModificationTicket)
         context = self._context(cursor, [again], [work], writes)
-        known = self._known(work, again, writes, context)
+        former = self._former(cursor, work, again, writes)
+        if isinstance(former, Refused):
+            return former
+        known = self._known(work, again, writes, replace(context, former=former))
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -584,7 +628,7 @@ class Processor:
         settler = Settler(self._writes(cursor), self._topics)
         context = self._context(cursor, batch, works.values(), settler.writes)
         for read in batch:
-            outcome = self._decide(works[read.order_id], read, settler.writes, context)
+            outcome = self._decide_fully(cursor, works[read.order_id], read, settler.writes, context)
             if isinstance(outcome, Applied):
                 settler.settle(works[read.order_id], read, outcome)
             else:
@@ -660,10 +704,10 @@ class Processor:
             step = position[place]._replace(new=read.incoming.off + 1)
             try:
                 handled = self._once([read], [step])
-            except psycopg.Error as error:
-                if not _is_refusal(error):
+            except (psycopg.Error, OutputTooLarge) as error:
+                if not is_of_data(error):
                     raise
-                handled = self._park_culprit(read, step, _refused_by_tables(error))
+                handled = self._park_culprit(read, step, failure_of(error))
             except OrdermendError:
                 raise
             except Exception as error:  # noqa: BLE001 -- see `handle`
@@ -676,21 +720,46 @@ class Processor:
         return Handled(tuple(words), len({read.order_id for read in batch}))
 
     def _park_culprit(self, read: Read, step: Advance, failure: Failed) -> Handled:
-        """Park a message that cannot be written; under the id of its place where its own id, or its ticket, is what the tables refuse."""
+        """Park a message: as its ticket and under its own id, or under the id of its place where one of them is what the tables refuse.
+
+        Where not even its dead letter can be written it waits in its lane without one, to be tried again; where it has no lane to wait in,
+        or cannot be parked either, its partition halts. It is never skipped.
+        """
         self._rollback()
+        culprit = replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)
         try:
             return self._once([replace(read, failure=failure)], [step])
         except psycopg.Error as error:
-            if not _is_refusal(error):
+            if not is_of_data(error):
                 raise
             self._rollback()
-        return self._once([replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)], [step])
+        try:
+            return self._once([culprit], [step])
+        except psycopg.Error as error:
+            if not is_of_data(error):
+                raise
+            self._rollback()
+            self._log.error("letter_unwritable", partition=f"{step.topic}[{step.partition}]", offset=step.new - 1, sqlstate=error.sqlstate)
+            if read.actor is None or not failure.blocks:
+                raise Unstorable(step, error) from error
+        return self._park_unlettered(read, culprit, step)
 
-    def retry_lane(self, order_id: UUID, topic: str, limit: int = RETRY_AT_ONCE) -> int:
+    def _park_unlettered(self, read: Read, culprit: Read, step: Advance) -> Handled:
+        """Park a message without a letter: as what it is, or under the id of its place."""
+        for waits in (replace(read, failure=LETTER_UNWRITABLE), replace(culprit, failure=LETTER_UNWRITABLE)):
+            try:
+                return self._once([waits], [step])
+            except psycopg.Error as error:
+                if not is_of_data(error):
+                    raise
+                self._rollback()
+                refused = error
+        raise Unstorable(step, refused) from refused
+
+    def retry_lane(self, order_id: UUID, topic: str, limit: int = 50) -> int:
         """Try a due lane: its head, then its followers in order. Returns how many messages left it.
 
-        Same lock, same decisions, same rows as the live path. Counts the start first, in a transaction of its own. A lane that
-        processes died of is tried message by message: what lived through the child is committed before the next is looked at.
+        Same lock, same decisions, same rows as the live path. Counts the start first, in a transaction of its own.
         """
         with self.connection.cursor() as cursor:
             starts = letters.suspect(cursor, order_id, topic)
@@ -698,33 +767,39 @@ class Processor:
         self._faultpoint("retry.suspected")
         suspect = starts > CRASHES
         poison = self._poison_of(order_id, topic) if suspect else None
-        return self._retry_safely(order_id, topic, 1 if suspect else limit, poison)
-
-    def _retry_safely(self, order_id: UUID, topic: str, limit: int, failure: Failed | None) -> int:
-        """Retry in one transaction; what cannot be written is tried alone, and is then the head's failure: nobody waits behind it."""
         try:
-            with self.connection.cursor() as cursor:
-                try:
-                    left = self._retry(cursor, order_id, topic, limit, failure)
-                    self._faultpoint("retry.written")
-                except BaseException:
-                    self._rollback()
+            # What lived through the child is committed before the next is looked at: it may be a follower that kills.
+            return self._retried(order_id, topic, 1 if suspect else limit, poison)
+        except (psycopg.Error, OutputTooLarge) as error:
+            if not is_of_data(error):
+                raise
+            return self._retried_singly(order_id, topic, error)
+
+    def _retried(self, order_id: UUID, topic: str, limit: int, failure: Failed | None) -> int:
+        with self.connection.cursor() as cursor:
+            try:
+                left = self._retry(cursor, order_id, topic, limit, failure)
+                self._faultpoint("retry.written")
+            except BaseException:
+                self._rollback()
+                raise
+        self.connection.commit()
+        self._faultpoint("retry.committed")
+        return left
+
+    def _retried_singly(self, order_id: UUID, topic: str, error: Exception) -> int:
+        """Something of a lane cannot be written. If it is its head, that becomes a dead letter; if not even that can be written, it waits."""
+        for failure in (None, failure_of(error)):
+            try:
+                return self._retried(order_id, topic, 1, failure)
+            except (psycopg.Error, OutputTooLarge) as again:
+                if not is_of_data(again):
                     raise
-            self.connection.commit()
-        except psycopg.Error as error:
-            if not _is_refusal(error) or failure is not None:
-                raise
-            failure = _refused_by_tables(error) if limit == 1 else None
-        except OrdermendError:
-            raise
-        except Exception as error:
-            if failure is not None:
-                raise
-            failure = _unexpected(error, "write") if limit == 1 else None
-        else:
-            self._faultpoint("retry.committed")
-            return left
-        return self._retry_safely(order_id, topic, 1, failure)
+                self._log.error("lane_unwritable", topic=topic, order=str(order_id), error=type(again).__name__)
+        with self.connection.cursor() as cursor:
+            letters.postpone(cursor, order_id, topic, POSTPONED)
+        self.connection.commit()
+        return 0
 
     def attempt(self, read: Read) -> None:
         """Do the whole work of one message but the commit: for a child process, which may die of it."""
@@ -742,78 +817,110 @@ class Processor:
             finally:
                 self._rollback()
 
-    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int, failure: Failed | None) -> int:
+    def _retry(self, cursor: Cursor, order_id: UUID, topic: str, limit: int, poison: Failed | None) -> int:
         head = heads.lock(cursor, [order_id])[order_id]
         lane = heads.lanes(cursor, [order_id]).get((order_id, topic))
         writes = self._writes(cursor)
         at = writes.at
         if lane is None or lane.state not in ("retrying", "ordering") or (lane.next_attempt_at is not None and lane.next_attempt_at > at):
             return 0
-        waiting = letters.waiting(cursor, order_id, topic, max(limit, RETRY_AT_ONCE))
-        waiting = (waiting if head.version else _statement_first(waiting))[:limit]
-        if failure is not None:
-            return self._fail_head(cursor, waiting[:1], failure, writes)
+        waiting = letters.waiting(cursor, order_id, topic, limit)
+        if poison is not None:
+            return self._bury_head(cursor, waiting[:1], poison, writes)
         batch = _reads_of(waiting, self._vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
         works, _ = self._load(cursor, batch) if batch else ({}, {})
         settler = Settler(writes, self._topics)
         context = self._context(cursor, batch, works.values(), writes)
-        left = self._drain(works[order_id], batch, settler, context, topic) if batch else 0
-        for seq in [read.seq for read in batch][:left]:
-            assert seq is not None
-            letters.resolve(cursor, order_id, topic, seq, "resolved")
+        left: list[Read] = []
+        if batch:
+            work = works[order_id]
+            left = self._whole_first(cursor, work, batch, settler, context, topic)
+            left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
+        for read in left:
+            assert read.seq is not None
+            letters.resolve(cursor, order_id, topic, read.seq, "resolved")
         self._faultpoint("retry.decided")
         writes.flush(cursor, works)
-        return left
+        return len(left)
 
-    def _fail_head(self, cursor: Cursor, waiting: Sequence[Parked], failure: Failed, writes: Writes) -> int:
-        """Settle a head that nobody may look into: unless it is tried again, it is a dead letter, and its lane waits for a person."""
+    def _whole_first(
+        self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str
+    ) -> list[Read]:
+        """Try a whole statement that waits behind others as if it had only just come: it says all they could, and supersedes them.
+
+        Returns it, where it left the lane. Where it fails again it waits in its turn.
+        """
+        whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
+        if whole is None:
+            return []
+        outcome = self._tried(cursor, work, whole, settler.writes, context)
+        if not is_restated(outcome):
+            return []
+        assert whole.seq is not None
+        settler.settle(work, whole, outcome)
+        past_it = [other.seq for other in batch if other.seq is not None and other.seq < whole.seq and _is_superseded(other, whole)]
+        ids, _ = letters.supersede(cursor, work.head.order_id, topic, past_it)
+        settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
+        settler.writes.done.append((work.head.order_id, topic, whole.seq))
+        _open(work, work.lanes[topic], 1 + len(ids), settler.writes)
+        return [whole]
+
+    def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
+        """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
         for row in waiting:
             head = heads.lock(cursor, [row.order_id])[row.order_id]
             value = self._vault.unwrap(row.order_id, bytes(head.wrapped_key or b"")).open(
                 bytes(row.value_sealed), f"parked:{row.topic}:{row.seq}"
             )
             incoming = Incoming(row.topic, row.part, row.off, None if row.key is None else bytes(row.key), value, None, row.appended_at)
-            read = Read(incoming, row.order_id, row.message_id, row.message, sha256(value).digest(), failure=failure, seq=row.seq)
+            read = Read(incoming, row.order_id, row.message_id, row.message, sha256(value).digest(), failure=poison, seq=row.seq)
             work = OrderWork(head, None, "", {lane.topic: lane for lane in heads.lanes(cursor, [row.order_id]).values()})
-            Settler(writes, self._topics).settle(work, read, failure)
+            Settler(writes, self._topics).settle(work, read, poison)
             if row.message_id.startswith("ticket:") and work.lanes[row.topic].state == "blocked":
                 tickets.bury(cursor, row.order_id, UUID(row.message_id.removeprefix("ticket:")))
             writes.flush(cursor, {row.order_id: work})
         return 0
 
-    def _drain(self, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> int:
+    def _drain(self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str) -> list[Read]:
+        """Try messages in their order, up to the first that has to wait; return those that left the lane."""
+        left: list[Read] = []
+        if not batch:
+            return left
         lane = work.lanes[topic]
-        left = 0
         for read in batch:
-            outcome = self._tried(work, read, settler.writes, context)
+            outcome = self._tried(cursor, work, read, settler.writes, context)
             settler.settle(work, read, outcome)
             if isinstance(outcome, Failed) and outcome.blocks:
                 return left
             assert read.seq is not None
             settler.writes.done.append((work.head.order_id, topic, read.seq))
             _open(work, lane, 1, settler.writes)
-            left += 1
+            left.append(read)
         if lane.depth:
             lane.state, lane.next_attempt_at = "retrying", settler.writes.at
         return left
+
+
+def _still_waiting(batch: Sequence[Read], left: Sequence[Read]) -> list[Read]:
+    """Return what of a lane is still to be tried once a whole statement of it has left: changes, and what came after."""
+    if not left:
+        return list(batch)
+    (whole,) = left
+    assert whole.seq is not None
+    return [read for read in batch if read is not whole and (isinstance(read.body, ChangeStated) or (read.seq or 0) > whole.seq)]
+
+
+def _ahead(mine: Advance, now: Claim | None) -> int | None:
+    """Return the offset that a commit of our own, thought lost, has reached; None where somebody else moved the partition."""
+    if now is None or now.epoch != mine.epoch or now.next_offset is None or now.next_offset <= (mine.expected or 0):
+        return None
+    return now.next_offset
 
 
 _SAME_ID = Failed(
     "IDEMPOTENCY_CONFLICT", "same_id_other_content", "read", "this message id was received before with other content", "message_id",
     "same_id_same_content", blocks=False,
 )  # fmt: skip
-
-
-def _is_refusal(error: psycopg.Error) -> bool:
-    """Whether it is what a message holds that PostgreSQL, or psycopg before it, refuses."""
-    return (error.sqlstate or "")[:2] in DATA_SQLSTATES or isinstance(error, psycopg.DataError | psycopg.IntegrityError)
-
-
-def _refused_by_tables(error: psycopg.Error) -> Failed:
-    state = error.sqlstate
-    return Failed(
-        "SEMANTIC", "refused_by_tables", "write", f"PostgreSQL refuses it: {state or type(error).__name__}", rule=state, where="write"
-    )
 
 
 def _unexpected(error: Exception, stage: str) -> Failed:
@@ -835,12 +942,6 @@ def _is_superseded(waiting: Read, by: Read) -> bool:
         return True
     theirs, ours = waiting.body.order.source.channel_updated_at, by.body.order.source.channel_updated_at
     return theirs is None or ours is None or theirs <= ours
-
-
-def _statement_first(waiting: list[Parked]) -> list[Parked]:
-    """Put the first whole statement at the head of a lane whose order is not in the book: what stands before it waits for just that."""
-    first = next((row for row in waiting if row.message == OrderStated.__name__), None)
-    return waiting if first is None else [first, *(row for row in waiting if row is not first)]
 
 
 def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
@@ -891,6 +992,11 @@ def _open(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
         writes.lanes[place] = lane
 
 
+def context_of(cursor: Cursor, batch: Sequence[Read], orders: Mapping[UUID, Order | None], at: datetime) -> Context:
+    """Return what the batch's operations may know beside these orders; for previews: nothing is locked."""
+    return catalogue_facts.load(BookCatalogue(cursor, locks=False), catalogue_facts.wanted_by(batch, orders), at)
+
+
 def known_to(cursor: Cursor, order: Order, calls: tuple[Call, ...], ticket_id: UUID) -> Context:
     """Return what these operations may know now, as the commit would load it; takes no lock."""
     at = now(cursor)
@@ -913,7 +1019,7 @@ def _previous(work: OrderWork) -> tuple[Order | None, str | None]:
     if channel is None or not packed:
         return None, digest
     try:
-        results = channel.normalize((Document(*unpacked(packed)),))
+        results = channel.normalize(documents_of(*unpacked(packed)))
     except OrdermendError:
         return None, digest
     mine = (

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from modification_processor.actions import ask_recalls, end_steps, plan_actions
 from modification_processor.breakers import CODE as BREAKER
+from modification_processor.followup import NO_FOLLOWUP
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
     Applied,
@@ -39,6 +40,7 @@ from modification_processor.rows import (
     first_version,
     keep_statement,
     open_items,
+    plan_fetch,
     stale_preview,
     taken_over,
     ticket_row,
@@ -48,8 +50,9 @@ from schemas import events
 from schemas.facts import ActionReported, ReleaseRequested
 from schemas.failures import RETRYABLE
 from schemas.order import NAMESPACE
-from schemas.statement import ChangeStated, IntakeFailed, OrderStated
+from schemas.statement import ChangeStated, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket
+from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
 from store.actions import Ended
 from store.heads import Lane
 from store.inbox import Received, Repeat
@@ -61,6 +64,7 @@ RETRY_SECONDS = (5, 30, 120, 600, 1800, 7200, 21600)
 JITTER = 0.2
 ORDERING_SECONDS = 86_400
 MAX_DEPTH = 200
+DROPPED = "dlq.headers_dropped"
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ class Settler:
     def settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
         """Write what `outcome` means; return its word."""
         word = self._settle(work, read, outcome)
+        brought_by = (
+            fetch_of(read.message_id) if isinstance(outcome, Stored | Restated | Noted) and isinstance(read.body, OrderStated) else None
+        )
+        if brought_by is not None:
+            self.writes.fetched.append((read.order_id, brought_by[0]))
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
@@ -110,8 +119,8 @@ class Settler:
             case Stored():
                 return self._stored(work, read, outcome)
             case Restated():
-                changes = change(work, outcome.order, read, self.writes)
-                keep_statement(work, read, "restated", self.writes)
+                changes = self._restated(work, read, outcome)
+                keep_statement(work, read, "restated", self.writes, outcome.says)
                 work.dirty = True
                 taken_over(work, read)
                 if changes:
@@ -125,6 +134,8 @@ class Settler:
             case Noted():
                 keep_statement(work, read, outcome.outcome, self.writes)
                 open_items(work, read, outcome.work_items, self.writes, topic)
+                if outcome.fetch:
+                    plan_fetch(work, read, outcome.work_items[0], outcome.fetch, self.writes)
                 return outcome.outcome
             case Recorded():
                 return self._recorded(work, read, outcome)
@@ -184,6 +195,16 @@ class Settler:
                 self.writes.lanes[work.head.order_id, lane.topic] = lane
         return "accepted"
 
+    def _restated(self, work: OrderWork, read: Read, outcome: Restated) -> tuple[events.Change, ...]:
+        """Take over the merge, and keep the ticket that tells it as an edit. Nothing follows it: the channel did it, and knows."""
+        said = outcome.said
+        if said is None:
+            return change(work, outcome.order, read, self.writes)
+        row = ticket_row(work, said.read, Applied(outcome.order, said.paths, NO_FOLLOWUP), self.writes)
+        changes = change(work, outcome.order, read, self.writes, said=said)
+        self._add_ticket(said.read, row._replace(new_version=work.head.version))
+        return changes
+
     def _recorded(self, work: OrderWork, read: Read, outcome: Recorded) -> str:
         changes = change(work, outcome.order, read, self.writes)
         body = read.body
@@ -205,7 +226,7 @@ class Settler:
                 work, read, self.writes, self.topics.events, events.FactRecorded,
                 fact_id=getattr(body, "fact_id", read.message_id), kind=getattr(body, "kind", ""), changes=changes,
             )  # fmt: skip
-        end_steps(work, read, outcome.ended, outcome.aimed, self.writes, self.topics.events)
+        end_steps(work, read, outcome, self.writes, self.topics.events)
         open_items(work, read, outcome.work_items, self.writes, self.topics.events)
         return word
 
@@ -404,17 +425,22 @@ class Settler:
             )
         )  # fmt: skip
         source = self.topics.prefix + raw.topic.removeprefix(self.topics.prefix) if raw else at.topic
-        headers = (raw.headers if raw else {}) | {
+        ours = {
             "dlq.schema": "1", "dlq.id": str(letter_id), "dlq.source.topic": raw.topic if raw else at.topic,
             "dlq.source.partition": str(raw.partition if raw else at.part), "dlq.source.offset": str(raw.offset if raw else at.off),
             "dlq.error.class": failure.error_class, "dlq.error.code": failure.code, "dlq.error.stage": failure.stage,
             "dlq.error.field": (failure.field or "")[:200], "dlq.error.rule": (failure.rule or "")[:100],
             "dlq.error.fingerprint": failure.fingerprint, "dlq.attempts": str(attempts), "dlq.score": str(score),
-            "dlq.msg.type": read.message, "dlq.channel": channel or "", "dlq.last_failed_at": self.writes.at.isoformat(),
+            "dlq.payload.bytes": str(len(raw.body if raw else at.value)), "dlq.msg.type": read.message, "dlq.channel": (channel or "")[:80], "dlq.last_failed_at": self.writes.at.isoformat(),
         }  # fmt: skip
-        self.writes.outgoing.append(
-            Outgoing(read.order_id, None, letter_id, f"{source}.dlt", raw.key if raw else at.key, raw.body if raw else at.value, headers)
-        )
+        theirs = {name: text for name, text in (raw.headers if raw else {}).items() if name not in ours}
+        # Ours first: what does not fit is the sender's, and stands in the letter's row.
+        fitting = within({**ours, **theirs}, MAX_HEADER_BYTES - len(DROPPED) - 6)
+        headers = fitting | ({DROPPED: str(len(ours) + len(theirs) - len(fitting))} if len(fitting) < len(ours) + len(theirs) else {})
+        key, value = (raw.key, raw.body) if raw else (at.key, at.value)
+        # The letter's row has all of it; the copy has what a record holds.
+        copied = value[: max(MAX_VALUE_BYTES - len(key or b""), 0)]
+        self.writes.outgoing.append(Outgoing(read.order_id, None, letter_id, f"{source}.dlt", key, copied, headers))
 
     def _receive(self, read: Read, word: str) -> None:
         at = read.incoming

@@ -7,6 +7,7 @@ asks again, and whoever is asked answers as the first time. An answer that does 
 deadline; then the request is reported as `expired`, and a person looks. The processor alone writes orders and tickets.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from uuid import UUID, uuid5
 import psycopg
 
 from modification_processor.actions import CHANNEL, NOTICE, PAYMENT, WAREHOUSE
+from modification_processor.dependencies import Gates
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.facts import ActionReported, FactPayment
@@ -29,7 +31,7 @@ from store.outbox import Outgoing
 from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import ACTIONS, INFRA_FAULTS
+from telemetry.metrics import ACTIONS, DEPENDENCY_CALLS, INFRA_FAULTS
 
 BATCH = 100
 ASKING = 8
@@ -40,7 +42,14 @@ USER = "settlement"
 
 
 class NoAnswer(Exception):
-    """Nobody knows whether the request had an effect: it is made again, under the same key, until the deadline."""
+    """Nobody knows whether the request had an effect: it is made again, under the same key, until the deadline.
+
+    `retry_after_seconds`: the dependency asks to be left alone for so long (HTTP 429 or 503 with Retry-After).
+    """
+
+    def __init__(self, retry_after_seconds: float | None = None) -> None:
+        super().__init__(retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Declined(Exception):
@@ -66,6 +75,10 @@ class PaymentGateway(Protocol):
 
     def execute(self, request: PaymentRequest) -> str | None:
         """Return the new transaction's id; None where the customer has to act first (a payment request was delivered).
+
+        `take_back`: the payment request whose key is `transaction` shall ask for so much less, or, where nothing is left, be
+        void; who cannot change a request withdraws it and delivers another. It moves no money. One that was paid is `Declined`
+        as `already_paid`; a request that is void before it arrives is `Declined` as `taken_back`.
 
         Raises `Declined` or `NoAnswer`.
         """
@@ -94,7 +107,7 @@ class WarehousePort(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Whom the worker asks."""
+    """Whom the worker asks. A port makes one attempt a call: who asks again, and when, is decided here alone."""
 
     gateway: PaymentGateway
     channel: ChannelPort
@@ -114,14 +127,23 @@ class Answer:
 
 
 PAYMENT_KIND = {"charge": "capture", "raise_authorization": "authorization", "lower_authorization": "void", "refund": "refund"}
-"""The ledger row that a step leaves."""
+"""The ledger row that a step leaves; a payment request, and what takes one back, leave none."""
 
 
 class Settlement:
     """Carries out what follows edits, until told to stop."""
 
-    def __init__(self, connect: Callable[[], Connection], ports: Ports, signer: Signer, topic: str, health: Health | None = None) -> None:
-        """`topic` is where reports go; `signer` vouches for them."""
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        ports: Ports,
+        signer: Signer,
+        topic: str,
+        health: Health | None = None,
+        gates: Gates | None = None,
+    ) -> None:
+        """`topic` is where reports go; `signer` vouches for them; `gates` say whom to leave alone."""
+        self._gates = gates or Gates()
         self._connect = connect
         self._ports = ports
         self._signer = signer
@@ -147,52 +169,67 @@ class Settlement:
 
     def round(self, connection: Connection, pool: ThreadPoolExecutor) -> int:
         """Claim what is due, ask for it, report; return how many requests were made."""
-        claimed, found = self._claim(connection)
+        claimed, found, named = self._claim(connection)
         if claimed:
             failpoints.hit("settlement.claimed")
-        answers = list(pool.map(lambda row: self._ask(row, found.get(row.order_id)), claimed))
+        answers = list(pool.map(lambda row: self._gated(row, found.get(row.order_id), named[row.order_id, row.action_id]), claimed))
         if answers:
             failpoints.hit("settlement.asked")
             self._report(connection, answers)
             failpoints.hit("settlement.reported")
         return len(claimed)
 
-    def _claim(self, connection: Connection) -> tuple[list[ActionRow], dict[UUID, Order]]:
+    def _claim(self, connection: Connection) -> tuple[list[ActionRow], dict[UUID, Order], dict[tuple[UUID, UUID], str]]:
         """Take due requests; what they are about is read afresh, so that nothing personal is kept with them."""
         with connection.transaction(), connection.cursor() as cursor:
-            keys = actions.due(cursor, BATCH)
-            if not keys:
-                return [], {}
-            ids = list({order_id for order_id, _ in keys})
-            heads.lock(cursor, ids)
-            claimed = actions.claim(cursor, keys, ASK_AGAIN)
+            quotas = self._gates.quotas(cursor)
+            ready = actions.due(cursor, BATCH, quotas)
+            named = {(each.order_id, each.action_id): each.dependency for each in ready}
+            self._gates.claimed(quotas, Counter(named.values()))
+            if not ready:
+                return [], {}, {}
+            heads.lock(cursor, list({each.order_id for each in ready}))
+            claimed = actions.claim(cursor, list(named), ASK_AGAIN)
             books = orders.load(cursor, [row.order_id for row in claimed if row.port != PAYMENT])
-        return claimed, {order_id: stored.order for order_id, stored in books.items()}
+        return claimed, {order_id: stored.order for order_id, stored in books.items()}, named
 
-    def _ask(self, row: ActionRow, order: Order | None) -> Answer:
+    def _gated(self, row: ActionRow, order: Order | None, dependency: str) -> Answer:
+        """Ask, unless there is nothing to ask or the dependency was found to be down meanwhile; count how it fared."""
+        without = _without_asking(row, order)
+        if without is not None:
+            return without
+        if self._gates.holds(dependency):
+            DEPENDENCY_CALLS.labels(dependency, "held").inc()
+            return Answer(row, "no_answer", "held")
+        answer, retry_after = self._ask(row, order)
+        answered = answer.outcome != "no_answer"
+        self._gates.note(dependency, answered=answered, retry_after_seconds=retry_after)
+        DEPENDENCY_CALLS.labels(dependency, "answered" if answered else "no_answer").inc()
+        return answer
+
+    def _ask(self, row: ActionRow, order: Order | None) -> tuple[Answer, float | None]:
+        """Return the answer, and how long the dependency asks to be left alone."""
         try:
-            if row.due_at <= datetime.now(UTC):
-                return Answer(row, "expired", "no_answer_in_time")
-            if row.port == PAYMENT:
-                transaction = self._ports.gateway.execute(_request(row))
-                return Answer(row, "done", None, transaction, waits=transaction is None)
-            if order is None:
-                return Answer(row, "failed", "order_unknown")
-            if row.port == WAREHOUSE:
-                self._ports.warehouse.recall(row.action_id, row.kind, order, row.transaction)
-            elif row.port == CHANNEL:
-                self._ports.channel.tell(row.action_id, row.kind, order, row.amount_minor)
-            elif order.contact.email or order.contact.phone:
-                self._ports.notifier.notify(row.action_id, row.kind, order)
-            else:
-                return Answer(row, "done", "nobody_to_write_to")
+            return self._answer(row, order), None
         except Declined as declined:
-            return Answer(row, "declined", str(declined))
-        except NoAnswer:
-            return Answer(row, "no_answer")
+            return Answer(row, "declined", str(declined)), None
+        except NoAnswer as error:
+            return Answer(row, "no_answer"), error.retry_after_seconds
         except Exception as error:  # noqa: BLE001 -- a port of somebody else's: what it did is unknown, so it is asked again
             self._log.warning("port_failed", port=row.port, kind=row.kind, error=type(error).__name__)
-            return Answer(row, "no_answer")
+            return Answer(row, "no_answer"), None
+
+    def _answer(self, row: ActionRow, order: Order | None) -> Answer:
+        if row.port == PAYMENT:
+            transaction = self._ports.gateway.execute(_request(row))
+            return Answer(row, "done", None, transaction, waits=transaction is None)
+        assert order is not None
+        if row.port == WAREHOUSE:
+            self._ports.warehouse.recall(row.action_id, row.kind, order, row.transaction)
+        elif row.port == CHANNEL:
+            self._ports.channel.tell(row.action_id, row.kind, order, row.amount_minor)
+        else:
+            self._ports.notifier.notify(row.action_id, row.kind, order)
         return Answer(row, "done")
 
     def _report(self, connection: Connection, answers: Sequence[Answer]) -> None:
@@ -205,6 +242,7 @@ class Settlement:
         waiting = [(answer.row.order_id, answer.row.action_id) for answer in answers if answer.waits]
         with connection.transaction(), connection.cursor() as cursor:
             heads.lock(cursor, list({answer.row.order_id for answer in answers}))
+            self._gates.report(cursor)
             if quiet:
                 actions.end(cursor, [Ended(a.row.order_id, a.row.action_id, "done", a.code) for a in quiet])
             if waiting:
@@ -225,7 +263,7 @@ class Settlement:
             outcome=answer.outcome,  # type: ignore[arg-type]  # `no_answer` is never reported
             code=answer.code,
             detail=f"{row.port} {row.kind}",
-            payment=_payment(answer) if answer.outcome == "done" and answer.transaction else None,
+            payment=_payment(answer) if answer.outcome == "done" and answer.transaction and row.kind in PAYMENT_KIND else None,
             at=datetime.now(UTC),
         )
         value, order_id = encode(body), str(row.order_id)
@@ -239,8 +277,20 @@ class Settlement:
             self._health.tick()
 
 
+def _without_asking(row: ActionRow, order: Order | None) -> Answer | None:
+    """Return the answer to what nobody is asked for any more; None where somebody is."""
+    if row.due_at <= datetime.now(UTC):
+        return Answer(row, "expired", "no_answer_in_time")
+    if row.port != PAYMENT and order is None:
+        return Answer(row, "failed", "order_unknown")
+    if row.port == NOTICE and order is not None and not (order.contact.email or order.contact.phone):
+        return Answer(row, "done", "nobody_to_write_to")
+    return None
+
+
 def _request(row: ActionRow) -> PaymentRequest:
-    return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, row.transaction, row.method, row.amount_minor, row.currency)
+    about = str(row.after_id) if row.kind == "take_back" else row.transaction
+    return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, about, row.method, row.amount_minor, row.currency)
 
 
 def _payment(answer: Answer) -> FactPayment:

@@ -11,10 +11,12 @@ shares is free shipping: it is what the shipping still costs, and the seller's t
 shipments are kept to what is open.
 """
 
+import math
 import operator
 from decimal import Decimal
+from fractions import Fraction
 
-from schemas.money import Rounding, round_decimal, round_ratio
+from schemas.money import Rounding, allocate, round_decimal, round_ratio
 from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, Shipment, TaxRow, Totals
 
 
@@ -142,21 +144,26 @@ def _tax(order: Order, row: TaxRow, left: dict[str, int], amounts: dict[str, int
 def tax_of(order: Order, row: TaxRow, base: int) -> int:
     """Return the tax on `base` minor units: the basis' share, or by the rate where no basis helps.
 
-    A base that includes its taxes holds all of the seller's: each takes its rate out of 1 + the sum of their rates.
+    A base that includes its taxes holds all of the seller's: what is not the net amount, rounded once, is cut by rate.
     """
     if row.basis is not None and (row.basis.input > 0 or base == row.basis.input):
         return share(row.basis, base, order.rounding)
     if row.rate is None:
         return row.amount_minor
-    exact = base * Decimal(row.rate)
-    return round_decimal(exact / (1 + _included_rates(order, row)) if row.included else exact, order.rounding)
+    return _inside(order, row, base) if row.included else round_decimal(base * Decimal(row.rate), order.rounding)
 
 
-def _included_rates(order: Order, row: TaxRow) -> Decimal:
-    """Return the sum of the seller's rates that are included in the amount `row` is on, its own among them."""
+def _inside(order: Order, row: TaxRow, base: int) -> int:
+    """Return the row's part of the taxes inside `base`: base - round(base / (1 + sum of rates)), largest remainder, ties by position."""
     on = (row.line_id, row.adjustment_id)
-    same = (r for r in order.taxes if r.included and r.liable == "seller" and (r.line_id, r.adjustment_id) == on)
-    return sum((Decimal(other.rate) for other in same if other.rate is not None), Decimal(0))
+    same = [r for r in order.taxes if r.included and r.liable == "seller" and r.rate is not None and (r.line_id, r.adjustment_id) == on]
+    same.sort(key=lambda other: (other.position, other.tax_id))
+    rates = [Fraction(Decimal(other.rate or "0")) for other in same]
+    whole = 1 + sum(rates)
+    tax = base - round_ratio(base, whole.denominator, whole.numerator, order.rounding)
+    scale = math.lcm(*(rate.denominator for rate in rates))
+    parts = allocate(tax, [int(rate * scale) for rate in rates])
+    return next(part for other, part in zip(same, parts, strict=True) if other.tax_id == row.tax_id)
 
 
 def discountable(order: Order) -> dict[str, int]:

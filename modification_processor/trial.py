@@ -2,17 +2,20 @@
 
 A process that died several times over a partition without getting anywhere (`partition_owner.starts`) is careful with
 what waits there: each message is handled by a child, the whole work but the commit, before it is handled here. A child
-that dies or hangs is started again; after three deaths over one message, seen by a parent that lived, the message is
+that dies, hangs or asks for more memory than it is given is started again; after three deaths over one message, seen by a parent that lived, the message is
 POISON_CRASH, a dead letter like any other, and everything behind it goes on.
 
 Source: reliability notes of arroyo and Karafka on poison pills; docs/architecture.md, "Crash poison".
 """
 
 import multiprocessing
+import os
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from uuid import UUID
 
 from modification_processor.incoming import Incoming, Read
@@ -22,6 +25,9 @@ from modification_processor.service import Processor
 DEATHS = 3
 """So many starts without progress make a process careful, and so many deaths of its child make a message poison."""
 HANG_SECONDS = 10.0
+MEMORY_BYTES = 512 * 1024 * 1024
+"""What a child may use beside what it began with; a batch of the largest documents stays far below."""
+MEMORY_EXIT = 77
 PROBE = 1000
 """Messages of a partition that are tried after the crashes: more than any batch held."""
 
@@ -73,6 +79,8 @@ class Trial:
         self._child.join()
         code = self._child.exitcode
         self.close()
+        if code == MEMORY_EXIT:
+            return f"more than {MEMORY_BYTES >> 20} MiB of memory"
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
     def _opened(self) -> Pipe:
@@ -90,14 +98,29 @@ class Trial:
 def answer(pipe: Pipe, look: Look, processor: Processor) -> None:
     """The child's side: say that it is there, then try what is sent, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    limit_memory(MEMORY_BYTES)
     pipe.send("ready")
     with suppress(EOFError):
         while True:
             tried = pipe.recv()
             # Whatever is raised is the parent's to classify: here only life and death count.
-            with suppress(Exception):
+            try:
                 if isinstance(tried, Incoming):
                     processor.attempt(look(tried))
                 else:
                     processor.attempt_lane(*tried)
+            except MemoryError:
+                os._exit(MEMORY_EXIT)
+            except Exception:  # noqa: BLE001, S110 -- see above
+                pass
             pipe.send("lived")
+
+
+def limit_memory(bytes_more: int) -> None:
+    """Let this process's address space grow by so much and no more; where the system does not say how large it is, do nothing."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + bytes_more, hard))

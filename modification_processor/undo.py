@@ -2,6 +2,7 @@
 
 Undo is a ticket like any other, with `undoes` naming the one it takes back: locks, merge, price and approvals are those
 of today. The processor works the inverse out itself and refuses a ticket that says `undoes` and asks for something else.
+What an inverse puts back (a removed discount with its shares, a channel's price) is read from the history, never stated.
 """
 
 import json
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 from modification_processor.edit import Call
 from modification_processor.operations.operation import Context, OperationRefused
+from modification_processor.operations.restore_adjustment import restoring
 from modification_processor.outcomes import Refused
 from modification_processor.past import Past, as_of
 from modification_processor.promotions import is_promotion
@@ -40,13 +42,15 @@ def operations(past: Past, ticket: TicketRow, calls: Sequence[Call], context: Co
     `calls` are the ticket's own operations, `context` carries the catalogue entries they need.
     """
     assert ticket.new_version is not None
-    order = as_of(past, ticket.new_version - 1)
-    moved = _moved_beside(order, as_of(past, ticket.new_version))
+    order, after = before(past, ticket), as_of(past, ticket.new_version)
+    moved = _moved_beside(order, after)
     if moved is not None:
         return Refused("no_inverse", f"{moved}; no operation takes that back", "/undoes", "inverse.consequences")
+    context = replace(context, ticket_id=str(ticket.ticket_id))
+    dropped = tuple(operation for row in _dropped_beside(order, after, calls) for operation in restoring(row, context))
     found: list[tuple[Operation, ...]] = []
     for index, call in enumerate(calls):
-        here = replace(context, ticket_id=str(ticket.ticket_id), op_index=index)
+        here = replace(context, op_index=index)
         try:
             inverse = call.spec.inverse(order, call.arguments, here)
             if not inverse:
@@ -56,7 +60,14 @@ def operations(past: Past, ticket: TicketRow, calls: Sequence[Call], context: Co
         except (OperationRefused, OrdermendError) as error:
             return Refused("no_inverse", f"{call.spec.name} cannot be undone any more: {error.message}", error.field, error.rule)
         found.append(inverse)
-    return tuple(operation for inverse in reversed(found) for operation in inverse)
+    # What follows a whole ticket came last, so it goes first.
+    return *dropped, *(operation for inverse in reversed(found) for operation in inverse)
+
+
+def before(past: Past, ticket: TicketRow) -> Order:
+    """Return the order as an applied ticket found it."""
+    assert ticket.new_version is not None
+    return as_of(past, ticket.new_version - 1)
 
 
 def _after(order: Order, call: Call, context: Context) -> Order:
@@ -69,12 +80,19 @@ def _moved_beside(before: Order, after: Order) -> str | None:
     rows = {row.adjustment_id: row for row in after.adjustments}
     for row in filter(is_promotion, before.adjustments):
         new = rows.get(row.adjustment_id)
-        if new is None or new.promotion_version != row.promotion_version or not _bases(row).items() <= _bases(new).items():
-            return f"promotion {(row.code or row.adjustment_id)[:80]} was dropped or cut anew with it"
+        if new is not None and (new.promotion_version != row.promotion_version or not _bases(row).items() <= _bases(new).items()):
+            return f"promotion {(row.code or row.adjustment_id)[:80]} was cut anew with it"
     if before.ship_to is not None and after.ship_to is not None and before.ship_to.tax_area != after.ship_to.tax_area:
         rates = ({(row.tax_id, row.rate, row.basis) for row in order.taxes} for order in (before, after))
         return "the tax was worked out anew for another area" if next(rates) != next(rates) else None
     return None
+
+
+def _dropped_beside(before: Order, after: Order, calls: Sequence[Call]) -> list[Adjustment]:
+    """Return the promotions that left with a ticket without being asked to: by their policy, or the ticket's."""
+    kept = {row.adjustment_id for row in after.adjustments}
+    asked = {getattr(call.arguments, "adjustment_id", None) for call in calls}
+    return [row for row in before.adjustments if is_promotion(row) and row.adjustment_id not in kept | asked]
 
 
 def _bases(row: Adjustment) -> dict[str, Basis | None]:

@@ -48,7 +48,8 @@ class Verified:
 _ORPHANS = {
     "ticket_without_outcome": """select t.order_id, 'ticket ' || t.ticket_id || ' is ' || t.state from ticket t
         left join inbox i on i.order_id = t.order_id and i.message_id = 'ticket:' || t.ticket_id where i.order_id is null
-          and not (t.door = 'channel' and exists (select 1 from inbox c where c.order_id = t.order_id and c.message = 'ChangeStated'))""",
+          and not (t.door = 'channel' and exists (select 1 from inbox c where c.order_id = t.order_id and c.message = 'ChangeStated'))
+          and not (t.door = 'restatement' and exists (select 1 from inbox c where c.order_id = t.order_id and c.message = 'OrderStated' and c.outcome = 'restated'))""",
     "applied_without_history": """select t.order_id, 'ticket ' || t.ticket_id || ' is applied in version ' || t.new_version from ticket t
         where t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone') and not exists (select 1 from history h where h.order_id = t.order_id and h.version = t.new_version
           and h.cause_id = 'ticket:' || t.ticket_id)""",
@@ -62,7 +63,7 @@ _ORPHANS = {
         join action a on a.order_id = t.order_id and a.ticket_id = t.ticket_id and a.port = 'payment' and a.state in ('planned', 'sent')
         where t.state in ('settled', 'applied')""",
     "moved_without_ledger": """select a.order_id, a.kind || ' made ' || a.result || ', which the ledger does not have' from action a join orders o using (order_id)
-        where a.port = 'payment' and a.state = 'done' and a.kind <> 'request_payment' and not exists
+        where a.port = 'payment' and a.state = 'done' and a.kind not in ('request_payment', 'take_back') and not exists
           (select 1 from json_array_elements(o.doc->'payments') p where p->>'transaction' = a.result)""",
     "action_without_ticket": """select a.order_id, a.port || ' ' || a.kind || ' belongs to no applied ticket' from action a left join ticket t
         on t.order_id = a.order_id and t.ticket_id = a.ticket_id and t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone')

@@ -12,12 +12,14 @@ from uuid import UUID
 
 from modification_processor.approvals import ApprovalRules, default_rules
 from modification_processor.breakers import PROBE_AFTER, Breaking
+from modification_processor.edit_rules import EditRules, default_edit_rules
 from modification_processor.payment_plan import Pending
 from modification_processor.recalls import OpenRecall
 from schemas.order import Order
-from store import actions, breakers, catalogue, heads, history, inbox, letters, orders, outbox, tickets
-from store.actions import ActionRow, Aimed, Ended
+from store import actions, breakers, catalogue, fetches, heads, history, inbox, letters, orders, outbox, tickets
+from store.actions import ActionRow, Aimed, Ended, Lowered
 from store.database import Cursor
+from store.fetches import Fetch
 from store.heads import Head, Lane
 from store.history import HistoryRow, RecentChange
 from store.inbox import Received, Repeat
@@ -46,6 +48,10 @@ class OrderWork:
     """Payment steps whose outcome is not known yet, in the order in which they were planned."""
     recalls: list[OpenRecall] = field(default_factory=list)
     """What the warehouse was asked to give back and has not answered."""
+    fetch_planned: bool = False
+    """Whether a fetch of the order is planned and nobody was asked yet."""
+    taken_back: bool = False
+    """Whether a payment request of the order was taken back, whole or in part."""
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False
@@ -62,6 +68,8 @@ class Writes:
     at: datetime
     rules: ApprovalRules = field(default_factory=default_rules)
     """The approval rules in force."""
+    edit_rules: EditRules = field(default_factory=default_edit_rules)
+    """The rules of windows and risk in force."""
     breaking: Breaking | None = None
     """The breakers, where they count."""
     keys: list[tuple[UUID, bytes]] = field(default_factory=list)
@@ -81,8 +89,12 @@ class Writes:
     audit: list[Audit] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     actions: list[ActionRow] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
+    fetched: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """Fetches (order id, fetch id) whose order is stored now."""
     actions_ended: list[Ended] = field(default_factory=list)
     actions_aimed: list[Aimed] = field(default_factory=list)
+    actions_lowered: list[Lowered] = field(default_factory=list)
     settled_tickets: list[tuple[UUID, UUID, str]] = field(default_factory=list)
     undone: list[tuple[UUID, UUID]] = field(default_factory=list)
     opened: list[tuple[UUID, str]] = field(default_factory=list)
@@ -138,6 +150,8 @@ class Writes:
         _write(cursor, letters.bury, self.letters)
         _write(cursor, letters.attempts, self.attempts)
         _write(cursor, letters.open_items, self.items)
+        _write(cursor, fetches.plan, self.fetches)
+        _write(cursor, fetches.stored, self.fetched)
         _write(cursor, letters.record, self.audit)
         _write(cursor, heads.save, list(self.heads.values()))
         _write(cursor, outbox.add, self.outgoing)
@@ -145,6 +159,7 @@ class Writes:
         _write(cursor, actions.insert, self.actions)
         _write(cursor, actions.end, self.actions_ended)
         _write(cursor, actions.aim, self.actions_aimed)
+        _write(cursor, actions.lower, self.actions_lowered)
         _write(cursor, tickets.settle, self.settled_tickets)
         if any(self.uses.values()):
             catalogue.move_uses(cursor, self.uses)

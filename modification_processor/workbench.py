@@ -60,6 +60,9 @@ class Workbench(Processor):
     def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:  # noqa: ARG002 -- a rehearsal counts for nobody
         return None
 
+    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
+        """Write nothing: an undo is rehearsed over the history as stored."""
+
     def rehearse(self, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]] = ()) -> Rehearsed:
         """Return what sending the letter back would do now. `statements`: what its document becomes, for intake's letters."""
         connection = self.connection
@@ -94,7 +97,7 @@ class Workbench(Processor):
             work = works[letter.order_id]
             if statements and letter.seq is not None:
                 _open(work, work.lanes[letter.topic], 1, settler.writes)
-            left = self._drain(work, lane, settler, context, letter.topic)
+            left = len(self._drain(cursor, work, lane, settler, context, letter.topic))
         return Rehearsed(tuple(settler.steps), len(lane) - left)
 
     def _waiting(self, cursor: Cursor, letter: Letter, repaired: Repaired | None, *, leaves_lane: bool) -> list[Read]:

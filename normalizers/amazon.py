@@ -1,6 +1,7 @@
 """Amazon Selling Partner API answers and notifications -> canonical Order.
 
-Input:   Orders v0: getOrder / getOrders and getOrderItems (and getOrderAddress, getOrderBuyerInfo) as parts of one order;
+Input:   Vendor Orders v1 and Direct Fulfillment Orders (purchase orders, `normalizers.amazon_vendor`);
+         Orders v0: getOrder / getOrders and getOrderItems (and getOrderAddress, getOrderBuyerInfo) as parts of one order;
          Orders 2026-01-01: getOrder / searchOrders, whole in one answer; the ORDER_CHANGE notification.
 Output:  Order in the order's currency, integer minor units. An order without its items, or items without their order,
          is a part that says what to fetch; a buyer's wish to cancel is a change, nothing is cancelled yet.
@@ -9,35 +10,38 @@ Fails:   NormalizationFailed with the JSON pointer of the first bad field; so do
 Source:  developer-docs.amazon.com/sp-api: Orders API v0 reference (Order, OrderItem), Orders API 2026-01-01 model,
          Notifications API ORDER_CHANGE; read 2026-11-23. `ItemPrice` is for the row, not per unit; whether it includes
          tax follows from `OrderTotal`, else from the marketplace; `DefaultShipFromLocationAddress` is the seller's.
+         In 2026-01-01 `breakdowns` of the order are sums over its items, but for DELIVERY_TIP, which is the order's alone; read 2026-11-28.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from normalizers.amazon_values import address_in, money_in
+from normalizers.amazon_vendor import vendor_order
 from normalizers.building import (
     Draft,
     account_of,
-    address_of,
-    amount_of,
     currency_of,
+    currency_within,
     line_ids,
+    part_of,
     price_of,
     quotient_price,
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
-from normalizers.summary import moment_text, order_values
+from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
+    Message,
     Report,
     child,
-    fail,
     instant,
     messages,
     names,
     need_text,
-    present,
     quantity,
     rows,
     text,
@@ -47,7 +51,7 @@ from normalizers.wire import (
 )
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import to_text
-from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Liable, Order, Source, order_id_of
+from schemas.order import Contact, DeliveryWindow, FulfillmentState, Liable, Order, Source, order_id_of
 from schemas.statement import LineChange
 
 NAME = "amazon"
@@ -92,17 +96,17 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     parts: dict[str, list[tuple[Json, str]]] = {}
     account = "default"
     for document in documents:
-        for message in messages(document, _WRAPPINGS):
-            body, at = message.value, message.at
+        listed = messages(document, _WRAPPINGS)
+        for message in listed:
             account = account_of(message.headers)
-            if not isinstance(body, dict):
-                raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-            if "OrderChangeNotification" in body:
-                results.append(_notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account))
-            elif "orderId" in body:
-                results.append(_one(need_text(body, "orderId", at), account, body, at, _order_2026))
-            else:
-                parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
+            try:
+                whole = _whole(message, account, parts)
+            except OrdermendError as error:
+                if len(listed) == 1:
+                    raise
+                whole = refused(None, error, account=account)
+            if whole is not None:
+                results.append(whole)
     if len(documents) > 1 and len(parts) > 1 and any(len(found) == 1 for found in parts.values()):
         raise NormalizationFailed(
             "the parts are of several orders", field="/payload/AmazonOrderId", rule="one_order", value=", ".join(parts)
@@ -116,23 +120,29 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     return tuple(results)
 
 
+def _whole(message: Message, account: str, parts: dict[str, list[tuple[Json, str]]]) -> Result | None:
+    """Return what a message says by itself; one that is a part of an order of v0 goes to `parts`."""
+    body, at = message.value, message.at
+    if not isinstance(body, dict):
+        raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
+    if "OrderChangeNotification" in body:
+        return _notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account)
+    if "AmazonOrderId" in body:
+        parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
+        return None
+    if "purchaseOrderNumber" in body:
+        return _one(need_text(body, "purchaseOrderNumber", at), account, body, at, vendor_order)
+    if "orderId" in body:
+        return _one(need_text(body, "orderId", at), account, body, at, _order_2026)
+    raise NormalizationFailed("nothing in it names an order", field=f"{at}/AmazonOrderId", rule="names_an_order")
+
+
 def _one(order_id: str, account: str, body: Json, at: str, read: Callable[[str, str, Json, str, Report], Result]) -> Result:
     report = Report()
     try:
         return read(order_id, account, body, at, report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event="snapshot", report=report)
-
-
-def _money(row: Json | None, key: str, at: str, draft: Draft) -> int | None:
-    """Read `{"CurrencyCode": …, "Amount": …}` (or `currencyCode`, `amount`); another currency than the order's fails."""
-    pair = child(row, key, at) if row else None
-    if not pair:
-        return None
-    code = text(pair, "CurrencyCode") or text(pair, "currencyCode")
-    if code is not None and code != draft.currency:
-        fail(f"{at}/{key}", "CurrencyCode", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
-    return amount_of(pair, "Amount" if "Amount" in pair else "amount", f"{at}/{key}", draft.currency, draft.report)
 
 
 def _first_currency(body: Json, items: list[Json], keys: tuple[str, ...]) -> str | None:
@@ -153,24 +163,6 @@ def _state(word: str | None, at: str, report: Report) -> FulfillmentState | None
     return found
 
 
-def _address(row: Json | None) -> Address | None:
-    """Read an address of either version: the field names differ in their first letter and in a few words."""
-    if not row:
-        return None
-    low = {key[:1].lower() + key[1:]: value for key, value in row.items()}
-    found = address_of(
-        name=text(low, "name"),
-        company=text(low, "companyName"),
-        lines=present((text(low, "addressLine1"), text(low, "addressLine2"), text(low, "addressLine3"))),
-        city=text(low, "city") or text(low, "municipality"),
-        region=text(low, "stateOrRegion") or text(low, "county") or text(low, "districtOrCounty"),
-        postal_code=text(low, "postalCode"),
-        country=text(low, "countryCode"),
-        phone=text(low, "phone"),
-    )
-    return found if found.country or found.postal_code or found.lines or found.name else None
-
-
 # --- Orders v0 ---
 
 
@@ -181,7 +173,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         for name, absent in (("order", "OrderStatus" not in body), ("items", "OrderItems" not in body or body.get("NextToken")))
         if absent
     ]
-    stated_currency = _first_currency(body, items, ("OrderTotal", "ItemPrice", "ItemTax"))
+    stated_currency = _first_currency(body, items, ("OrderTotal", "ItemPrice", "ItemTax")) or currency_within(body, "CurrencyCode")
     currency = currency_of(stated_currency, f"{at}/OrderTotal/CurrencyCode", Report() if missing else report)
     status = text(body, "OrderStatus")
     state = _state(status, f"{at}/OrderStatus", report)
@@ -189,7 +181,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     extensions: dict[str, str] = {}
     included = _tax_included(draft, body, items, at)
     summary = _lines_v0(draft, items, at, included, extensions)
-    grand = _money(body, "OrderTotal", at, draft)
+    grand = money_in(body, "OrderTotal", at, draft)
     totals = draft.totals(None if "items" in missing else grand)
     unmapped(body, _V0_MAPPED, at, extensions)
     buyer = child(body, "BuyerInfo", at) or body
@@ -208,7 +200,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         placed_at=instant(body, "PurchaseDate", at, report),
         lifecycle="cancelled" if draft.cancelled else "received",
         contact=Contact(name=text(buyer, "BuyerName"), email=text(buyer, "BuyerEmail"), customer_ref=text(buyer, "PurchaseOrderNumber")),
-        ship_to=_address(child(body, "ShippingAddress", at)),
+        ship_to=address_in(child(body, "ShippingAddress", at)),
         delivery_window=_window(body, "EarliestDeliveryDate", "LatestDeliveryDate", at, report),
         ship_method=text(body, "ShipServiceLevel"),
         payment_method=text(body, "PaymentMethod"),
@@ -225,23 +217,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         for index, row in enumerate(items)
     )
     result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary)
-    return _part(result, tuple(missing)) if missing else result
-
-
-def _part(result: StatedOrder, missing: tuple[str, ...]) -> StatedPart:
-    """Return what is known of an order whose rest has to be fetched."""
-    values: dict[str, Any] = {**order_values(result), **result.stated}
-    if "items" in missing and not result.order.lines:
-        values |= {"lines": None}
-    source = result.order.source
-    return StatedPart(
-        channel_order_id=source.channel_order_id,
-        event="lines" if missing == ("order",) else "snapshot",
-        missing=missing,
-        account=source.account,
-        findings=result.findings,
-        stated=values,
-    )
+    return part_of(result, tuple(missing), event="lines" if missing == ["order"] else "snapshot") if missing else result
 
 
 def _window(body: Json, earliest: str, latest: str, at: str, report: Report) -> DeliveryWindow | None:
@@ -251,11 +227,13 @@ def _window(body: Json, earliest: str, latest: str, at: str, report: Report) -> 
 
 def _tax_included(draft: Draft, body: Json, items: list[Json], at: str) -> bool:
     """Say whether prices include tax: the order's total decides; where it cannot, the marketplace does."""
-    total = _money(body, "OrderTotal", at, draft)
+    total = money_in(body, "OrderTotal", at, draft)
     net = tax = 0
     for index, row in enumerate(items):
         where = f"{at}/OrderItems/{index}"
-        amounts = {key: _money(row, key, where, draft) or 0 for key in _V0_LINE if isinstance(row.get(key), dict) and "Amount" in row[key]}
+        amounts = {
+            key: money_in(row, key, where, draft) or 0 for key in _V0_LINE if isinstance(row.get(key), dict) and "Amount" in row[key]
+        }
         net += sum(amount for key, amount in amounts.items() if key in {"ItemPrice", "ShippingPrice", "GiftWrapPrice", "CODFee"})
         net -= sum(amount for key, amount in amounts.items() if key.endswith("Discount"))
         tax += sum(amount for key, amount in amounts.items() if key in {"ItemTax", "ShippingTax", "GiftWrapTax"})
@@ -278,7 +256,7 @@ def _lines_v0(draft: Draft, items: list[Json], at: str, included: bool, extensio
     for index, (row, line_id) in enumerate(zip(items, ids, strict=True)):
         where = f"{at}/OrderItems/{index}"
         ordered, exponent = quantity(row, "QuantityOrdered", where)
-        gross = _money(row, "ItemPrice", where, draft)
+        gross = money_in(row, "ItemPrice", where, draft)
         add("subtotal", gross)
         pair = child(row, "ItemPrice", where) or {}
         exact = price_of(pair, "Amount", f"{where}/ItemPrice")
@@ -294,7 +272,7 @@ def _lines_v0(draft: Draft, items: list[Json], at: str, included: bool, extensio
             tax_included=included,
             shipped=whole(row, "QuantityShipped") * 10**exponent,
         )
-        if discount := add("discount_total", _money(row, "PromotionDiscount", where, draft)):
+        if discount := add("discount_total", money_in(row, "PromotionDiscount", where, draft)):
             named = row.get("PromotionIds")
             code = next((item for item in named if isinstance(item, str)), None) if isinstance(named, list) else None
             draft.discount(f"discount:{line_id}", abs(discount), shares={line_id: abs(discount)}, source="promotion", code=code)
@@ -307,12 +285,12 @@ def _charges_v0(draft: Draft, row: Json, where: str, line_id: str, *, included: 
     collected = child(row, "TaxCollection", where) or {}
     liable: Liable = "channel" if text(collected, "Model") == "MarketplaceFacilitator" else "seller"
     title = text(collected, "ResponsibleParty") or ""
-    tax = _money(row, "ItemTax", where, draft)
+    tax = money_in(row, "ItemTax", where, draft)
     if tax is not None:
         add("tax_total", tax)
         draft.tax(f"tax:{line_id}", tax, line_id=line_id, title=title, included=included, liable=liable)
     for kind, price_key, tax_key, discount_key in _V0_CHARGES:
-        amount = _money(row, price_key, where, draft)
+        amount = money_in(row, price_key, where, draft)
         name = f"{price_key}:{line_id}"
         if amount is not None:
             if kind == "shipping":
@@ -320,9 +298,9 @@ def _charges_v0(draft: Draft, row: Json, where: str, line_id: str, *, included: 
             draft.charge("shipping" if kind == "shipping" else "fee", name, amount, label=price_key)
         elif tax_key and row.get(tax_key):
             draft.charge("shipping" if kind == "shipping" else "fee", name, 0, label=price_key)
-        if tax_key and (charge_tax := add("tax_total", _money(row, tax_key, where, draft))):
+        if tax_key and (charge_tax := add("tax_total", money_in(row, tax_key, where, draft))):
             draft.tax(f"tax:{name}", charge_tax, adjustment_id=name, title=title, included=included, liable=liable)
-        if discount_key and (off := add("discount_total", _money(row, discount_key, where, draft))):
+        if discount_key and (off := add("discount_total", money_in(row, discount_key, where, draft))):
             draft.discount(f"discount:{name}", abs(off), spread=False, source="promotion", label=discount_key)
 
 
@@ -334,7 +312,9 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     proceeds = child(body, "proceeds", at) or {}
     products = [child(child(row, "product", at) or {}, "price", at) or {} for row in items]
     currency = currency_of(
-        _first_currency(proceeds, products, ("grandTotal", "unitPrice")), f"{at}/proceeds/grandTotal/currencyCode", report
+        _first_currency(proceeds, products, ("grandTotal", "unitPrice")) or currency_within(body, "currencyCode"),
+        f"{at}/proceeds/grandTotal/currencyCode",
+        report,
     )
     fulfillment = child(body, "fulfillment", at) or {}
     status = text(fulfillment, "fulfillmentStatus")
@@ -344,7 +324,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     breakdown = _breakdown(draft, proceeds, f"{at}/proceeds")
     _lines_2026(draft, items, at, extensions)
     _charges_2026(draft, items, at, breakdown)
-    grand = _money(proceeds, "grandTotal", f"{at}/proceeds", draft)
+    grand = money_in(proceeds, "grandTotal", f"{at}/proceeds", draft)
     totals = draft.totals(grand)
     unmapped(body, _MAPPED, at, extensions)
     buyer = child(body, "buyer", at) or {}
@@ -367,7 +347,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         contact=Contact(
             name=text(buyer, "buyerName"), email=text(buyer, "buyerEmail"), customer_ref=text(buyer, "buyerPurchaseOrderNumber")
         ),
-        ship_to=_address(child(child(body, "recipient", at) or {}, "deliveryAddress", f"{at}/recipient")),
+        ship_to=address_in(child(child(body, "recipient", at) or {}, "deliveryAddress", f"{at}/recipient")),
         delivery_window=_window(child(fulfillment, "deliverByWindow", at) or {}, "earliestDateTime", "latestDateTime", at, report),
         ship_method=text(fulfillment, "fulfillmentServiceLevel"),
         lines=tuple(draft.lines),
@@ -386,7 +366,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     )
     wish = any(_wished(child(row, "cancellation", f"{at}/orderItems/{index}") or {}) for index, row in enumerate(items))
     result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish)
-    return result if "orderItems" in body else _part(result, ("items",))
+    return result if "orderItems" in body else part_of(result, ("items",))
 
 
 def _wished(cancellation: Json) -> bool:
@@ -399,7 +379,7 @@ def _breakdown(draft: Draft, proceeds: Json, at: str) -> dict[str, int]:
     sums: dict[str, int] = {}
     for index, row in enumerate(rows(proceeds, "breakdowns", at)):
         kind = text(row, "type") or "OTHER"
-        amount = _money(row, "subtotal", f"{at}/breakdowns/{index}", draft) or 0
+        amount = money_in(row, "subtotal", f"{at}/breakdowns/{index}", draft) or 0
         sums[kind] = sums.get(kind, 0) + (abs(amount) if kind == "DISCOUNT" else amount)
     return sums
 
@@ -432,26 +412,26 @@ def _lines_2026(draft: Draft, items: list[Json], at: str, extensions: dict[str, 
         unmapped(product, frozenset({"sellerSku", "title", "price"}), f"{where}/product", extensions)
 
 
-_KINDS = (("SHIPPING", "shipping"), ("GIFT_WRAP", "fee"), ("COD_FEE", "fee"), ("OTHER", "fee"))
+_NO_CHARGES = frozenset({"ITEM", "TAX", "DISCOUNT"})
 
 
 def _charges_2026(draft: Draft, items: list[Json], at: str, order_sums: Mapping[str, int]) -> None:
-    """Add shipping, fees and tax: per item where the items tell them, else once for the order."""
-    told: set[str] = set()
+    """Add shipping, fees and tax: per item where the items tell them; what the order has beyond (a delivery tip), once for the order."""
+    told: Counter[str] = Counter()
     for index, row in enumerate(items):
         where = f"{at}/orderItems/{index}/proceeds"
         proceeds = child(row, "proceeds", f"{at}/orderItems/{index}") or {}
         sums = _breakdown(draft, proceeds, where)
-        told |= sums.keys()
+        told.update(sums)
         line_id = draft.lines[index].line_id
-        for kind, ours in _KINDS:
-            if kind in sums:
-                draft.charge("shipping" if ours == "shipping" else "fee", f"{kind}:{line_id}", sums[kind], label=kind.lower())
+        for kind in sorted(sums.keys() - _NO_CHARGES):
+            draft.charge("shipping" if kind == "SHIPPING" else "fee", f"{kind}:{line_id}", sums[kind], label=kind.lower())
         if tax := sums.get("TAX"):
             _taxes_2026(draft, proceeds, where, line_id, tax)
-    for kind, ours in _KINDS:
-        if kind not in told and order_sums.get(kind):
-            draft.charge("shipping" if ours == "shipping" else "fee", kind, order_sums[kind], label=kind.lower())
+    for kind, amount in order_sums.items():
+        rest = amount - told[kind]
+        if kind not in _NO_CHARGES and rest:
+            draft.charge("shipping" if kind == "SHIPPING" else "fee", kind, rest, label=kind.lower())
     if "TAX" not in told and order_sums.get("TAX"):
         draft.tax("tax:order", order_sums["TAX"])
     if "DISCOUNT" not in told and order_sums.get("DISCOUNT"):
@@ -466,7 +446,7 @@ def _taxes_2026(draft: Draft, proceeds: Json, where: str, line_id: str, tax: int
             continue
         for number, detail in enumerate(rows(row, "detailedBreakdowns", f"{where}/breakdowns/{index}")):
             name = f"{text(detail, 'subtype')}:{line_id}"
-            amount = _money(detail, "value", f"{where}/breakdowns/{index}/detailedBreakdowns/{number}", draft) or 0
+            amount = money_in(detail, "value", f"{where}/breakdowns/{index}/detailedBreakdowns/{number}", draft) or 0
             if name in charges and amount:
                 tax -= amount
                 draft.tax(f"tax:{name}", amount, adjustment_id=name)
@@ -528,4 +508,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/AmazonOrderId",
     normalize=normalize,
+    counts_pieces=True,
 )

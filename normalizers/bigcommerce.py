@@ -1,11 +1,11 @@
 """BigCommerce orders -> canonical Order.
 
 Input:   JSON of the Orders API: a v2 order, whose lines, addresses and coupons are links; with them as further documents (v2 `products`,
-         `shippingaddresses`) or inside it (`include=`, v3); lists; webhooks, which name an order and state nothing.
+         `shippingaddresses`) or inside it (`include=` consignments, v3); lists; webhooks, which name an order and state nothing.
 Output:  Order in the order's currency, integer minor units, prices without tax. A bundled product is a line of its own.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text. An order without its lines is incomplete.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  developer.bigcommerce.com: REST Management, Orders V2 (order, order products, shipping addresses, statuses), webhooks; read 2026-11-24.
+Source:  developer.bigcommerce.com: REST Management, Orders V2 (order, order products, shipping addresses, statuses), webhooks (scopes, callback structure); read 2026-11-24; order consignments; read 2026-11-28.
          Every amount is stated with and without tax; discounts come off the amounts with tax. Dates are RFC 2822, or ISO 8601 where asked.
 """
 
@@ -25,9 +25,25 @@ from normalizers.building import (
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, messages, names, need_text, present, quantity, read_instant, rows, text, unmapped
+from normalizers.wire import (
+    Broken,
+    Json,
+    Message,
+    Report,
+    child,
+    fail,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    read_instant,
+    rows,
+    text,
+    unmapped,
+)
 from normalizers.wire import whole as count
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import NO_CURRENCY, AmountError, decimal_of, to_text
@@ -54,10 +70,11 @@ _PAYMENT: Mapping[str, PaymentState] = {
     "void": "voided",
     "void pending": "voided",
 }
+_CONSIGNED = ("shipping", "pickups", "downloads")
 _MAPPED = names(
     "id status_id status date_created date_modified subtotal_ex_tax subtotal_inc_tax shipping_cost_ex_tax shipping_cost_inc_tax shipping_cost_tax "
     "handling_cost_ex_tax wrapping_cost_ex_tax total_inc_tax total_tax payment_method payment_status payment_provider_id currency_code "
-    "customer_id customer_message discount_amount coupon_discount billing_address products shipping_addresses refunded_amount"
+    "customer_id customer_message discount_amount coupon_discount billing_address products shipping_addresses consignments refunded_amount"
 )
 _LINE = names("id order_id name sku quantity quantity_shipped quantity_refunded price_ex_tax total_ex_tax total_tax applied_discounts")
 _ADDRESS = names("first_name last_name company street_1 street_2 city state zip country country_iso2 phone email")
@@ -70,7 +87,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     places: list[Json] = []
     for document in documents:
         for message in messages(document, ("orders", "results", "data")):
-            value = message.value
+            value = None if isinstance(message, Broken) else message.value
             if isinstance(value, dict) and "order_id" in value and ("price_ex_tax" in value or "base_price" in value):
                 lines.append((value, message.at))
             elif isinstance(value, dict) and "order_id" in value and ("street_1" in value or "zip" in value):
@@ -107,6 +124,8 @@ def _result(message: Message, lines: list[tuple[Json, str]], places: list[Json])
     mine = [(row, where) for row, where in lines if text(row, "order_id") == order_id]
     mine += _inside(body, "products", at)
     ships = [row for row in places if text(row, "order_id") == order_id] + [row for row, _ in _inside(body, "shipping_addresses", at)]
+    consigned, sent = _consignments(body, at)
+    mine, ships = mine or consigned, ships or sent
     try:
         stated = _order(body, at, order_id, account, mine, ships, report)
     except OrdermendError as error:
@@ -121,9 +140,32 @@ def _inside(body: Json, key: str, at: str) -> list[tuple[Json, str]]:
     return [(row, f"{at}/{key}/{index}") for index, row in enumerate(rows(body, key, at))]
 
 
+def _consignments(body: Json, at: str) -> tuple[list[tuple[Json, str]], list[Json]]:
+    """Return the lines and the addresses of an order's consignments: shipped, picked up, downloaded."""
+    lines: list[tuple[Json, str]] = []
+    places: list[Json] = []
+    for part, where in _several(body, "consignments", at):
+        for kind in _CONSIGNED:
+            for row, place in _several(part, kind, where):
+                lines += _inside(row, "line_items", place)
+                if kind == "shipping":
+                    places.append(row)
+    return lines, places
+
+
+def _several(body: Json, key: str, at: str) -> list[tuple[Json, str]]:
+    """Return rows that stand in a list, or the one that stands alone."""
+    value = body.get(key)
+    return [(value, f"{at}/{key}")] if isinstance(value, dict) and "url" not in value else _inside(body, key, at)
+
+
 def _webhook(body: Json, at: str, account: str) -> StatedPart:
     data, where = child(body, "data", at) or {}, f"{at}/data"
-    order_id = text(data, "orderId") or text(data, "order_id") or need_text(data, "id", where)
+    order_id = text(data, "orderId") or text(data, "order_id")
+    scope = text(body, "scope") or ""
+    if order_id is None and scope and not scope.startswith("store/order/") and text(data, "type") != "order":
+        fail(at, "scope", "names_an_order", scope, f"a webhook of {scope[:60]} names no order")
+    order_id = order_id or need_text(data, "id", where)
     producer = (text(body, "producer") or "").removeprefix("stores/")
     account = account if account != "default" else producer or account
     return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
@@ -172,7 +214,11 @@ def _order(
 ) -> StatedOrder:
     status = text(body, "status_id") or ""
     event: StatedEvent = "draft" if status in _DRAFT else "cancel" if status in _CANCELLED else "snapshot"
-    draft = Draft(currency_of(text(body, "currency_code"), f"{at}/currency_code", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(body, "currency_code") or text(body, "default_currency_code"), f"{at}/currency_code", report),
+        report,
+        cancelled=event == "cancel",
+    )
     extensions: dict[str, str] = {}
 
     def amount(key: str) -> int | None:
@@ -345,4 +391,6 @@ CHANNEL = Channel(
     account_field="/store_id",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

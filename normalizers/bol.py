@@ -12,7 +12,7 @@ Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, Ord
 from datetime import datetime
 
 from normalizers.building import Draft, account_of, address_of, line_ids, price_of, refused, stated_totals
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -255,4 +255,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/orderId",
     normalize=normalize,
+    address=AddressStated.ALWAYS,
+    counts_pieces=True,
 )

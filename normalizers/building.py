@@ -18,10 +18,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from normalizers.channel import StatedOrder, Unreadable
-from normalizers.wire import Json, Report, fail
+from normalizers.channel import StatedOrder, StatedPart, Unreadable
+from normalizers.summary import order_values
+from normalizers.wire import Json, Report, fail, walk
 from schemas.failures import OrdermendError
-from schemas.money import NO_CURRENCY, AmountError, Rounding, UnitPrice, allocate, decimal_of, exponent_of, round_ratio, to_minor
+from schemas.money import NO_CURRENCY, AmountError, Rounding, UnitPrice, allocate, decimal_of, exponent_of, round_ratio, to_minor, to_text
 from schemas.order import (
     Address,
     Adjustment,
@@ -43,6 +44,8 @@ from schemas.order import (
 )
 from schemas.statement import Finding, StatedEvent, Verdict
 
+_OTHER_CODES = {"UK": "GB", "EL": "GR"}
+"""Codes of two letters that the European Union's offices write for a country instead of ISO 3166-1's."""
 _NOT_ALNUM = re.compile(r"[\W_]+")
 
 ROUNDING: Rounding = "half_up"
@@ -51,10 +54,18 @@ ROUNDING: Rounding = "half_up"
 
 def currency_of(value: str | None, at: str, report: Report) -> str:
     """Return the ISO 4217 code, or `NO_CURRENCY` and a warning."""
-    if value is not None and len(value) == 3 and value.isascii() and value.isalpha():
-        return value.upper()
-    report.warn(at, "currency_missing", "the channel states no currency" if value is None else "no ISO 4217 code", value)
+    if value is not None and len(value) == 3 and value.isascii() and value.isalpha() and (code := value.upper()) != NO_CURRENCY:
+        return code
+    if value is None:
+        report.warn(at, "currency_missing", "the channel states no currency")
+    else:
+        report.warn(at, "currency_unreadable", "no ISO 4217 code", value)
     return NO_CURRENCY
+
+
+def currency_within(row: Json, *names: str) -> str | None:
+    """Return the first currency that an amount anywhere in `row` states: for a document without the field that says the order's."""
+    return next((value for where, value in walk(row) if where.rpartition("/")[2] in names and isinstance(value, str) and value), None)
 
 
 def minor(value: Any, currency: str, at: str, key: str, report: Report) -> int:
@@ -165,7 +176,8 @@ def address_of(
     phone: str | None = None,
 ) -> Address:
     """Build an address; the country is kept as alpha-2 and, where it was written otherwise, as stated."""
-    code = country if country is not None and len(country) == 2 and country.isupper() else country_code(country)
+    written = country is not None and len(country) == 2 and country.isupper() and country not in _OTHER_CODES
+    code = country if written else country_code(country)
     key = _NOT_ALNUM.sub("", f"{''.join(lines)}{postal_code or ''}{code or country or ''}".casefold())
     return Address(
         name=name,
@@ -186,8 +198,8 @@ def country_code(stated: str | None) -> str | None:
     """Return the alpha-2 code of a country written as code or name, or None where we cannot name it."""
     if not stated:
         return None
-    if stated.strip().upper() == "UK":
-        return "GB"
+    if (other := _OTHER_CODES.get(stated.strip().upper())) is not None:
+        return other
     import pycountry  # noqa: PLC0415  # slow to load, and most channels write alpha-2
 
     try:
@@ -214,6 +226,7 @@ class Draft:
         "stated_left",
         "tax_base",
         "taxes",
+        "unread",
     )
 
     def __init__(self, currency: str, report: Report, *, cancelled: bool = False) -> None:
@@ -231,6 +244,14 @@ class Draft:
         self.stated_left: dict[str, int] = {}  # the same at the agreed units
         self.tax_base: dict[str, int] = {}  # adjustment id -> its amount
         self.ids: set[str] = set()  # of adjustments and taxes
+        self.unread: str | None = None  # the code of the first amount, where the order's own is unknown
+
+    def foreign(self, code: str | None) -> bool:
+        """Whether an amount is in another currency than the order's; where nobody knows that one (it is held), than the first amount."""
+        if code is None or self.currency != NO_CURRENCY:
+            return code is not None and code.upper() != self.currency
+        self.unread = self.unread or code
+        return code != self.unread
 
     def _own(self, row_id: str) -> str:
         """Return the id, told apart where a document states two rows under one."""
@@ -506,6 +527,18 @@ def stated_totals(
     return StatedTotals(subtotal_minor=subtotal, discount_minor=discount, shipping_minor=shipping, tax_minor=tax, grand_total_minor=grand)
 
 
+def told_totals(stated: StatedTotals, currency: str) -> dict[str, object]:
+    """Return the summary's totals where what the document's fields say is not what the order comes to now (something was cancelled since)."""
+    amounts = {
+        "subtotal": stated.subtotal_minor,
+        "discount_total": stated.discount_minor,
+        "shipping_total": stated.shipping_minor,
+        "tax_total": stated.tax_minor,
+        "grand_total": stated.grand_total_minor,
+    }
+    return {name: None if amount is None else to_text(amount, currency) for name, amount in amounts.items()}
+
+
 def split_by_line(amount: int, weights: Mapping[str, int]) -> dict[str, int]:
     """Cut `amount` over lines by weight, largest remainder, in the order of the line ids; lines with no share are left out."""
     ids = sorted(weights)
@@ -542,6 +575,33 @@ def refused(
         event=event,
         stated=stated or {},
     )
+
+
+def part_of(
+    result: StatedOrder, missing: tuple[str, ...], *, event: StatedEvent | None = None, verdict: Verdict = "incomplete"
+) -> StatedPart:
+    """Return what is known of an order whose rest (`missing`) has to be fetched; lines nobody stated are null."""
+    values: dict[str, Any] = {**order_values(result), **result.stated}
+    if "items" in missing and not result.order.lines:
+        values |= {"lines": None}
+    source = result.order.source
+    return StatedPart(
+        channel_order_id=source.channel_order_id,
+        event=event or result.event,
+        missing=missing,
+        account=source.account,
+        findings=result.findings,
+        verdict=verdict,
+        stated=values,
+    )
+
+
+def not_placed(result: StatedOrder) -> StatedPart:
+    """Return a cart or checkout that nobody placed: said whole, nothing to fetch, and no order of the book.
+
+    What is placed in the end has an id of its own, so that keeping this one would make a second order beside it.
+    """
+    return part_of(result, (), event="draft", verdict="accept_with_warning" if result.verdict == "accept_with_hold" else result.verdict)
 
 
 def account_of(headers: Mapping[str, str], *fallback: str | None) -> str:

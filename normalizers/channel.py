@@ -15,7 +15,7 @@ from uuid import UUID
 
 from schemas.failures import ErrorClass
 from schemas.model import Instant
-from schemas.order import Address, FulfillmentState, Order, PaymentState, order_id_of
+from schemas.order import Address, DeliveryWindow, FulfillmentState, Order, PaymentState, order_id_of
 from schemas.statement import Finding, LineChange, StatedEvent, Verdict
 from schemas.topics import Topic, raw_topic
 
@@ -32,6 +32,17 @@ class Missing(StrEnum):
 
     CLEARED = "cleared"
     UNCHANGED = "unchanged"
+
+
+class AddressStated(StrEnum):
+    """When a document of the channel says where goods go."""
+
+    ALWAYS = "always"
+    """Every order travels, and its address is in the document."""
+    SHIPPED = "shipped"
+    """The address is in the document where goods are shipped; a download or a pickup has none."""
+    LATER = "later"
+    """It may be withheld, stand in a document of its own, or be agreed on as a code."""
 
 
 class Verb(StrEnum):
@@ -80,6 +91,7 @@ class StatedChange:
     changed_at: Instant | None = None
     line_changes: tuple[LineChange, ...] = ()
     ship_to: Address | None = None
+    delivery_window: DeliveryWindow | None = None
     findings: tuple[Finding, ...] = ()
     verdict: Verdict = "accept"
     stated: Mapping[str, object] = field(default_factory=dict)
@@ -138,6 +150,11 @@ class Channel:
     order_key: str
     normalize: Callable[[tuple[Document, ...]], tuple[Result, ...]]
     mapping_version: int = 1
+    address: AddressStated = AddressStated.LATER
+    counts_pieces: bool = False
+    """A quantity without a unit is of pieces, which cannot be divided."""
+    currency_agreed: bool = False
+    """A document may leave the currency out: the partners agreed on one, or it is named by an id of the shop's own."""
 
     @property
     def topic(self) -> Topic:

@@ -4,21 +4,35 @@ Input:   JSON of an Order, a query's `results`, a subscription's message (also a
          order in them, changes that name an order, OrderEditApplied; an order edit as the API gives it.
 Output:  Order in the order's currency. Money is `centAmount` with the currency's digits, or high precision: `preciseAmount` with its own.
          A line's price is the one it was sold at, before discounts; tax is in it where the line's rate says so.
+Drafts:  a cart or a quote is nothing anybody placed: what is ordered of it is an order with an id of its own.
 Edits:   the staged actions of an edit that touch lines become line changes; the order's own statement follows them.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field; an amount in another currency is refused.
 Source:  docs.commercetools.com: HTTP API, Orders, Order Edits, Messages, Subscriptions (delivery formats), Types (CentPrecisionMoney,
-         HighPrecisionMoney, TaxedPrice); read 2026-11-24. `totalPrice` is what is due: gross where tax is included, net where it is not.
+         HighPrecisionMoney, TaxedPrice); read 2026-11-24; Carts (ShippingMode, Shipping), Quotes, Order Search; read 2026-11-28. `totalPrice` is what is due: gross where tax is included, net where it is not.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, priced_row, rate_text, refused, stated_totals
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.building import (
+    Draft,
+    account_of,
+    address_of,
+    currency_of,
+    currency_within,
+    line_ids,
+    not_placed,
+    priced_row,
+    rate_text,
+    refused,
+    stated_totals,
+)
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.summary import change_values
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -53,10 +67,11 @@ _SHIPMENT: Mapping[str, FulfillmentState] = {
     "Shipped": "fulfilled", "Delivered": "fulfilled", "Partial": "partially_fulfilled", "Ready": "unfulfilled", "Pending": "unfulfilled",
     "Delayed": "unfulfilled", "Backorder": "unfulfilled", "Canceled": "cancelled",
 }  # fmt: skip
+_UNPLACED = ("cartState", "quoteState", "quoteRequestState", "stagedQuoteState")
 _STATES = frozenset({"Open", "Confirmed", "Complete", "Cancelled"})
 _MAPPED = names(
     "type id version orderNumber customerEmail customerId createdAt lastModifiedAt completedAt orderState paymentState shipmentState totalPrice "
-    "taxedPrice lineItems customLineItems shippingAddress billingAddress shippingInfo discountCodes discountOnTotalPrice"
+    "taxedPrice lineItems customLineItems shippingAddress billingAddress shippingInfo discountCodes discountOnTotalPrice cartState"
 )
 _LINE = names("id productId name variant price quantity totalPrice taxRate discountedPricePerQuantity taxedPrice state money slug")
 _ADDRESS = names(
@@ -66,7 +81,7 @@ _ADDRESS = names(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [inner for document in documents for message in messages(document, ("results", "data")) for inner in [_inner(message)]]
+    found = [inner for document in documents for message in messages(document, ("results", "hits", "data")) for inner in [_inner(message)]]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
@@ -74,6 +89,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 
 def _inner(message: Message) -> Message:
     """Take off a CloudEvent: its `id` is not an order's."""
+    if isinstance(message, Broken):
+        return message
     value = message.value
     if isinstance(value, dict) and "specversion" in value and value.get("data") is not None:
         data = value["data"]
@@ -102,6 +119,9 @@ def _result(message: Message) -> Result:
             return _edit(body, at, need_text(resource, "id", f"{at}/resource"), account)
         inner = body.get("order")
         if not isinstance(inner, dict):
+            if text(resource, "typeId") not in {None, "order"}:
+                kind = text(resource, "typeId")
+                fail(f"{at}/resource", "typeId", "names_an_order", kind, f"a message about a {kind}, not about an order")
             order_id = need_text(resource, "id", f"{at}/resource")
             if body.get("orderState") == "Cancelled":
                 report = Report()
@@ -113,17 +133,21 @@ def _result(message: Message) -> Result:
         event = "create" if text(body, "type") in {"OrderCreated", "OrderImported"} else "update"
         body, at = inner, f"{at}/order"
     order_id, report = need_text(body, "id", at), Report()
+    if "lineItems" not in body and "totalPrice" not in body:
+        return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
+    unplaced = any(key in body for key in _UNPLACED)
     if text(body, "orderState") == "Cancelled":
         event = "cancel"
     try:
-        return _order(body, at, order_id, account, event or "snapshot", report)
+        result = _order(body, at, order_id, account, "draft" if unplaced else event or "snapshot", report)
+        return not_placed(result) if unplaced else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=event or "snapshot", report=report)
 
 
 def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
     """Read an order edit: its staged actions on lines; one that is not applied yet asks, and is not the channel's state."""
-    report = Report()
+    report, ship_to = Report(), None
     changes = []
     for index, row in enumerate(rows(body, "stagedActions", at)):
         action = text(row, "action")
@@ -135,8 +159,11 @@ def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
             changes.append(
                 LineChange(action="delete" if gone else "change", line_id=line, line=line, quantity_ordered=text(row, "quantity"))
             )
+        elif action == "setShippingAddress" and isinstance(row.get("address"), dict):
+            ship_to = _address(row["address"], f"{at}/stagedActions/{index}/address", {})
+            report.note(f"{at}/stagedActions/{index}", "ship_to_stated", "the edit states a delivery address")
         else:
-            report.note(f"{at}/stagedActions/{index}", "delivery_stated", "an action that is no change of lines", action)
+            report.note(f"{at}/stagedActions/{index}", "action_not_read", "an action that no operation carries", action)
     result = body.get("result")
     applied = text(result, "type") == "Applied" if isinstance(result, dict) else False
     return StatedChange(
@@ -145,6 +172,7 @@ def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
         account=account,
         changed_at=instant(body, "lastModifiedAt", at, report),
         line_changes=tuple(changes) if applied else (),
+        ship_to=ship_to if applied else None,
         findings=tuple(report.findings),
         stated={"applied": applied, "version": text(body, "version"), "line_changes": [change_values(change) for change in changes]},
     )
@@ -156,7 +184,7 @@ def _exact(row: Json, key: str, at: str, draft: Draft) -> Decimal | None:
     if not pair:
         return None
     where, code = f"{at}/{key}", text(pair, "currencyCode")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currencyCode", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     name = "preciseAmount" if pair.get("preciseAmount") is not None else "centAmount"
     amount, digits = pair.get(name), pair.get("fractionDigits")
@@ -183,9 +211,13 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
     return amount
 
 
-def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> Result:
+def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> StatedOrder:
     price = child(body, "totalPrice", at) or {}
-    draft = Draft(currency_of(text(price, "currencyCode"), f"{at}/totalPrice/currencyCode", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(price, "currencyCode") or currency_within(body, "currencyCode"), f"{at}/totalPrice/currencyCode", report),
+        report,
+        cancelled=event == "cancel",
+    )
     state = text(body, "orderState")
     if state is not None and state not in _STATES:
         report.note(f"{at}/orderState", "unknown_status", "no documented order state", state)
@@ -204,7 +236,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     payment = _PAYMENT.get(text(body, "paymentState") or "")
     draft.stated_payment(None if payment == "partially_paid" else payment, "COMMERCETOOLS", totals.grand_total_minor)
     unmapped(body, _MAPPED, at, extensions)
-    ship_to = _address(child(body, "shippingAddress", at), f"{at}/shippingAddress", extensions)
+    ship_to = _ship_to(body, at, extensions, report)
     bill_to = _address(child(body, "billingAddress", at), f"{at}/billingAddress", extensions)
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
@@ -229,7 +261,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         ),
         ship_to=ship_to,
         bill_to=bill_to,
-        ship_method=text(child(body, "shippingInfo", at) or {}, "shippingMethodName"),
+        ship_method=next((text(info, "shippingMethodName") for info, _ in _infos(body, at)), None),
         lines=tuple(draft.lines),
         adjustments=tuple(draft.adjustments),
         taxes=tuple(draft.taxes),
@@ -305,17 +337,44 @@ def _discounts(draft: Draft, body: Json, at: str, shares: dict[str, int]) -> int
     return sum(shares.values()) + max(whole, 0)
 
 
+def _infos(body: Json, at: str) -> list[tuple[Json, str]]:
+    """Return what is said of shipping: once for the order, or (`shippingMode` Multiple) once for each place it goes to."""
+    found = [(body, at), *((row, f"{at}/shipping/{index}") for index, row in enumerate(rows(body, "shipping", at)))]
+    return [(info, f"{where}/shippingInfo") for row, where in found if (info := child(row, "shippingInfo", where))]
+
+
+def _ship_to(body: Json, at: str, extensions: dict[str, str], report: Report) -> Address | None:
+    where = f"{at}/shippingAddress"
+    if row := child(body, "shippingAddress", at):
+        return _address(row, where, extensions)
+    places = [
+        place
+        for index, part in enumerate(rows(body, "shipping", at))
+        if (
+            place := _address(
+                child(part, "shippingAddress", f"{at}/shipping/{index}"), f"{at}/shipping/{index}/shippingAddress", extensions
+            )
+        )
+    ]
+    if len({place.normalized for place in places}) > 1:
+        report.warn(f"{at}/shipping", "several_places", "the order goes to several places: the first is shown", len(places))
+    return places[0] if places else None
+
+
 def _shipping(draft: Draft, body: Json, at: str) -> int | None:
-    info, where = child(body, "shippingInfo", at), f"{at}/shippingInfo"
-    if info is None:
-        return None
-    amount = _money(info, "price", where, draft)
-    cut = child(info, "discountedPrice", where)
-    after = _money(cut, "value", f"{where}/discountedPrice", draft) if cut else None
-    if amount is None:
-        return None
-    draft.charge("shipping", "shipping", amount if after is None else after, label=text(info, "shippingMethodName") or "")
-    return amount if after is None else after
+    shipping: int | None = None
+    for index, (info, where) in enumerate(_infos(body, at)):
+        cut = child(info, "discountedPrice", where)
+        after = _money(cut, "value", f"{where}/discountedPrice", draft) if cut else None
+        amount = _money(info, "price", where, draft) if after is None else after
+        if amount is not None:
+            draft.charge("shipping", _charge_id(index), amount, label=text(info, "shippingMethodName") or "")
+            shipping = (shipping or 0) + amount
+    return shipping
+
+
+def _charge_id(index: int) -> str:
+    return f"shipping:{index}" if index else "shipping"
 
 
 def _taxed(taxed: Json, at: str, draft: Draft) -> tuple[int | None, int | None]:
@@ -336,18 +395,19 @@ def _taxes(draft: Draft, body: Json, at: str, stated: int) -> None:
                 included=line.tax_included,
             )  # fmt: skip
             rest -= amount
-    info, where = child(body, "shippingInfo", at) or {}, f"{at}/shippingInfo"
-    _, amount = _taxed(child(info, "taxedPrice", where) or {}, f"{where}/taxedPrice", draft)
-    rate = child(info, "taxRate", where) or {}
-    if amount and "shipping" in draft.tax_base:
-        draft.tax(
-            "tax:shipping",
-            amount,
-            adjustment_id="shipping",
-            rate=rate_text(rate.get("amount")),
-            included=rate.get("includedInPrice") is True,
-        )
-        rest -= amount
+    for index, (info, where) in enumerate(_infos(body, at)):
+        _, amount = _taxed(child(info, "taxedPrice", where) or {}, f"{where}/taxedPrice", draft)
+        rate = child(info, "taxRate", where) or {}
+        charge = _charge_id(index)
+        if amount and charge in draft.tax_base:
+            draft.tax(
+                f"tax:{charge}",
+                amount,
+                adjustment_id=charge,
+                rate=rate_text(rate.get("amount")),
+                included=rate.get("includedInPrice") is True,
+            )
+            rest -= amount
     if rest:
         draft.tax("tax:order", rest, included=included)
 
@@ -378,4 +438,6 @@ CHANNEL = Channel(
     account_field="/projectKey",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -1,13 +1,16 @@
 """eBay Sell Fulfillment API answers -> canonical Order.
 
-Input:   the JSON of getOrder (one order) or getOrders (`orders`), sell/fulfillment/v1.
+Input:   the JSON of getOrder (one order) or getOrders (`orders`), sell/fulfillment/v1; the Trading API's XML under its names
+         (`normalizers.ebay_trading`). A notification only names an order; a cancellation (Post-Order API) asks for one.
 Output:  Order in the currency its amounts are given in, integer minor units; where an amount comes twice (`value` and
          `convertedFromValue`), the one in the order's currency counts and the other stays in `extensions`.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.ebay.com, Fulfillment API v1.20, types Order, PricingSummary, LineItem, PaymentSummary, CancelStatus; read
          2026-11-23. `lineItemCost` is for the row before discounts; discounts are negative; tax that eBay collects and
-         remits may stand outside `pricingSummary.total`.
+         remits may stand outside `pricingSummary.total`. What a payment states is what the seller gets of it (`totalDueSeller`), after
+         eBay's fees (a tax eBay remits can stand in `taxes` as well: it is one tax): the buyer of a paid order paid its total. Notification API (metadata, notification), Post-Order API v2
+         (cancellation: cancelId, cancelState, legacyOrderId); read 2026-11-28.
 """
 
 from collections.abc import Mapping
@@ -25,7 +28,8 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.ebay_trading import as_fulfillment
 from normalizers.wire import (
     Json,
     Message,
@@ -41,6 +45,7 @@ from normalizers.wire import (
     rows,
     text,
     unmapped,
+    walk,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import AmountError
@@ -61,17 +66,19 @@ _FULFILLMENT: Mapping[str, FulfillmentState] = {
     "IN_PROGRESS": "partially_fulfilled",
     "FULFILLED": "fulfilled",
 }
+_PAID = frozenset({"paid", "partially_refunded", "refunded"})
 _CANCELLED = frozenset({"CANCELED", "CANCELLED"})
 _MAPPED = names(
     "orderId salesRecordReference creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
     "buyerCheckoutNotes fulfillmentStartInstructions lineItems"
 )
+_WRAPPINGS = ("data", "order", "orders", "results", "payload", "cancellations", "cancelDetail")
 _LINE = names("lineItemId sku title quantity lineItemFulfillmentStatus")
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, ("data", "order", "orders", "results", "payload"))]
+    found = [message for document in documents for message in messages(as_fulfillment(document), _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
@@ -88,13 +95,42 @@ def _result(message: Message) -> Result:
     body, at = message.value, message.at
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
+    account, report = account_of(message.headers, text(body, "sellerId")), Report()
+    if "cancelId" in body:
+        return _cancellation(body, at, account, report)
+    if "notification" in body or ("orderId" in body and "lineItems" not in body):
+        return StatedPart(channel_order_id=_named(body, at), event="notification", missing=("order",), account=account)
     order_id = need_text(body, "orderId", at)
-    account = account_of(message.headers, text(body, "sellerId"))
-    report = Report()
     try:
         return _order(body, at, order_id, account, report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event="snapshot", report=report)
+
+
+def _named(body: Json, at: str) -> str:
+    """Return the order that a notification names, wherever its data does."""
+    found = (item for where, item in walk(body) if where.rpartition("/")[2] in {"orderId", "orderID", "legacyOrderId"})
+    order_id = next((item for item in found if isinstance(item, str) and item), None)
+    return order_id if order_id is not None else need_text(body, "orderId", at)
+
+
+def _cancellation(body: Json, at: str, account: str, report: Report) -> Result:
+    """Read a cancellation of the Post-Order API: done once it is closed, a request while it is not, nothing once it was refused."""
+    order_id = need_text(body, "legacyOrderId", at)
+    state = f"{text(body, 'cancelState') or ''} {text(body, 'cancelStatus') or ''}".upper()
+    if any(word in state for word in ("REJECT", "DENIED", "FAILED", "WITHDRAWN", "CANCEL_CLOSED_UNKNOWN")):
+        return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
+    closed = child(body, "cancelCloseDate", at) or {}
+    asked = child(body, "cancelRequestDate", at) or {}
+    done = "CLOSED" in state or "CANCEL_COMPLETE" in state
+    moment = instant(closed if done else asked, "value", f"{at}/{'cancelCloseDate' if done else 'cancelRequestDate'}", report)
+    return StatedChange(
+        channel_order_id=order_id,
+        event="cancel" if done else "cancel_request",
+        account=account,
+        changed_at=moment,
+        findings=tuple(report.findings),
+    )
 
 
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
@@ -201,7 +237,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 
 def _side(pair: Json, at: str, draft: Draft) -> str:
     code = text(pair, "currency")
-    if code is None or code == draft.currency:
+    if not draft.foreign(code):
         return "value"
     if text(pair, "convertedFromCurrency") != draft.currency:
         fail(at, "currency", "one_currency", code, f"{at} is in {code}, the order in {draft.currency}")
@@ -268,21 +304,37 @@ def _discounts(draft: Draft, items: list[Json], at: str, summary: Json, prices: 
 
 def _taxes(draft: Draft, items: list[Json], at: str, summary: Json, prices: str) -> None:
     """Add the seller's taxes, and those eBay collects where they are in the total (on top or inside the prices)."""
-    seller = 0
+    stated, twice, feed = 0, set(), bool(_money(summary, "fee", prices, draft))
     for index, row in enumerate(items):
         where = f"{at}/lineItems/{index}"
         line_id = draft.lines[index].line_id
+        remitted = _sum(draft, row, "ebayCollectAndRemitTaxes", where)
+        same = bool(remitted) and remitted == _sum(draft, row, "taxes", where)
+        twice |= {index} if same else set()
         for number, tax in enumerate(rows(row, "taxes", where)):
+            if feed and (text(tax, "taxType") or "").endswith("_FEE"):  # a recycling fee, which the order states as its fee
+                continue
             amount = _money(tax, "amount", f"{where}/taxes/{number}", draft) or 0
-            seller += amount
-            draft.tax(f"tax:{line_id}:{number}", amount, line_id=line_id, title=text(tax, "taxType") or "")
+            stated += amount
+            draft.tax(
+                f"tax:{line_id}:{number}",
+                amount,
+                line_id=line_id,
+                title=text(tax, "taxType") or "",
+                liable="channel" if same else "seller",
+            )
     order_tax = _money(summary, "tax", prices, draft)
-    if order_tax is not None and order_tax != seller:
-        draft.tax("tax:order", order_tax - seller)
-    _collected(draft, items, at, _money(summary, "total", prices, draft))
+    if order_tax is not None and order_tax != stated:
+        draft.tax("tax:order", order_tax - stated)
+    _collected(draft, items, at, _money(summary, "total", prices, draft), twice)
 
 
-def _collected(draft: Draft, items: list[Json], at: str, total: int | None) -> None:
+def _sum(draft: Draft, row: Json, key: str, at: str) -> int:
+    return sum(_money(tax, "amount", f"{at}/{key}/{number}", draft) or 0 for number, tax in enumerate(rows(row, key, at)))
+
+
+def _collected(draft: Draft, items: list[Json], at: str, total: int | None, twice: set[int]) -> None:
+    """Add what eBay collects, but of the lines (`twice`) whose `taxes` have stated the same tax already."""
     remitted = [
         (
             draft.lines[index].line_id,
@@ -291,6 +343,7 @@ def _collected(draft: Draft, items: list[Json], at: str, total: int | None) -> N
             _money(tax, "amount", f"{at}/lineItems/{index}/ebayCollectAndRemitTaxes/{number}", draft) or 0,
         )
         for index, row in enumerate(items)
+        if index not in twice
         for number, tax in enumerate(rows(row, "ebayCollectAndRemitTaxes", f"{at}/lineItems/{index}"))
     ]
     if not remitted:
@@ -317,9 +370,11 @@ def _payments(draft: Draft, body: Json, at: str, grand: int) -> PaymentState | N
         draft.report.note(f"{at}/orderPaymentStatus", "unknown_status", "no documented payment status", word)
     summary = child(body, "paymentSummary", at) or {}
     where = f"{at}/paymentSummary"
-    for index, row in enumerate(rows(summary, "payments", where)):
-        if text(row, "paymentStatus") == "PAID":
-            _ledger(draft, row, f"{where}/payments/{index}", "paymentReferenceId", "paymentDate", refund=False)
+    payments = [(row, f"{where}/payments/{index}") for index, row in enumerate(rows(summary, "payments", where))]
+    made = [(row, place) for row, place in payments if text(row, "paymentStatus") == "PAID"]
+    whole = grand if len(made) == 1 and state in _PAID else None
+    for row, place in made:
+        _ledger(draft, row, place, "paymentReferenceId", "paymentDate", refund=False, whole=whole)
     paid = bool(draft.payments)
     for index, row in enumerate(rows(summary, "refunds", where)):
         if text(row, "refundStatus") in {None, "REFUNDED"}:
@@ -336,7 +391,8 @@ def _payments(draft: Draft, body: Json, at: str, grand: int) -> PaymentState | N
     return state
 
 
-def _ledger(draft: Draft, row: Json, at: str, id_key: str, date_key: str, *, refund: bool) -> None:
+def _ledger(draft: Draft, row: Json, at: str, id_key: str, date_key: str, *, refund: bool, whole: int | None = None) -> None:
+    """Add a payment or a refund; `whole` is what the buyer of a paid order paid, whatever the seller gets of it."""
     try:
         amount = _money(row, "amount", at, draft)
     except (NormalizationFailed, AmountError):
@@ -345,7 +401,7 @@ def _ledger(draft: Draft, row: Json, at: str, id_key: str, date_key: str, *, ref
     draft.payment(
         text(row, "paymentMethod") or "EBAY",
         "refund" if refund else "capture",
-        amount or 0,
+        amount or 0 if whole is None else whole,
         transaction=text(row, id_key) or "stated",
         method=text(row, "paymentMethod"),
         at=instant(row, date_key, at, draft.report),
@@ -394,4 +450,6 @@ CHANNEL = Channel(
     account_field="sellerId",
     order_key="/orderId",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -206,7 +206,7 @@ class _Reader:
         if segment is None or stated is None:
             return None
         code = segment.at(1, 3)
-        if code is not None and len(code) == 3 and code.upper() != draft.currency:
+        if code is not None and len(code) == 3 and draft.foreign(code):
             raise NormalizationFailed(
                 f"{segment.path(1, 3)} is in {code}, the order in {draft.currency}",
                 field=segment.path(1, 3),
@@ -586,7 +586,8 @@ def _change(reader: _Reader, head: Segment, number: str, account: str, event: St
     if place is not None:
         summary["ship_to"] = {"country": place.country, "postal_code": place.postal_code}
         report.note("/NAD", "ship_to_stated", "the change document states a delivery address")
-    if _window(reader) is not None:
+    window = _window(reader)
+    if window is not None:
         report.note("/DTM", "delivery_stated", "the change document states when the goods are wanted")
     if event == "cancel":
         summary["cancelled_at"] = moment_text(changed_at)
@@ -597,6 +598,7 @@ def _change(reader: _Reader, head: Segment, number: str, account: str, event: St
         changed_at=changed_at,
         line_changes=changes,
         ship_to=place,
+        delivery_window=window,
         findings=tuple(report.findings),
         verdict="accept_with_warning" if report.warned else "accept",
         stated=summary,
@@ -631,4 +633,5 @@ CHANNEL = Channel(
     account_field="UNB02.1",
     order_key="BGM02",
     normalize=normalize,
+    currency_agreed=True,
 )

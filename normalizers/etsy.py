@@ -15,7 +15,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.building import Draft, account_of, address_of, currency_of, decimal_in, line_ids, priced_row, refused, stated_totals
+from normalizers.building import (
+    Draft,
+    account_of,
+    address_of,
+    currency_of,
+    currency_within,
+    decimal_in,
+    line_ids,
+    priced_row,
+    refused,
+    stated_totals,
+)
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.wire import (
     Json,
@@ -72,7 +83,7 @@ _SINCE_V3: Mapping[str, str] = {
 
 def _as_v3(body: Json) -> Json:
     """Return a receipt under the names of v3; a v2 receipt states each amount as a text, in the receipt's currency."""
-    if "currency_code" not in body:
+    if "currency_code" not in body and not _SINCE_V3.keys() & body.keys():
         return body
     return {_SINCE_V3.get(key, key): value for key, value in body.items() if _SINCE_V3.get(key, key) == key or _SINCE_V3[key] not in body}
 
@@ -125,7 +136,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> Fraction | None:
     if not pair:
         return None
     code, where = text(pair, "currency_code"), f"{at}/{key}"
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currency_code", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     amount, divisor = (_whole(pair, name, where) for name in ("amount", "divisor"))
     if divisor <= 0:
@@ -157,7 +168,9 @@ def _minor(row: Json, key: str, at: str, draft: Draft) -> int | None:
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     items = rows(body, "transactions", at)
     draft = Draft(
-        currency_of(_currency(body, items), f"{at}/grandtotal/currency_code", report), report, cancelled=_status(body) in _CANCELLED
+        currency_of(_currency(body, items) or currency_within(body, "currency_code"), f"{at}/grandtotal/currency_code", report),
+        report,
+        cancelled=_status(body) in _CANCELLED,
     )
     if (word := _status(body)) is not None and word not in _KNOWN:
         report.note(f"{at}/status", "unknown_status", "no documented receipt status", word)
@@ -340,4 +353,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/receipt_id",
     normalize=normalize,
+    counts_pieces=True,
 )

@@ -28,10 +28,11 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart
 from normalizers.summary import changes_to
 from normalizers.wire import (
     MAX_BYTES,
+    Broken,
     Json,
     Report,
     child,
@@ -123,10 +124,11 @@ LINE_COLUMNS: Mapping[str, str] = {
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found: list[_Stated] = []
+    found: list[_Stated | Broken] = []
     for document in documents:
         if document.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[", b""):
-            found.extend(_Stated(one.value, one.at, one.headers) for one in messages(document, ("orders", "data", "results")))
+            listed = messages(document, ("orders", "data", "results"))
+            found.extend(one if isinstance(one, Broken) else _Stated(one.value, one.at, one.headers) for one in listed)
         else:
             found.extend(_orders_of_csv(document))
     if len(found) == 1:
@@ -145,14 +147,16 @@ class _Stated:
     disagreed: tuple[str, str] | None = None
 
 
-def _guarded(one: _Stated) -> Result:
+def _guarded(one: "_Stated | Broken") -> Result:
     try:
         return _result(one)
     except OrdermendError as error:
         return refused(None, error)
 
 
-def _result(one: _Stated) -> Result:
+def _result(one: "_Stated | Broken") -> Result:
+    if isinstance(one, Broken):
+        one = _Stated(one.value, one.at, one.headers)  # which raises what is wrong with it
     body, at = one.body, one.at
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
@@ -490,4 +494,5 @@ CHANNEL = Channel(
     account_field="/account",
     order_key="/order_id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )

@@ -12,6 +12,8 @@ Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.adobe.com: Commerce REST, "Orders" (sales-data-order-interface, item, address), "Events"; Magento 1 SOAP/XML-RPC,
          sales_order.info; read 2026-11-24. Times are UTC without a zone. grand_total = subtotal + shipping + tax + discount (negative) +
          discount tax compensation (Magento 1: hidden tax), which is the tax inside a discount that was taken off prices with tax.
+         `total_canceled` is what cancelled items were part of it; an invoice, shipment or credit memo has its own `increment_id` and
+         names its order by `order_id` (sales-data-invoice-interface); read 2026-11-28.
 """
 
 import re
@@ -29,10 +31,26 @@ from normalizers.building import (
     refused,
     split_by_line,
     stated_totals,
+    told_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, instant, messages, names, need_text, present, quantity, rows, text, unmapped
+from normalizers.wire import (
+    Broken,
+    Json,
+    Message,
+    Report,
+    child,
+    instant,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    rows,
+    text,
+    unmapped,
+)
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
@@ -68,6 +86,9 @@ def _messages(document: Document) -> list[Message]:
     """Take off an event's wrapping and a search's list: an order has `items` of its own, and an id."""
     opened: list[Message] = []
     for message in messages(document, ("event", "data", "value", "order", "result", "orders")):
+        if isinstance(message, Broken):
+            opened.append(message)
+            continue
         value = message.value
         if isinstance(value, dict) and isinstance(value.get("items"), list) and not _named(value):
             opened += [
@@ -96,6 +117,9 @@ def _result(message: Message) -> Result:
     account = account_of(message.headers)
     key = next((key for key in ("increment_id", "order_id", "entity_id") if body.get(key) is not None), "increment_id")
     number = need_text(body, key, at)
+    if _is_document(body):
+        number = need_text(body, "order_id", at)
+        return StatedPart(channel_order_id=number, event="notification", missing=("order",), account=account)
     if "items" not in body:
         return StatedPart(channel_order_id=_original(body, number), event="notification", missing=("order",), account=account)
     report = Report()
@@ -105,6 +129,12 @@ def _result(message: Message) -> Result:
     except OrdermendError as error:
         return refused(_original(body, number), error, account=account, event=event, report=report)
     return _replaced(stated, text(body, "relation_child_real_id"))
+
+
+def _is_document(body: Json) -> bool:
+    """Say whether it is an invoice, a shipment or a credit memo: its number is its own, and its items name the order's."""
+    items = body.get("items")
+    return isinstance(items, list) and any(isinstance(row, dict) and "order_item_id" in row and "qty_ordered" not in row for row in items)
 
 
 def _event(body: Json, number: str) -> StatedEvent:
@@ -160,10 +190,19 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
         draft.charge("shipping", "shipping", shipping, label=text(body, "shipping_description") or "", code=text(body, "shipping_method"))
     _taxes(draft, items, amount("tax_amount"), amount("shipping_tax_amount"), shipped=shipping is not None)
     grand, discount = amount("grand_total"), amount("discount_amount")
-    totals = draft.totals(grand)
+    partly = not draft.cancelled and any(line.cancelled for line in draft.lines)
+    gone = amount("total_canceled")
+    totals = draft.totals(None if partly and gone is None else (grand or 0) - (gone or 0) if partly else grand)
     payment = _payments(draft, body, at, totals.grand_total_minor)
     unmapped({key: value for key, value in body.items() if not key.startswith("base_")}, _MAPPED, at, extensions)
     original = _original(body, number)
+    stated = stated_totals(
+        subtotal=amount("subtotal"),
+        discount=None if discount is None else abs(discount),
+        shipping=shipping,
+        tax=amount("tax_amount"),
+        grand=grand,
+    )
     order = Order(
         order_id=order_id_of(NAME, account, original),
         order_number=number,
@@ -194,20 +233,16 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
         payments=tuple(draft.payments),
         holds=tuple(draft.holds),
         totals=totals,
-        stated_totals=stated_totals(
-            subtotal=amount("subtotal"),
-            discount=None if discount is None else abs(discount),
-            shipping=shipping,
-            tax=amount("tax_amount"),
-            grand=grand,
-        ),
+        stated_totals=stated_totals(grand=totals.grand_total_minor) if partly else stated,
         extensions=extensions,
     )
     if not draft.lines:
         report.warn(f"{at}/items", "no_lines", "the order has no items")
-    summary: dict[str, object] = (
-        {} if original == number else {"source_order_id": number, "replaces": text(body, "relation_parent_real_id") or original}
-    )
+    summary: dict[str, object] = {}
+    if original != number:
+        summary = {"source_order_id": number, "replaces": text(body, "relation_parent_real_id") or original}
+    if partly:
+        summary |= told_totals(stated, draft.currency)
     return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary)
 
 
@@ -220,13 +255,21 @@ def _items(draft: Draft, body: Json, at: str, subtotal: int | None) -> list[Item
     found: list[Item] = []
     for index, row in enumerate(rows(body, "items", at)):
         where = f"{at}/items/{index}"
-        found.append((row, where, amount_of(row, "row_total", where, draft.currency, draft.report) or 0))
+        found.append((row, where, _row_total(draft, row, where)))
     visible = [item for item in found if not _parent_of(item[0])]
     bundles = {text(row, "item_id") for row, _, _ in visible if text(row, "product_type") == "bundle"}
     parts = [item for item in found if (_parent_of(item[0]) in bundles if _parent_of(item[0]) else text(item[0], "item_id") not in bundles)]
     if bundles and subtotal is not None and sum(item[2] for item in visible) != subtotal == sum(item[2] for item in parts):
         return parts
     return visible
+
+
+def _row_total(draft: Draft, row: Json, where: str) -> int:
+    stated = amount_of(row, "row_total", where, draft.currency, draft.report)
+    if stated is not None or (price := price_of(row, "price", where)) is None:
+        return stated or 0
+    ordered, exponent = quantity(row, "qty_ordered", where)
+    return price.times(ordered, exponent, draft.currency, "half_up")
 
 
 def _parent_of(row: Json) -> str | None:
@@ -382,4 +425,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/increment_id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )

@@ -1,21 +1,23 @@
 """Mercado Libre order resources, searches, packs and notifications -> canonical Order.
 
-Input:   the JSON of GET /orders/{id} or /orders/search (`results`); a notification (`resource`, `topic`); a pack, which names its orders.
+Input:   the JSON of GET /orders/{id} or /orders/search (`results`); a notification (`resource`, `topic`); a pack, which names its orders; the
+         JSON of GET /shipments/{id} (either shape) as a further part: where the order goes, and what that costs.
 Output:  Order in currency_id, integer minor units. `unit_price` is what the buyer pays, after the seller's discount. `total_amount` is
          the goods without shipping, which is added where a payment or the shipment states it. A notification is a part.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  developers.mercadolibre.com: orders, payments, packs, notifications (topics orders_v2, orders); read 2026-11-24. `item.id` is the
+Source:  developers.mercadolibre.com: orders, payments, packs, notifications (topics orders_v2, orders); read 2026-11-24; shipments; 2026-11-28. `item.id` is the
          listing, not a sku; a coupon is Mercado Libre's own money.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from normalizers.building import Draft, account_of, address_of, amount_of, currency_of, line_ids, price_of, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.summary import moment_text
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -63,17 +65,46 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     found = [message for document in documents for message in messages(document)]
     if len(found) == 1:
         return _results(found[0])
-    return tuple([result for message in found for result in _guarded(message)])
+    shipments = [_as_shipment(message.value) for message in found if not isinstance(message, Broken) and _is_shipment(message.value)]
+    orders = [message for message in found if isinstance(message, Broken) or not _is_shipment(message.value)]
+    return tuple([result for message in orders or found for result in _guarded(message, shipments)])
 
 
-def _guarded(message: Message) -> tuple[Result, ...]:
+def _is_shipment(value: object) -> bool:
+    if not isinstance(value, dict) or "order_items" in value:
+        return False
+    place = value.get("destination")
+    return "receiver_address" in value or (isinstance(place, dict) and "shipping_address" in place)
+
+
+def _as_shipment(body: Json) -> Json:
+    """Return a shipment in its older shape: what the newer one keeps under `destination` and `lead_time`."""
+    option = body.get("shipping_option")
+    lead = body.get("lead_time")
+    cost = next((part.get("cost") for part in (option, lead) if isinstance(part, dict)), None)
+    found = {**body, "cost": body.get("cost", cost)}
+    if isinstance(place := body.get("destination"), dict):
+        found["receiver_address"] = {**place, **(child(place, "shipping_address", "/destination") or {})}
+    return found
+
+
+def _with_shipment(body: Json, shipments: Sequence[Json]) -> Json:
+    """Return the order with the shipment that came along: the one it names, or the one that names it."""
+    stated = body.get("shipping")
+    number = text(stated, "id") if isinstance(stated, dict) else None
+    order_id = text(body, "id")
+    mine = next((row for row in shipments if text(row, "id") == number or (order_id and text(row, "order_id") == order_id)), None)
+    return body if mine is None else {**body, "shipping": mine}
+
+
+def _guarded(message: Message, shipments: Sequence[Json]) -> tuple[Result, ...]:
     try:
-        return _results(message)
+        return _results(message, shipments)
     except OrdermendError as error:
         return (refused(None, error),)
 
 
-def _results(message: Message) -> tuple[Result, ...]:
+def _results(message: Message, shipments: Sequence[Json] = ()) -> tuple[Result, ...]:
     body, at = message.value, message.at
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
@@ -83,7 +114,12 @@ def _results(message: Message) -> tuple[Result, ...]:
     account = account_of(message.headers, seller)
     if "order_items" not in body and "orders" in body:
         return tuple(_part(row, f"{at}/orders/{index}", account) for index, row in enumerate(rows(body, "orders", at)))
+    if _is_shipment(body):
+        return (_shipment(_as_shipment(body), at, account),)
     order_id = need_text(body, "id", at)
+    if "order_items" not in body and "total_amount" not in body:
+        return (_part(body, at, account),)
+    body = _with_shipment(body, shipments)
     report = Report()
     try:
         return (_order(body, at, order_id, account, report),)
@@ -105,6 +141,16 @@ def _notification(body: Json, at: str, account: str) -> StatedPart:
         account=account,
         stated={"changed_at": moment_text(sent)} if sent else {},
     )
+
+
+def _shipment(body: Json, at: str, account: str) -> StatedPart:
+    """Return the order that a shipment without it is of, and where it goes."""
+    order_id = text(body, "order_id")
+    if order_id is None:
+        fail(at, "order_id", "names_an_order", text(body, "id"), "a shipment that names no order")
+    place = _ship_to(body, at)
+    to = {"country": place.country if place else None, "postal_code": place.postal_code if place else None}
+    return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account, stated={"ship_to": to})
 
 
 def _part(row: Json, at: str, account: str) -> StatedPart:
@@ -196,7 +242,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
     for index, (row, product, number, line_id) in enumerate(zip(items, products, ids, line_ids(ids), strict=True)):
         where = f"{at}/order_items/{index}"
         code = text(row, "currency_id")
-        if code is not None and code.upper() != draft.currency:
+        if draft.foreign(code):
             fail(where, "currency_id", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
         ordered, exponent = quantity(row, "quantity", where)
         price = price_of(row, "unit_price", where)
@@ -322,4 +368,5 @@ CHANNEL = Channel(
     account_field="/seller/id",
     order_key="/id",
     normalize=normalize,
+    counts_pieces=True,
 )

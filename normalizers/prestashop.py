@@ -31,6 +31,7 @@ from normalizers.building import (
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -101,6 +102,8 @@ def _bare(node: Node) -> Json:
 
 def _kind(message: Message) -> tuple[str, Json | None]:
     """Return which resource a message is; an address and its likes come under their own name."""
+    if isinstance(message, Broken):
+        return "order", None
     value = message.value
     if isinstance(value, dict) and "associations" not in value:
         for name in _PARTS:
@@ -321,4 +324,6 @@ CHANNEL = Channel(
     account_field="/id_shop",
     order_key="/id",
     normalize=normalize,
+    counts_pieces=True,
+    currency_agreed=True,
 )

@@ -2,6 +2,8 @@
 
 Input:   JSON body of orders/*, draft_orders/*, orders/edited and orders/delete, or `{"order": …}`, `{"orders": […]}`,
          `{"draft_order": …}`; one order per record. Headers x-shopify-topic, -order-id and -shop-domain are used.
+         An Order or DraftOrder of the GraphQL Admin API is read under its REST names (`normalizers.shopify_graphql`).
+         checkouts/* and carts/*, `{"checkout": …}`: what nobody placed, a draft that makes no order.
 Output:  Order in the shop's currency, integer minor units; presentment amounts in `extensions`. orders/edited is a
          change without the order; an id alone (refunds, fulfilments, transactions) says what to fetch.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
@@ -9,6 +11,7 @@ Fails:   NormalizationFailed with the JSON pointer of the first bad field. Never
 Source:  shopify.dev Admin REST API 2025-01, resources Order, DraftOrder and Refund; webhook topics and headers; read
          2026-11-23. `subtotal_price` is after discounts; `total_price` is the original total, `current_total_price` the
          one after edits and refunds; ids are 64-bit numbers, kept exactly by admin_graphql_api_id and the header.
+         A checkout's id is not its order's: that one names it in `checkout_id` (resources AbandonedCheckouts, Checkout).
 """
 
 from collections.abc import Mapping
@@ -24,12 +27,15 @@ from normalizers.building import (
     currency_of,
     line_ids,
     minor,
+    not_placed,
     price_of,
     rate_text,
     refused,
     stated_totals,
+    told_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
     Json,
     Message,
@@ -50,7 +56,7 @@ from normalizers.wire import (
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, to_text
+from schemas.money import UnitPrice
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind, PaymentState, Source, StatedTotals, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
@@ -88,6 +94,20 @@ _MONEY_KINDS: Mapping[str, PaymentKind] = {
     "refund": "refund",
     "void": "void",
 }
+_WRAPPINGS = (
+    "data",
+    "orders",
+    "draft_orders",
+    "draftOrders",
+    "checkouts",
+    "refunds",
+    "fulfillments",
+    "results",
+    "payload",
+    "edges",
+    "nodes",
+)
+_SINGLE = ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node", "refund", "fulfillment", "transaction", "risk")
 _MAPPED = names(
     "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
     "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
@@ -98,13 +118,13 @@ _MAPPED_LINE = names(
     "id admin_graphql_api_id sku name title variant_title quantity current_quantity price total_discount discount_allocations "
     "tax_lines fulfillable_quantity fulfillment_status applied_discount uuid"
 )
-_MAPPED_SHIPPING = names("id title code price tax_lines discount_allocations discounted_price")
+_MAPPED_SHIPPING = names("id admin_graphql_api_id title code price tax_lines discount_allocations discounted_price")
 _MAPPED_ADDRESS = names("first_name last_name name company address1 address2 city province province_code zip country country_code phone")
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, ("data", "orders", "draft_orders", "results", "payload"))]
+    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
@@ -121,27 +141,47 @@ def _result(message: Message) -> Result:
     body, at, wrapped = message.value, message.at, message.wrapped_in
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-    for key in ("order", "draft_order", "order_edit"):
+    for key in _SINGLE:
         if isinstance(inner := body.get(key), dict):
             body, at, wrapped = inner, f"{at}/{key}", key
             break
+    if is_graphql(body):
+        body = as_rest(body)
     topic = message.headers.get("x-shopify-topic") or message.headers.get("topic") or ""
     account = account_of(message.headers, message.headers.get("x-shopify-shop-domain"))
     report = Report()
     if wrapped == "order_edit" or topic == "orders/edited":
         return _edit(body, at, message.headers, account, report)
-    if "line_items" not in body or topic.startswith(("refunds/", "fulfillments/", "order_transactions/")):
+    if "line_items" not in body or _is_of_an_order(body, topic, wrapped):
         return _named_only(body, at, message.headers, topic, account)
     order_id = _order_id(body, at, message.headers, report)
     named = Named(order_id, account, _event(body, topic, wrapped), at, message.headers, report)
     try:
-        return _order(body, named)
+        result = _order(body, named)
+        return not_placed(result) if _is_checkout(body, topic, wrapped) else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=report)
 
 
+def _is_of_an_order(body: Json, topic: str, wrapped: str) -> bool:
+    """Say whether it is a refund, a fulfilment or a transaction: it has an id, and may have lines, of its own."""
+    if wrapped in {"refund", "refunds", "fulfillment", "fulfillments", "transaction"}:
+        return True
+    return topic.startswith(("refunds/", "fulfillments/", "order_transactions/")) or ("order_id" in body and "tracking_numbers" in body)
+
+
+def _is_checkout(body: Json, topic: str, wrapped: str) -> bool:
+    return wrapped in {"checkout", "checkouts"} or topic.startswith(("checkouts/", "carts/")) or "abandoned_checkout_url" in body
+
+
 def _event(body: Json, topic: str, wrapped: str) -> StatedEvent:
-    if wrapped in {"draft_order", "draft_orders"} or topic.startswith("draft_orders/") or "invoice_url" in body:
+    if (
+        wrapped in {"draft_order", "draft_orders", "draftOrder", "draftOrders"}
+        or topic.startswith("draft_orders/")
+        or "invoice_url" in body
+    ):
+        return "draft"
+    if _is_checkout(body, topic, wrapped):
         return "draft"
     if topic.startswith("orders/"):
         return _EVENTS.get(topic, "update")
@@ -159,7 +199,7 @@ def _exact_id(row: Json) -> str | None:
         tail = gid.rpartition("/")[2].partition("?")[0]
         if tail.isdecimal():
             return tail
-    return _id_of(row, "id") or text(row, "uuid")
+    return _id_of(row, "id") or text(row, "uuid") or text(row, "key")
 
 
 def _id_of(row: Json, key: str) -> str | None:
@@ -198,7 +238,7 @@ def _rows_of(body: Json, at: str) -> _Rows:
     return _Rows(items, shipping, included=body.get("taxes_included") is True)
 
 
-def _order(body: Json, named: Named) -> Result:
+def _order(body: Json, named: Named) -> StatedOrder:
     order_id, account, at, event, headers, report = named.order_id, named.account, named.at, named.event, named.headers, named.report
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     cancelled_at = instant(body, "cancelled_at", at, report)
@@ -320,7 +360,7 @@ def _shipped(body: Json, at: str) -> dict[str, int]:
 
 def _shipping(draft: Draft, parts: _Rows, extensions: dict[str, str]) -> None:
     for where, row in parts.shipping:
-        name = _id_of(row, "id")
+        name = _exact_id(row)
         amount = amount_of(row, "price", where, draft.currency, draft.report) or 0
         draft.charge("shipping", f"shipping:{name}", amount, label=text(row, "title") or "", code=text(row, "code"))
         unmapped(row, _MAPPED_SHIPPING, where, extensions)
@@ -417,7 +457,7 @@ def _taxes(draft: Draft, parts: _Rows, body: Json, at: str) -> None:
             _tax_rows(draft, row, where, line_id=line.line_id, included=parts.included)
     for where, row in parts.shipping:
         if row.get("tax_lines"):
-            _tax_rows(draft, row, where, adjustment_id=f"shipping:{_id_of(row, 'id')}", included=parts.included)
+            _tax_rows(draft, row, where, adjustment_id=f"shipping:{_exact_id(row)}", included=parts.included)
     if not draft.taxes and body.get("tax_lines"):
         _tax_rows(draft, body, at, included=parts.included)
 
@@ -461,14 +501,7 @@ def _current(draft: Draft, body: Json, at: str, original: StatedTotals) -> tuple
         tax=amount_of(body, "current_total_tax", at, currency, report),
         grand=amount_of(body, "current_total_price", at, currency, report),
     )
-    names = {
-        "subtotal": original.subtotal_minor,
-        "discount_total": original.discount_minor,
-        "shipping_total": original.shipping_minor,
-        "tax_total": original.tax_minor,
-        "grand_total": original.grand_total_minor,
-    }
-    return current, {name: None if amount is None else to_text(amount, currency) for name, amount in names.items()}
+    return current, told_totals(original, currency)
 
 
 def _payment_state(body: Json, at: str, event: StatedEvent, report: Report) -> PaymentState | None:
@@ -606,4 +639,6 @@ CHANNEL = Channel(
     account_field="x-shopify-shop-domain",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -26,9 +26,24 @@ from normalizers.building import (
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, instant, messages, names, need_text, present, quantity, rows, text, unmapped
+from normalizers.wire import (
+    Broken,
+    Json,
+    Message,
+    Report,
+    child,
+    instant,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    rows,
+    text,
+    unmapped,
+)
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import NO_CURRENCY, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
@@ -65,6 +80,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 
 def _opened(message: Message) -> list[Message]:
     """Take off a webhook's wrapping, a search's list, and JSON:API."""
+    if isinstance(message, Broken):
+        return [message]
     value, at = message.value, message.at
     if not isinstance(value, dict) or "orderNumber" in value:
         return [message]
@@ -358,4 +375,6 @@ CHANNEL = Channel(
     account_field="/salesChannelId",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -13,7 +13,18 @@ Source:  developer.squareup.com: Orders API reference (Order, OrderLineItem, Ord
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, rate_text, refused, stated_totals
+from normalizers.building import (
+    Draft,
+    account_of,
+    address_of,
+    currency_of,
+    currency_within,
+    line_ids,
+    quotient_price,
+    rate_text,
+    refused,
+    stated_totals,
+)
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.summary import moment_text
 from normalizers.wire import (
@@ -31,9 +42,10 @@ from normalizers.wire import (
     rows,
     text,
     unmapped,
+    whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import exponent_of, to_text
+from schemas.money import exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
 
@@ -79,6 +91,8 @@ def _result(message: Message) -> Result:
     if "line_items" not in body and "total_money" not in body:
         key = "order_id" if "order_id" in body else "id"
         return StatedPart(channel_order_id=need_text(body, key, at), event="notification", missing=("order",), account=account)
+    if not body.get("line_items") and (of := _returned(body, at)) is not None:
+        return StatedPart(channel_order_id=of, event="notification", missing=("order",), account=account)
     order_id, report = need_text(body, "id", at), Report()
     try:
         return _order(body, at, order_id, account, report)
@@ -114,6 +128,11 @@ def _notice(body: Json, at: str) -> StatedPart | None:
     return None
 
 
+def _returned(body: Json, at: str) -> str | None:
+    """Return the order that an order of nothing but returned goods is of: it sells nothing, that one's state says what came back."""
+    return next((text(row, "source_order_id") for row in rows(body, "returns", at) if text(row, "source_order_id")), None)
+
+
 def _event(body: Json) -> StatedEvent:
     state = text(body, "state")
     if state == "CANCELED":
@@ -127,7 +146,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
     if not pair or pair.get("amount") is None:
         return None
     where, amount, code = f"{at}/{key}", pair["amount"], text(pair, "currency")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(where, "currency", "one_currency", code, f"{where} is in {code}, the order in {draft.currency}")
     if isinstance(amount, str) and amount.removeprefix("-").isdecimal() and amount.isascii() and len(amount) < 19:
         amount = int(amount)
@@ -139,7 +158,11 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     total = child(body, "total_money", at) or {}
     event = _event(body)
-    draft = Draft(currency_of(text(total, "currency"), f"{at}/total_money/currency", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(total, "currency") or currency_within(body, "currency"), f"{at}/total_money/currency", report),
+        report,
+        cancelled=event == "cancel",
+    )
     extensions: dict[str, str] = {}
     state = text(body, "state")
     fulfillment = _fulfillment(body, at, state, draft)
@@ -197,7 +220,10 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
         ordered, exponent = quantity(row, "quantity", where)
         gross = _money(row, "gross_sales_money", where, draft)
         if gross is None:
-            gross = _money(row, "variation_total_price_money", where, draft) or _money(row, "total_money", where, draft) or 0
+            gross = _money(row, "variation_total_price_money", where, draft) or _money(row, "total_money", where, draft)
+        if gross is None:
+            each = _money(row, "base_price_money", where, draft) or 0
+            gross = round_ratio(each, ordered, 10**exponent, "half_up")
         exact = Decimal(gross).scaleb(-exponent_of(draft.currency))
         taxes = {text(tax, "tax_uid") for tax in rows(row, "applied_taxes", where)}
         name = " ".join(present((text(row, "name"), text(row, "variation_name"))))
@@ -208,11 +234,25 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
             unit_price=quotient_price(exact, ordered, exponent),
             ordered=ordered,
             quantity_exponent=exponent,
+            unit_of_measure=_unit(row, where),
             gross=gross,
             tax_included=bool(taxes & inclusive),
             shipped=ordered if shipped else 0,
         )
         unmapped(row, _LINE, where, extensions)
+
+
+def _unit(row: Json, at: str) -> str | None:
+    """Return what a line is measured in; None is pieces. A measure without a name is at least divisible, which pieces are not."""
+    measured = child(row, "quantity_unit", at)
+    if measured is None:
+        return None
+    unit = child(measured, "measurement_unit", f"{at}/quantity_unit") or {}
+    custom = child(unit, "custom_unit", f"{at}/quantity_unit/measurement_unit") or {}
+    name = text(custom, "abbreviation") or next(
+        (text(unit, key) for key in unit if key.endswith("_unit") and isinstance(unit[key], str)), None
+    )
+    return name or ("divisible" if whole(measured, "precision") else None)
 
 
 def _discounts(draft: Draft, body: Json, at: str) -> None:
@@ -282,9 +322,12 @@ def _taxes(draft: Draft, body: Json, at: str) -> None:
 
 
 def _tip(draft: Draft, body: Json, at: str, grand: int | None) -> None:
-    """Add the tip where the total has it in it."""
+    """Add the tip where the total has it in it: with it the rows come nearer to the total than without."""
     tip = _money(body, "total_tip_money", at, draft)
-    if tip and grand is not None and draft.totals(None).grand_total_minor + tip == grand:
+    if not tip or grand is None:
+        return
+    missing = grand - draft.totals(None).grand_total_minor
+    if abs(missing - tip) < abs(missing):
         draft.charge("fee", "fee:tip", tip, label="tip")
 
 
@@ -368,4 +411,5 @@ CHANNEL = Channel(
     account_field="/location_id",
     order_key="/id",
     normalize=normalize,
+    counts_pieces=True,
 )

@@ -18,13 +18,14 @@ from normalizers.building import (
     address_of,
     amount_of,
     currency_of,
+    currency_within,
     decimal_in,
     line_ids,
     priced_row,
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart
 from normalizers.wire import (
     Json,
     Message,
@@ -100,7 +101,7 @@ def _event(body: Json) -> StatedEvent:
 def _check_currency(row: Json, key: str, at: str, draft: Draft) -> Json:
     pair = child(row, key, at) or {}
     code = text(pair, "currency")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
     return pair
 
@@ -111,7 +112,11 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
 
 def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> Result:
     total = child(body, "grandTotal", at) or {}
-    draft = Draft(currency_of(text(total, "currency"), f"{at}/grandTotal/currency", report), report, cancelled=event == "cancel")
+    draft = Draft(
+        currency_of(text(total, "currency") or currency_within(body, "currency"), f"{at}/grandTotal/currency", report),
+        report,
+        cancelled=event == "cancel",
+    )
     subtotal, shipping, discount, tax, returned, grand = (
         _money(body, key, at, draft) for key in ("subtotal", "shippingTotal", "discountTotal", "taxTotal", "refundedTotal", "grandTotal")
     )
@@ -213,7 +218,7 @@ def _discounts(draft: Draft, body: Json, at: str, stated: int) -> None:
 
 def _payments(draft: Draft, body: Json, returned: int, grand: int) -> PaymentState:
     """Add what was paid: Squarespace takes an order's money when it is placed, but for tests."""
-    if truth(body, "testmode") and not returned:
+    if (truth(body, "testmode") or text(body, "paymentState") in {"UNPAID", "PENDING"}) and not returned:
         return "unpaid"
     if grand > 0:
         draft.payment("SQUARESPACE", "capture", grand)
@@ -247,4 +252,6 @@ CHANNEL = Channel(
     account_field="/websiteId",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

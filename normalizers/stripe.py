@@ -15,9 +15,25 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, refused, stated_totals
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.summary import order_values
-from normalizers.wire import Json, Message, Report, child, epoch, fail, messages, names, need_text, present, quantity, rows, text, unmapped
+from normalizers.wire import (
+    Broken,
+    Json,
+    Message,
+    Report,
+    child,
+    epoch,
+    fail,
+    messages,
+    names,
+    need_text,
+    present,
+    quantity,
+    rows,
+    text,
+    unmapped,
+)
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import exponent_of, round_ratio
 from schemas.order import Address, Contact, Order, PaymentState, Source, order_id_of
@@ -28,6 +44,7 @@ NAME = "stripe"
 _TWO_DECIMALS = frozenset({"ISK", "UGX"})
 """Currencies that ISO 4217 gives no decimals, and Stripe writes with two zeros."""
 _PAYMENT: Mapping[str, PaymentState] = {"paid": "paid", "unpaid": "unpaid", "no_payment_required": "paid"}
+_OF_A_PAYMENT = frozenset({"checkout.session", "payment_intent", "charge", "refund", "dispute"})
 _EVENTS: Mapping[str, StatedEvent] = {
     "checkout.session.completed": "create",
     "checkout.session.async_payment_succeeded": "update",
@@ -58,6 +75,8 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 
 
 def _line_items(message: Message) -> list[Json] | None:
+    if isinstance(message, Broken):
+        return None
     value = message.value
     if not isinstance(value, dict) or value.get("object") != "list":
         return None
@@ -85,7 +104,9 @@ def _result(message: Message, lines: list[Json]) -> Result:
         body, at = inner, f"{at}/data/object"
     session = need_text(body, "id", at)
     if "amount_total" not in body or text(body, "object") not in {None, "checkout.session"}:
-        return _payment_event(body, session, account)
+        return _payment_event(body, session, account, at)
+    if text(body, "mode") == "setup":
+        fail(at, "mode", "names_an_order", "setup", "a session that only saves a way to pay orders nothing")
     report = Report()
     event = _EVENTS.get(kind) or (
         "cancel" if text(body, "status") == "expired" else "draft" if text(body, "status") == "open" else "create"
@@ -96,8 +117,11 @@ def _result(message: Message, lines: list[Json]) -> Result:
         return refused(session, error, account=account, event=event, report=report)
 
 
-def _payment_event(body: Json, name: str, account: str) -> StatedPart:
+def _payment_event(body: Json, name: str, account: str, at: str) -> StatedPart:
     """Return the order that a payment, a charge or a refund is about: the session in its metadata, else by the payment's own id."""
+    kind = text(body, "object")
+    if kind not in _OF_A_PAYMENT:
+        fail(at, "object", "names_an_order", kind, f"a {kind} is no session and no payment of one")
     metadata = body.get("metadata")
     named = (text(metadata, "checkout_session") or text(metadata, "order_id")) if isinstance(metadata, dict) else None
     order_id = named or text(body, "payment_intent") or name
@@ -177,7 +201,7 @@ def _without_lines(stated: StatedOrder) -> StatedPart:
     return StatedPart(
         channel_order_id=source.channel_order_id,
         event=stated.event,
-        missing=("line items",),
+        missing=() if stated.event == "cancel" else ("line items",),  # of what nobody placed there is nothing to fetch
         account=source.account,
         findings=stated.findings,
         stated={**order_values(stated), "lines": None, "source_status": None},
@@ -264,4 +288,6 @@ CHANNEL = Channel(
     account_field="/account",
     order_key="/data/object/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -481,6 +481,9 @@ def _change(root: Node, number: str, account: str, report: Report) -> Result:
     if place is not None:
         summary["ship_to"] = {"country": place.country, "postal_code": place.postal_code}
         report.note(f"{root.path}/Delivery", "ship_to_stated", "the change document states a delivery address")
+    window = _window(root, report)
+    if window is not None:
+        report.note(f"{root.path}/Delivery", "delivery_stated", "the change document states when the goods are wanted")
     return StatedChange(
         channel_order_id=number,
         event="edit",
@@ -488,6 +491,7 @@ def _change(root: Node, number: str, account: str, report: Report) -> Result:
         changed_at=issued,
         line_changes=changes,
         ship_to=place,
+        delivery_window=window,
         findings=tuple(report.findings),
         verdict="accept_with_warning" if report.warned else "accept",
         stated=summary,

@@ -21,13 +21,14 @@ from normalizers.building import (
     address_of,
     amount_of,
     currency_of,
+    currency_within,
     line_ids,
     price_of,
     quotient_price,
     refused,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -51,7 +52,7 @@ from normalizers.wire import (
 from normalizers.xml_tree import plain, read_document
 from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.money import UnitPrice, exponent_of, to_text
-from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Liable, Order, Source, order_id_of
+from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Liable, Order, PaymentState, Source, order_id_of
 from schemas.statement import LineChange
 
 NAME = "walmart"
@@ -141,7 +142,7 @@ def _money(row: Json, key: str, at: str, draft: Draft) -> int | None:
     if not pair:
         return None
     code = text(pair, "currency")
-    if code is not None and code.upper() != draft.currency:
+    if draft.foreign(code):
         fail(f"{at}/{key}", "currency", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
     return amount_of(pair, "amount", f"{at}/{key}", draft.currency, draft.report)
 
@@ -159,7 +160,7 @@ def _currency(body: Json, lines: list[Json], at: str) -> str | None:
 
 def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     lines, where = _listed(body, "orderLines", "orderLine", at)
-    currency = currency_of(_currency(body, lines, where), f"{where}/0/charges", report)
+    currency = currency_of(_currency(body, lines, where) or currency_within(body, "currency"), f"{where}/0/charges", report)
     counts = [_counts(row, f"{where}/{index}", report) for index, row in enumerate(lines)]
     state = _fulfillment(counts)
     draft = Draft(currency, report, cancelled=state == "cancelled")
@@ -175,8 +176,10 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         report.warn(
             f"{at}/orderTotal", "total_is_of_goods", "orderTotal is the goods' alone: shipping, discounts and tax are beside it", stated
         )
-    grand = None if stated == goods else stated
+    partly = not draft.cancelled and any(line.cancelled for line in draft.lines)
+    grand = None if stated == goods or partly else stated  # the stated one still has in it what was cancelled since
     totals = draft.totals(grand)
+    payment = _refunds(draft, lines, where, totals.grand_total_minor)
     unmapped(body, _MAPPED, at, extensions)
     shipping, billing = child(body, "shippingInfo", at) or {}, child(body, "billingInfo", at) or {}
     ship_to, bill_to = _address(shipping, f"{at}/shippingInfo", extensions), _address(billing, f"{at}/billingInfo", extensions)
@@ -206,6 +209,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         lines=tuple(draft.lines),
         adjustments=tuple(draft.adjustments),
         taxes=tuple(draft.taxes),
+        payments=tuple(draft.payments),
         holds=tuple(draft.holds),
         totals=totals,
         stated_totals=stated_totals(tax=tax, grand=grand),
@@ -223,7 +227,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     return draft.stated_order(
         order,
         event="cancel" if draft.cancelled else "snapshot",
-        payment=None,
+        payment=payment,
         fulfillment=state,
         cancel_requested=not draft.cancelled and any(_wished(row) for row in lines),
         stated={key: None if amount is None else to_text(amount, currency) for key, amount in shown.items()},
@@ -261,10 +265,9 @@ def _counts(row: Json, at: str, report: Report) -> dict[str, int]:
 
 
 def _units(pair: Json | None) -> int:
-    """Return a whole quantity, 0 where there is none that can be counted."""
-    stated = text(pair, "amount") if pair else None
-    digits = stated.split(".", maxsplit=1)[0] if stated else ""
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else 0
+    """Return a whole quantity, a part of a unit as one more; 0 where there is none that can be counted."""
+    digits, _, part = ((text(pair, "amount") if pair else None) or "").partition(".")
+    return int(digits) + bool(part.strip("0")) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else 0
 
 
 def _fulfillment(counts: list[dict[str, int]]) -> FulfillmentState | None:
@@ -358,6 +361,28 @@ def _charges(draft: Draft, charged: list[tuple[list[Json], str]]) -> dict[str, i
             else:
                 draft.charge("fee", f"charge:{name}", amount, label=label, code=kind or None, shares={line.line_id: amount})
     return sums
+
+
+def _refunds(draft: Draft, lines: list[Json], at: str, grand: int) -> PaymentState | None:
+    """Add what was given back of each line; Walmart takes the customer's money itself, so nothing else is said of payment."""
+    returned = 0
+    for index, row in enumerate(lines):
+        refund = child(row, "refund", f"{at}/{index}") or {}
+        charges, where = _listed(refund, "refundCharges", "refundCharge", f"{at}/{index}/refund")
+        for number, one in enumerate(charges):
+            place = f"{where}/{number}/charge"
+            charge = child(one, "charge", f"{where}/{number}") or {}
+            tax = charge.get("tax")
+            amount = abs(_money(charge, "chargeAmount", place, draft) or 0)
+            amount += abs(_money(tax, "taxAmount", f"{place}/tax", draft) or 0) if isinstance(tax, dict) else 0
+            if amount:
+                name = text(refund, "refundId") or f"refund:{index}"
+                draft.payment("WALMART", "refund", amount, transaction=f"{name}:{number}")
+                returned += amount
+    if not returned:
+        return None
+    draft.payment("WALMART", "capture", grand)
+    return "refunded" if returned >= grand else "partially_refunded"
 
 
 def _of_shipping(label: str) -> bool:
@@ -497,4 +522,5 @@ CHANNEL = Channel(
     account_field="",
     order_key="/purchaseOrderId",
     normalize=normalize,
+    address=AddressStated.ALWAYS,
 )

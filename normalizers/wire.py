@@ -70,6 +70,23 @@ class _DuplicateKey(Exception):  # carries a key from the hook to `read_json`, n
     """A key stands twice in one object."""
 
 
+class _Twice(Json):
+    """An object in which `key` stands twice, kept to say where."""
+
+    key: str
+
+
+def _marked(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    keys = [key for key, _ in pairs]
+    twice = _Twice(found)
+    twice.key = next(key for key in keys if keys.count(key) > 1)
+    return twice
+
+
+_TOLERANT = json.JSONDecoder(object_pairs_hook=_marked, parse_float=_exact, parse_constant=_no_constant)
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_exact, parse_constant=_no_constant)
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -221,6 +238,29 @@ class Message:
     wrapped_in: str = ""
 
 
+class Broken(Message):
+    """A row of a list that cannot be read though its neighbours can: asking for its value raises, and only that."""
+
+    __slots__ = ("_error",)
+    _error: UnsafeDocument
+
+    def __init__(self, message: Message, where: str) -> None:
+        """`where` points at the key that stands twice."""
+        key = where.rpartition("/")[2]
+        for name, known in (
+            ("_error", UnsafeDocument(f"the key {key!r} stands twice", field=where, rule="duplicate_key", value=key)),
+            ("at", message.at),
+            ("headers", message.headers),
+            ("wrapped_in", message.wrapped_in),
+        ):
+            object.__setattr__(self, name, known)  # the message is frozen
+
+    @property
+    def value(self) -> Any:
+        """Raise what is wrong with it."""
+        raise self._error
+
+
 _SAYS_NOTHING: tuple[Any, ...] = ("", [], {})  # 0 and False say something
 _WRAPPINGS = ("data", "orders", "results", "payload")
 
@@ -230,7 +270,34 @@ def messages(document: Document, wrappings: tuple[str, ...] = _WRAPPINGS) -> lis
 
     A wrapping is a key of `wrappings` whose object has no id of its own. `wrapped_in` is the last one taken off.
     """
-    value, headers, at = read_json(document.body), document.headers, ""
+    try:
+        value = read_json(document.body)
+    except UnsafeDocument as error:
+        if error.rule != "duplicate_key":
+            raise
+        return _neighbours(document, wrappings, error)
+    return _messages(value, document, wrappings)
+
+
+def _neighbours(document: Document, wrappings: tuple[str, ...], error: UnsafeDocument) -> list[Message]:
+    """Return the messages of a list of several in which keys stand twice: each row that has one raises when it is read, the others do not."""
+    try:
+        value = _TOLERANT.decode(_text_of(document.body))
+    except ValueError:
+        raise error from None  # what stands behind the key is no JSON either: the first fault is told
+    found = _messages(value, document, wrappings)
+    bad = {index: twice for index, message in enumerate(found) if (twice := _twice_in(message.value, message.at))}
+    if len(found) < 2 or sum(map(len, bad.values())) < len(_twice_in(value, "")):
+        raise error
+    return [Broken(message, bad[index][0]) if index in bad else message for index, message in enumerate(found)]
+
+
+def _twice_in(value: Any, at: str) -> list[str]:
+    return [f"{where}/{escape(item.key)}" for where, item in walk(value, at) if isinstance(item, _Twice)]
+
+
+def _messages(value: Any, document: Document, wrappings: tuple[str, ...]) -> list[Message]:
+    headers, at = document.headers, ""
     if isinstance(value, dict) and "body" in value and ("headers" in value or "topic" in value):
         headers, value, at = _captured(value, headers), value["body"], "/body"
         if isinstance(value, str):
@@ -409,6 +476,8 @@ def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -
 
 def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
     """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
+    if row.keys() <= mapped:
+        return
     for key, value in row.items():
         if key not in mapped and value is not None and value not in _SAYS_NOTHING:
             found[f"{at}/{escape(key)}"] = json_text(value)

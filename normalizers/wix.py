@@ -6,7 +6,8 @@ Output:  Order in the order's currency, integer minor units. Amounts are decimal
          per unit before discounts. Whether tax is in the prices is told by the stated sums first, by the flag where they say neither.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field; UndecodableMessage for a token that is none.
-Source:  dev.wix.com: eCommerce Orders (order, price summary, webhooks), Wix Stores Orders v2, "Process webhooks" (JWT); read 2026-11-24.
+Source:  dev.wix.com: eCommerce Orders (order, price summary, webhooks), Wix Stores Orders v2, "Process webhooks" (JWT); read 2026-11-24;
+         Automations, "Send via webhook" (an order placed), Checkout, Cart; read 2026-11-28: neither is an order, and what is ordered of it has an id of its own.
 """
 
 import binascii
@@ -15,6 +16,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from normalizers.building import (
     Draft,
@@ -24,18 +26,22 @@ from normalizers.building import (
     currency_of,
     decimal_in,
     line_ids,
+    not_placed,
     priced_row,
+    quotient_price,
     rate_text,
     refused,
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
     child,
+    fail,
     instant,
     messages,
     names,
@@ -82,6 +88,9 @@ _SLUGS: Mapping[str, StatedEvent] = {
     "payment_status_updated": "update",
 }
 _CANCELLED = frozenset({"CANCELED", "REJECTED"})
+_OF_AUTOMATION: Mapping[str, str] = {"orderNumber": "number"}
+_UNPLACED = ("cartId", "checkoutUrl", "completed", "calculationErrors", "overrideCheckoutUrl")
+"""What only a checkout or a cart has: an order names its checkout by `checkoutId`."""
 _MAPPED = names(
     "id number currency dateCreated createdDate purchasedDate lastUpdated updatedDate totals priceSummary paymentStatus fulfillmentStatus "
     "status lineItems buyerNote taxIncludedInPrices additionalFees refunds appliedDiscounts"
@@ -115,7 +124,7 @@ def _payload(part: bytes) -> bytes:
 
 def _opened(message: Message) -> list[Message]:
     """Return the order in an event, with what happened as the header `topic`."""
-    for _ in range(4):
+    for _ in range(0 if isinstance(message, Broken) else 4):
         value = message.value
         if not isinstance(value, dict) or "lineItems" in value:
             break
@@ -145,6 +154,30 @@ def _entity(value: Json, message: Message) -> Message | None:
     return None
 
 
+def _as_order(body: Json, at: str) -> Json:
+    """Return what an automation sends under the names of an order: rows by their totals, amounts under `value`."""
+    if "orderNumber" not in body or not any("itemName" in row for row in rows(body, "lineItems", at)):
+        return body
+    found: Json = {_OF_AUTOMATION.get(key, key): _amounts(value) for key, value in body.items() if key != "lineItems"}
+    items = []
+    for index, row in enumerate(rows(body, "lineItems", at)):
+        where = f"{at}/lineItems/{index}"
+        ordered, exponent = quantity(row, "quantity", where)
+        total = decimal_in(child(row, "totalPrice", where) or {}, "value", f"{where}/totalPrice")
+        each = None if total is None else quotient_price(total, ordered, exponent)
+        items.append({**row, "name": row.get("itemName"), "price": None if each is None else {"amount": format(each.decimal, "f")}})
+    return {**found, "lineItems": items}
+
+
+def _amounts(value: Any) -> Any:
+    """Return an object in which an amount stands under `amount`, as an order's does."""
+    if isinstance(value, dict):
+        return (
+            {"amount": value["value"], **value} if "value" in value and "currency" in value else {k: _amounts(v) for k, v in value.items()}
+        )
+    return value
+
+
 def _guarded(message: Message) -> Result:
     try:
         return _result(message)
@@ -157,13 +190,19 @@ def _result(message: Message) -> Result:
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
     account = account_of(message.headers, message.headers.get("x-wix-instance-id"))
+    about = text(body, "entityFqdn") or "wix.ecom.v1.order"
+    if "order" not in about.lower():
+        fail(at, "entityFqdn", "names_an_order", about, f"an event of {about[:60]} names no order")
     if "lineItems" not in body:
         named = "id" if body.get("entityFqdn") is None and "id" in body else "entityId" if "entityId" in body else "orderId"
         return StatedPart(channel_order_id=need_text(body, named, at), event="notification", missing=("order",), account=account)
+    body = _as_order(body, at)
     order_id, report = need_text(body, "id", at), Report()
-    event = _event(body, message.headers)
+    unplaced = "paymentStatus" not in body and any(key in body for key in _UNPLACED)
+    event = "draft" if unplaced else _event(body, message.headers)
     try:
-        return _order(body, at, order_id, account, event, report)
+        result = _order(body, at, order_id, account, event, report)
+        return not_placed(result) if unplaced else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=event, report=report)
 
@@ -185,7 +224,7 @@ def _cash(row: Json, key: str, at: str, draft: Draft) -> int | None:
     return amount_of(row, key, at, draft.currency, draft.report)
 
 
-def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> Result:
+def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent, report: Report) -> StatedOrder:
     sums_at = "priceSummary" if isinstance(body.get("priceSummary"), dict) else "totals"
     sums, where = child(body, sums_at, at) or {}, f"{at}/{sums_at}"
     draft = Draft(currency_of(text(body, "currency"), f"{at}/currency", report), report, cancelled=event == "cancel")
@@ -417,4 +456,6 @@ CHANNEL = Channel(
     account_field="x-wix-instance-id",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
+    counts_pieces=True,
 )

@@ -1,14 +1,16 @@
 """WooCommerce order webhooks and REST v3 answers -> canonical Order.
 
 Input:   JSON body of order.created, order.updated, order.restored and order.deleted, or what GET /orders gives; one order
-         or a list. Headers x-wc-webhook-topic and -source are used.
+         or a list. Headers x-wc-webhook-topic and -source are used. An order of the legacy API (v1 to v3, `wc-api`) is read under
+         today's names; a refund by itself only names its order.
 Output:  Order in the order's currency, integer minor units. Line prices are net of tax and before discounts.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field. An order without lines, fees and date is
          quarantined: it was never placed.
 Source:  WooCommerce REST API v3, "Orders" (order, line item, tax, shipping, fee, coupon and refund properties) and
          "Webhooks"; read 2026-11-23. A line's `subtotal` is before discounts, `total` after, both without tax whatever
-         `prices_include_tax` says; `price` is after discounts; `*_gmt` is UTC, its sibling is shop time.
+         `prices_include_tax` says; `price` is after discounts; `*_gmt` is UTC, its sibling is shop time. "Order refunds", and the
+         legacy REST API v3 ("Orders properties"); read 2026-11-28.
 """
 
 from collections.abc import Mapping
@@ -30,13 +32,14 @@ from normalizers.building import (
     split_by_line,
     stated_totals,
 )
-from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.wire import (
     Json,
     Message,
     Named,
     Report,
     child,
+    fail,
     instant,
     messages,
     names,
@@ -45,6 +48,7 @@ from normalizers.wire import (
     quantity,
     rows,
     text,
+    truth,
     unmapped,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
@@ -63,10 +67,22 @@ _EVENTS: Mapping[str, StatedEvent] = {
 _DRAFTS = frozenset({"draft", "auto-draft", "checkout-draft"})
 _CANCELLED = frozenset({"cancelled", "trash"})
 _KNOWN = _DRAFTS | _CANCELLED | {"pending", "processing", "on-hold", "completed", "refunded", "failed"}
+_LEGACY: Mapping[str, str] = {
+    "order_number": "number",
+    "created_at": "date_created_gmt",
+    "updated_at": "date_modified_gmt",
+    "completed_at": "date_completed_gmt",
+    "total_shipping": "shipping_total",
+    "total_discount": "discount_total",
+    "billing_address": "billing",
+    "shipping_address": "shipping",
+    "note": "customer_note",
+}
+_LEGACY_ROWS: Mapping[str, tuple[str, str]] = {"tax_lines": ("total", "tax_total"), "coupon_lines": ("amount", "discount")}
 _MAPPED = names(
     "id number status currency date_created date_created_gmt date_modified date_modified_gmt discount_total shipping_total "
     "total total_tax billing shipping payment_method payment_method_title transaction_id date_paid date_paid_gmt "
-    "date_completed_gmt customer_id customer_note line_items"
+    "date_completed_gmt customer_id customer_note line_items paid"
 )
 _MAPPED_LINE = names("id name quantity subtotal total taxes sku price")
 _MAPPED_ADDRESS = names("first_name last_name company address_1 address_2 city state postcode country email phone")
@@ -94,6 +110,10 @@ def _result(message: Message) -> Result:
     order_id = need_text(body, "id", at)
     account = account_of(headers, _shop(headers.get("x-wc-webhook-source")))
     topic = headers.get("x-wc-webhook-topic") or headers.get("topic") or ""
+    if "refunded_by" in body or ("reason" in body and "amount" in body and "status" not in body):
+        return _refund(body, at, account)
+    if "total_line_items_quantity" in body:
+        body = _as_today(body, at)
     if "line_items" not in body:
         if topic == "order.deleted":
             return StatedChange(channel_order_id=order_id, event="cancel", account=account)
@@ -103,6 +123,25 @@ def _result(message: Message) -> Result:
         return _order(body, named)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=named.report)
+
+
+def _refund(body: Json, at: str, account: str) -> Result:
+    """Read a refund: the order it is of is linked (`_links.up`) or is its parent; the order itself tells what it comes to."""
+    links = rows(child(body, "_links", at) or {}, "up", f"{at}/_links")
+    order_id = text(body, "parent_id") or next((href.rpartition("/")[2] for row in links if (href := text(row, "href"))), None)
+    if not order_id:
+        fail(at, "parent_id", "names_an_order", None, "a refund that names no order")
+    return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
+
+
+def _as_today(body: Json, at: str) -> Json:
+    """Return a legacy order under the names of REST v3; its moments are UTC by themselves."""
+    found = {_LEGACY.get(key, key): value for key, value in body.items()}
+    details = child(body, "payment_details", at) or {}
+    found |= {"payment_method": details.get("method_id"), "payment_method_title": details.get("method_title"), "paid": details.get("paid")}
+    for key, (theirs, ours) in _LEGACY_ROWS.items():
+        found[key] = [{ours if name == theirs else name: value for name, value in row.items()} for row in rows(body, key, at)]
+    return found
 
 
 def _shop(source: str | None) -> str | None:
@@ -340,7 +379,7 @@ def _payments(draft: Draft, body: Json, at: str, status: str | None, grand: int)
         return None
     provider = text(body, "payment_method") or NAME
     paid_at = _moment(body, "date_paid", at, draft.report)
-    if paid_at is None and status not in {"completed", "refunded"}:
+    if paid_at is None and status not in {"completed", "refunded"} and not truth(body, "paid"):
         return "unpaid"
     draft.payment(provider, "capture", grand, transaction=text(body, "transaction_id") or "stated", at=paid_at)
     refunded = 0
@@ -389,4 +428,5 @@ CHANNEL = Channel(
     account_field="x-wc-webhook-source",
     order_key="/id",
     normalize=normalize,
+    address=AddressStated.SHIPPED,
 )

@@ -364,6 +364,9 @@ def _change(one: TransactionSet, head: Segment, order_id: str, account: str, rep
     if party is not None:
         summary["ship_to"] = {"country": party.country, "postal_code": party.postal_code}
         report.note("/N1", "ship_to_stated", "the change document states a ship-to address")
+    window = _window(header, report)
+    if window is not None:
+        report.note("/DTM", "delivery_stated", "the change document states when the goods are wanted")
     repeated = [number for number, times in Counter(loop[0].at(1) for loop in loops).items() if number and times > 1]
     if repeated:
         report.note("/POC01", "line_repeated", "several changes name the same line", ",".join(repeated))
@@ -374,6 +377,7 @@ def _change(one: TransactionSet, head: Segment, order_id: str, account: str, rep
         changed_at=changed_at,
         line_changes=tuple([_line_change(loop[0], report) for loop in loops]),
         ship_to=party,
+        delivery_window=window,
         findings=tuple(report.findings),
         verdict="accept_with_warning" if report.warned else "accept",
         stated=summary,
@@ -406,4 +410,5 @@ CHANNEL = Channel(
     account_field="ISA06",
     order_key="BEG03",
     normalize=normalize,
+    currency_agreed=True,
 )

@@ -93,6 +93,8 @@ def _separators(text: str) -> tuple[str, str, str | None]:
     if element.isalnum() or element in _BREAKS or place + 2 >= len(text):
         raise UndecodableMessage("no X12 interchange: no separators in ISA", field="/1/ISA16", rule="isa", value=text[:16])
     component, terminator = text[place + 1], text[place + 2]
+    if terminator in " \t" and (found := re.match(r"[ \t]+([^\w \t])", text[place + 2 :])):
+        terminator = found[1]  # blanks before the terminator: a segment does not end at each blank
     if component in _BREAKS:
         return element, component, None
     if terminator.isalnum() or (

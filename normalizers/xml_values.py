@@ -26,7 +26,7 @@ def amount_at(node: Node | None, draft: Draft, code: str) -> int | None:
 def check_currency(node: Node, draft: Draft, code: str) -> None:
     """Refuse an amount in another currency than the order's."""
     stated = node.attribute(code)
-    if stated is not None and stated.upper() != draft.currency:
+    if draft.foreign(stated):
         fail(*node.place, "one_currency", stated, f"{node.path} is in {stated}, the order in {draft.currency}")
 
 

@@ -1,7 +1,7 @@
 """The composition root: the only place that chooses the parts and puts them together."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,15 +17,20 @@ from dlq_handler.retrier import Retrier
 from intake import rules as intake_rules
 from intake.accept import RawRecord, statements
 from intake.app import IntakeLoop, channel_transform
+from intake.fetching import PATIENCE, Fetcher, Patience
+from intake.rules.keeping import Bounds
 from intake.rules.live import LiveTuning
 from intake.rules.tuning import KIND as TUNING
 from intake.rules.tuning import SHIPPED, Tuning
 from intake.rules.tuning import parse as parse_tuning
+from intake.sources import Sources
 from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
-from modification_processor.edit import BULK_DOOR
+from modification_processor.dependencies import Gates
+from modification_processor.edit import BULK_DOOR, MAPPING_DOOR
 from modification_processor.incoming import read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
+from modification_processor.reconciler import Reconciler
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
 from modification_processor.sampler import Sampler
@@ -36,6 +41,9 @@ from modification_processor.trial import Trial, answer
 from modification_processor.workbench import Workbench
 from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
+from ordermend.local.simulated_source import SimulatedSource
+from ordermend.remapping import Remapping
+from ordermend.rule_keeper import EVERY_SECONDS, RuleKeeper
 from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
@@ -47,7 +55,7 @@ from store.database import Connection, connect, migrate, role_of
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
-from streaming.reading import Reader
+from streaming.reading import Follower, Reader
 from telemetry import failpoints
 from telemetry.health import Health
 
@@ -114,6 +122,7 @@ def ensure_keys(folder: Path) -> None:
     create_key(folder, "door-bulk", "RS256", roles=ROLES, messages=("ModificationTicket",))
     create_key(folder, "intake", "EdDSA", roles=(), messages=STATEMENTS)
     create_key(folder, "warehouse", "EdDSA", roles=(), messages=("FulfillmentFact", "ReleaseRequested"))
+    create_key(folder, "door-mapping", "RS256", roles=("Order_Modify",), messages=("ModificationTicket",))
     create_key(folder, "settlement", "EdDSA", roles=(), messages=("ActionReported",))
     KeyVault.make(folder)
 
@@ -208,11 +217,40 @@ def ports(settings: Settings) -> Ports:
     return made
 
 
-def settlement(settings: Settings, health: Health, asked: Ports | None = None) -> Settlement:
-    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports."""
+def sources(settings: Settings) -> Sources:
+    """Return whom the fetcher asks, by channel: what the settings name; simulated ones keep a file of their own."""
+    if settings.sources is None:
+        return {}
+    if settings.sources == "simulated":
+        return SimulatedSource(simulated_source_file(settings)).sources()
+    module, _, name = settings.sources.partition(":")
+    try:
+        made: Sources = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise SettingsInvalid(f"ORDERMEND_SOURCES={settings.sources!r}: {error}") from error
+    unknown = sorted(set(made) - set(discover())) if isinstance(made, Mapping) else [type(made).__name__]
+    if unknown:
+        raise SettingsInvalid(f"ORDERMEND_SOURCES={settings.sources!r}: it returned sources for {', '.join(unknown)}, no channels of ours")
+    return made
+
+
+def simulated_source_file(settings: Settings) -> Path:
+    """Return where the simulated channels keep their orders."""
+    return settings.home / f"simulated-source-{settings.db_schema}.sqlite"
+
+
+def fetcher(settings: Settings, health: Health, asked: Sources | None = None, patience: Patience = PATIENCE) -> Fetcher:
+    """Return the service that fetches orders which channels only named. `asked` replaces the settings' sources."""
+    found = sources(settings) if asked is None else asked
+    publisher = BatchProducer(bootstrap_of(settings))
+    return Fetcher(connector(settings, "fetcher"), found, publisher, settings.topic_prefix, health, patience)
+
+
+def settlement(settings: Settings, health: Health, asked: Ports | None = None, gates: Gates | None = None) -> Settlement:
+    """Return the worker that carries out what follows edits. `asked` replaces the settings' ports, `gates` the limits shipped."""
     # A report may lie in the outbox for as long as Kafka is away.
     own = replace(signer(settings, "settlement", "settlement"), lifetime_seconds=REPORT_LIFETIME_SECONDS)
-    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health)
+    return Settlement(connector(settings, "settlement"), asked or ports(settings), own, topics_of(settings).fulfillment, health, gates)
 
 
 def bulk_runner(settings: Settings) -> BulkRunner:
@@ -234,11 +272,34 @@ def sampler(settings: Settings, health: Health) -> Sampler:
     return Sampler(connector(settings, "verifier"), KeyVault.load(settings.keys_dir), health)
 
 
+def rule_keeper(settings: Settings, health: Health, bounds: Bounds | None = None, every_seconds: float = EVERY_SECONDS) -> RuleKeeper:
+    """Return what demotes rules that people keep overturning; other bounds than the package's for a trial."""
+    return RuleKeeper(connector(settings, "rule-keeper"), settings.topic_prefix, health, bounds, every_seconds)
+
+
 def reconciled(settings: Settings, told: Callable[[int], None] | None = None) -> Reconciled:
     """Compare what the book sent with what lies on the events topic."""
     reader = Reader(bootstrap_of(settings), topics_of(settings).events)
     with connector(settings, "reconcile")() as connection:
         return reconcile(connection, lambda: map(_heard, reader.messages()), whole=reader.whole, told=told)
+
+
+class _Followed:
+    """The events topic, read on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._follower = Follower(bootstrap_of(settings), topics_of(settings).events)
+        self.since, self.close = self._follower.since, self._follower.close
+
+    def news(self) -> Iterable[Heard]:
+        return map(_heard, self._follower.messages())
+
+
+def reconciler(settings: Settings, health: Health) -> Reconciler:
+    """Return the comparison of what was sent and what arrived that never stops."""
+    return Reconciler(
+        connector(settings, "reconciler"), lambda: reconciled(settings, lambda _: health.tick()), lambda: _Followed(settings), health
+    )
 
 
 def _heard(message: Message) -> Heard:
@@ -299,8 +360,19 @@ def _normalise(channel: str, raw: RawDocument, tuning: Tuning) -> list[tuple[str
     return statements(record, known, intake_rules.discover(), tuning)
 
 
-def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = ()) -> dict[str, IntakeLoop]:
-    """Return one loop for each discovered channel (or for those named)."""
+def remapping(settings: Settings, channel: str) -> Remapping:
+    """Return what reads a channel's stored documents again with today's mapping, as intake would."""
+    # A correction may lie in the outbox for as long as Kafka is away.
+    own = replace(signer(settings, "door-mapping", MAPPING_DOOR), lifetime_seconds=REPORT_LIFETIME_SECONDS)
+    tuning = tuning_in(settings)
+    return Remapping(
+        connector(settings, "remap"), KeyVault.load(settings.keys_dir), lambda name, raw: _normalise(name, raw, tuning), channel,
+        discover()[channel].mapping_version, own, topics_of(settings).modifications,
+    )  # fmt: skip
+
+
+def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (), instance: str | None = None) -> dict[str, IntakeLoop]:
+    """Return one loop for each discovered channel (or for those named); `instance` makes each a static member of its group."""
     wanted = set(channels)
     own = signer(settings, "intake", "intake")
     canonical = topics_of(settings).canonical
@@ -312,6 +384,7 @@ def intake_loops(settings: Settings, health: Health, channels: Iterable[str] = (
             settings.topic_prefix + channel.topic.name,
             channel_transform(channel, canonical, own, tuning),
             health.loop(name),
+            instance,
         )
         for name, channel in discover().items()
         if not wanted or name in wanted

@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined
 from intake import rules
 from intake.accept import ERROR_OF_VERDICT
 from modification_processor import field_locks, incoming, operations
+from modification_processor.edit_rules import EditRules, default_edit_rules
 from modification_processor.operations.operation import OperationSpec
 from normalizers import discover as discover_channels
 from normalizers.channel import Verb
@@ -257,8 +258,9 @@ def field_locks_page() -> str:
     """The matrix of field class and state, and what narrows it."""
     locks = field_locks.default_locks()
     classes = list(dict.fromkeys(name for name, _ in locks.modes))
-    rows = [(_code(name), locks.labels[name], *(locks.modes[name, column] for column in field_locks.COLUMNS)) for name in classes]
+    rows = [(_code(name), locks.labels[name], *(_mode(locks, name, column) for column in field_locks.COLUMNS)) for name in classes]
     verbs = [(_code(name), _code(verb)) for name, verb in sorted(locks.marketplace_verbs.items())]
+    narrowing = default_edit_rules()
     return page(
         "Field locks",
         "`modification_processor/field_locks.toml`",
@@ -273,7 +275,27 @@ def field_locks_page() -> str:
         table(("class", "verb"), verbs),
         "## Holds",
         f"A hold of kind {_list(locks.hold_kinds)} locks {_list(locks.hold_classes)} until it is released.",
+        "## Edit windows",
+        "None ship. `edit_rules.toml` says how one is written: after so many minutes, at a time of day, or before the delivery, by "
+        "channel and account, its classes are locked or need approval. Until then the answer says until when.",
+        "## Risk",
+        f"While an order has a hold of kind {_list(narrowing.risk_kinds)}, {_list(narrowing.risk_classes)} need approval.",
+        f"From {narrowing.approval_from} points on a change needs approval. It costs the points of its class, those of the fulfilment "
+        f"state, and {narrowing.value_points} more from a grand total of {_values(narrowing)} on; other classes cost nothing.",
+        table(("class", "points"), [(_code(name), points) for name, points in (narrowing.class_points or {}).items()]),
+        table(("state", "points"), list((narrowing.state_points or {}).items())),
     )
+
+
+def _values(rules: EditRules) -> str:
+    limits = rules.value_from or {}
+    return ", ".join(
+        f"{limit} {'of any other currency' if currency == '*' else currency}" for currency, limit in sorted(limits.items(), reverse=True)
+    )
+
+
+def _mode(locks: field_locks.LockTable, name: str, column: str) -> str:
+    return f"{locks.modes[name, column]}, then compensation" if (name, column) in locks.both else locks.modes[name, column]
 
 
 def channels_page() -> str:

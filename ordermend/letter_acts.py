@@ -45,7 +45,7 @@ def edit(
     patch: Annotated[Path | None, typer.Option("--patch", help="File with a JSON Patch (RFC 6902).", exists=True, dir_okay=False)] = None,
     role: Roles = None,
 ) -> None:
-    """Keep a JSON Patch on the letter; nothing is sent. Without --patch: print what may be edited and what is proposed, which is audited."""
+    """Keep a JSON Patch on the letter; nothing is sent. Without --patch: print what may be edited and what is proposed, which takes the role DLQ_Payload and is audited."""
     with _desk() as desk:
         if patch is None:
             view = desk.view(letter_id, _actor(actor, role))

@@ -12,13 +12,14 @@ from uuid import UUID, uuid5
 import psycopg
 
 from intake.rules import discover
+from intake.rules.keeping import Evidence
 from intake.rules.tuning import KIND, MODES, Scope, Told, Tuned, TuningInvalid, parse, record_of, with_scope, without_scope, write
 from normalizers import discover as channels
-from schemas.failures import DependencyUnavailable
+from schemas.failures import DependencyUnavailable, OrdermendError
 from schemas.order import NAMESPACE
 from schemas.topics import RULES
 from store import outbox, rulesets
-from store.database import Connection
+from store.database import Connection, Cursor
 from store.outbox import Outgoing
 from store.rulesets import RuleSet
 
@@ -28,28 +29,46 @@ BOOK = UUID(int=0)
 """Stands for the order where a message belongs to none: the relay sends what has the same in turn."""
 
 
-def put(connection: Connection, prefix: str, text: str, user: str, reason: str) -> int:
-    """Put a tuning into force as the next version, which is returned. Raises `TuningInvalid`."""
+class RulesMoved(OrdermendError):
+    """Another version of the tuning is in force than its author looked at."""
+
+    code = "rules_moved"
+    error_class = "STALE_EDIT"
+
+
+def put(connection: Connection, prefix: str, text: str, user: str, reason: str, expected: int | None = None) -> int:
+    """Put a tuning into force as the next version, which is returned. Raises `TuningInvalid`, and `RulesMoved` where `expected` is over."""
     parse(text, discover())
     if not reason.strip():
         raise TuningInvalid("a change of the tuning has a reason")
     with connection.transaction(), connection.cursor() as cursor:
+        _hold(cursor, expected)
         version = rulesets.add(cursor, KIND, text, user, reason)
         event_id = uuid5(NAMESPACE, f"rules:{KIND}:{version}")
         outbox.add(cursor, [Outgoing(BOOK, None, event_id, prefix + RULES.name, KIND.encode(), record_of(version, text), {})])
     return version
 
 
-def tune(connection: Connection, prefix: str, rule: str, mode: str | None, place: Place, user: str, reason: str) -> int:
+def _hold(cursor: Cursor, expected: int | None) -> None:
+    """Let nobody else change the tuning before this transaction ends; raise `RulesMoved` where somebody has."""
+    rulesets.lock(cursor, KIND)
+    _, standing = rulesets.moment(cursor, KIND)
+    if expected is not None and expected != standing:
+        raise RulesMoved(f"version {standing} is in force, not {expected}", field="/header/if-match", rule="version_in_force")
+
+
+def tune(
+    connection: Connection, prefix: str, rule: str, mode: str | None, place: Place, user: str, reason: str, expected: int | None = None
+) -> int:
     """Set a rule's mode in one place as the next version, which is returned; `mode` None takes what was set there away.
 
-    Two at once: one waits for the other, and both changes stand. Raises `TuningInvalid`.
+    Two at once: one waits for the other, and both changes stand, but where they say which version they `expected`. Raises `TuningInvalid`.
     """
     place = _known(place)
     if mode is not None and mode not in MODES:
         raise TuningInvalid(f"{mode[:40]!r} is no mode; it is one of {', '.join(MODES)}")
     with connection.transaction(), connection.cursor() as cursor:
-        rulesets.lock(cursor, KIND)
+        _hold(cursor, expected)
         standing = parse(text_in_force(connection), discover())
         made = without_scope(standing, rule, place) if mode is None else with_scope(standing, rule, Scope(mode, *place))
         return put(connection, prefix, write(made), user, reason)
@@ -90,19 +109,37 @@ def text_of(connection: Connection, version: int) -> str:
     return known[version]
 
 
-def told(connection: Connection, days: int) -> dict[str, Told]:
-    """Return what each rule refused in the last days, by the dead letters it made.
+_REFUSED = """select l.rule, l.channel, l.first_failed_at as at, l.status,
+         coalesce(i.outcome not in ('quarantined', 'rejected', 'dead', 'waiting'), false)
+           and not exists (select 1 from repair r where r.order_id = l.order_id and r.letter_id = l.letter_id) as overturned
+    from dead_letter l
+    left join inbox i on i.order_id = l.order_id and i.message_id = 'resent:' || l.letter_id || ':' || l.attempts and l.status = 'resent'
+   where l.code like '%%by_rule' and l.rule is not null and l.channel is not null and l.first_failed_at > now() - make_interval(days => %(days)s)"""
+"""Refusals; overturned where the document went back as it was, and passed: somebody, or a later tuning, saw it otherwise."""
+_RELEASED = """select split_part(split_part(h.path, ':', 2), '/', 1) as rule, o.channel, h.at, 'released' as status,
+         not exists (select 1 from history c where c.order_id = h.order_id and c.cause_kind = 'ticket' and not c.derived
+                       and c.path not like '/holds/%%' and c.path <> '/lifecycle' and c.version <= h.version) as overturned
+    from history h join orders o on o.order_id = h.order_id
+   where h.path like '/holds/intake:%%/kind' and h.new is null and h.cause_kind = 'ticket' and h.at > now() - make_interval(days => %(days)s)"""
+"""Holds that people released; overturned where nothing of the order had been put right by then."""
 
-    A refusal is overturned where its letter went back as it was, and passed: somebody, or a later tuning, saw it otherwise.
-    """
+
+def told(connection: Connection, days: int) -> dict[str, Told]:
+    """Return what each rule refused or held in the last days, and how much of that people overturned."""
     rows = connection.execute(
-        """select l.rule, count(*), count(*) filter (where l.status in ('resolved', 'resent') and not exists
-                  (select 1 from repair r where r.letter_id = l.letter_id))
-             from dead_letter l where l.code like '%%by_rule' and l.rule is not null and l.first_failed_at > now() - make_interval(days => %s)
-            group by l.rule""",
-        (days,),
+        f"select rule, count(*), count(*) filter (where overturned) from ({_REFUSED} union all {_RELEASED}) t group by rule", {"days": days}
     )
     return {row[0]: Told(row[1], row[2]) for row in rows}
+
+
+def evidence(connection: Connection, days: int) -> list[Evidence]:
+    """Return what people, or the channel itself, decided about the rules' acts in the last days; what is undecided is no evidence."""
+    rows = connection.execute(
+        f"""select rule, channel, at, overturned from ({_REFUSED} union all {_RELEASED}) t
+             where status in ('released', 'resolved', 'resent', 'discarded', 'superseded')""",
+        {"days": days},
+    )
+    return [Evidence(*row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -122,15 +159,15 @@ class Rulebook:
         with self._book() as connection, connection.cursor() as cursor:
             return rulesets.versions(cursor, KIND)
 
-    def tune(self, rule: str, mode: str | None, place: Place, user: str, reason: str) -> int:
+    def tune(self, rule: str, mode: str | None, place: Place, user: str, reason: str, expected: int | None = None) -> int:
         """Set a rule's mode in one place; return the version then in force."""
         with self._book() as connection:
-            return tune(connection, self.prefix, rule, mode, place, user, reason)
+            return tune(connection, self.prefix, rule, mode, place, user, reason, expected)
 
-    def revert(self, version: int, user: str, reason: str) -> int:
+    def revert(self, version: int, user: str, reason: str, expected: int | None = None) -> int:
         """Put an older version into force again, as a new one, which is returned."""
         with self._book() as connection:
-            return put(connection, self.prefix, text_of(connection, version), user, reason)
+            return put(connection, self.prefix, text_of(connection, version), user, reason, expected)
 
     @contextmanager
     def _book(self) -> Iterator[Connection]:

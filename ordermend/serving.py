@@ -22,17 +22,27 @@ from telemetry.health import Health
 Loop = Callable[[threading.Event], None]
 
 
-def loops_of(service: str, settings: Settings, health: Health, instance: str, channels: Iterable[str]) -> dict[str, Loop]:
-    """Return the loops of a service by name; `all` is every service in one process, but for the monitor, the console and the webhook door."""
+def loops_of(service: str, settings: Settings, health: Health, instance: str | None, channels: Iterable[str]) -> dict[str, Loop]:
+    """Return the loops of a service by name; `all` is every service in one process, but for the monitor, the console and the webhook door.
+
+    `instance` names a static group member: whoever comes back under it within the session timeout gets its partitions at once.
+    """
     if service == "monitor":
         return {"monitor": bootstrap.monitor(settings, health).run}
     makers: Mapping[str, Callable[[], dict[str, Loop]]] = {
-        "intake": lambda: {f"intake-{name}": loop.run for name, loop in bootstrap.intake_loops(settings, health, channels).items()},
-        "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance).run},
+        "intake": lambda: {
+            f"intake-{name}": loop.run for name, loop in bootstrap.intake_loops(settings, health, channels, instance).items()
+        },
+        "processor": lambda: {"processor": bootstrap.processor_app(settings, health, instance or "processor-0").run},
         "relay": lambda: {"relay": bootstrap.relay(settings, health).run},
         "bulk": lambda: {"bulk": bootstrap.bulk_service(settings, health).run},
-        "verifier": lambda: {"verifier": bootstrap.sampler(settings, health).run},
+        "verifier": lambda: {
+            "verifier": bootstrap.sampler(settings, health.loop("verifier")).run,
+            "reconciler": bootstrap.reconciler(settings, health.loop("reconciler")).run,
+            "rule-keeper": bootstrap.rule_keeper(settings, health.loop("rule-keeper")).run,
+        },
         "settlement": lambda: {"settlement": bootstrap.settlement(settings, health).run},
+        "fetcher": lambda: {"fetcher": bootstrap.fetcher(settings, health).run},
         "retrier": lambda: {"retrier": bootstrap.retrier(settings, health).run},
     }
     if service in {"console", "webhooks"}:
@@ -79,7 +89,7 @@ def settle_memory() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def serve_until_stopped(service: str, instance: str, channels: Iterable[str], host: str, port: int) -> None:
+def serve_until_stopped(service: str, instance: str | None, channels: Iterable[str], host: str, port: int) -> None:
     """Run a service until a signal comes or a loop fails."""
     settings = stack.connected(settings_module.load())
     logs.configure(settings.log_level)

@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         validation_alias="ORDERMEND_PORTS",
         description="module:function that returns the gateway, channel and notifier to ask after edits, or `simulated`; unset: simulated on a local stack.",
     )
+    sources: str | None = Field(
+        default=None,
+        pattern=r"^(simulated|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        validation_alias="ORDERMEND_SOURCES",
+        description="module:function that returns, by channel, whom to ask for orders that were only named, or `simulated`; unset: nobody, simulated on a local stack.",
+    )
     console_listen: Annotated[str, AfterValidator(_host_ports)] = Field(
         default="127.0.0.1:8080",
         validation_alias="ORDERMEND_CONSOLE_LISTEN",
@@ -136,7 +142,7 @@ class Settings(BaseSettings):
     failpoints: Annotated[str, AfterValidator(_failpoints)] = Field(
         default="",
         validation_alias="ORDERMEND_FAILPOINTS",
-        description="For fault tests only: NAME=exit|raise|sleep:S[@N|%P], several separated by spaces; see telemetry/failpoints.py.",
+        description="For fault tests only: NAME=exit|segv|spin|hog|stop|raise|sleep:S[@N|%P], several separated by spaces; see telemetry/failpoints.py.",
     )
 
     @property

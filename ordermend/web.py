@@ -15,6 +15,7 @@ from ordermend.rulebook import Rulebook
 from ordermend.settings import Settings
 from schemas.failures import SettingsInvalid
 from store.sealing import KeyVault
+from streaming.ends import ends
 from streaming.producer import ReportingProducer
 from telemetry.health import Health
 
@@ -27,16 +28,19 @@ def console(settings: Settings, base_url: str = "", *, keys: Keys | None = None)
     if settings.issuer_url is None:
         raise SettingsInvalid("ORDERMEND_ISSUER_URL is not set and no local stack runs; run `ordermend up`")
     issuer = Issuer(settings.issuer_url)
+    topics = bootstrap.topics_of(settings)
     return create(
         Parts(
             book=Book(bootstrap.connector(settings, "console")),
             vault=KeyVault.load(settings.keys_dir),
             signer=bootstrap.signer(settings, "door-console", "console"),
-            topic=bootstrap.topics_of(settings).modifications,
+            topic=topics.modifications,
             verifier=Verifier(settings.issuer_url, AUDIENCE, keys or issuer),
             issuer=issuer if base_url else None,
             base_url=base_url,
             desk=lambda: bootstrap.desk(settings),
+            read_topics=(topics.canonical, topics.modifications, topics.fulfillment),
+            ends=lambda wanted: ends(bootstrap.bootstrap_of(settings), wanted),
             rulebook=Rulebook(bootstrap.connector(settings, "rules"), settings.topic_prefix),
         )
     )

@@ -100,6 +100,27 @@ def _leaves(model: type[Model], value: Model, path: str) -> Iterator[tuple[str, 
                 yield f"{here}/{_token(key)}", _text(text)
 
 
+SETS = frozenset({"/tags"})
+"""Leaves that are sets: who changes one member leaves the others to everybody else."""
+
+
+def members(path: str, old: str | None, new: str | None) -> tuple[str, ...]:
+    """Return what a changed leaf is for a merge: its path, or, of a set, the path of each member that came or went.
+
+    >>> members("/tags", '["gift","vip"]', '["vip"]')
+    ('/tags/gift',)
+    """
+    if path not in SETS:
+        return (path,)
+    moved = set(orjson.loads(old or "[]")) ^ set(orjson.loads(new or "[]"))
+    return tuple(member_of(path, name) for name in sorted(moved))
+
+
+def member_of(path: str, name: str) -> str:
+    """Return the path of a member of a set."""
+    return f"{path}/{_token(name)}"
+
+
 def _token(key: str) -> str:
     """Escape a JSON pointer token (RFC 6901 section 3)."""
     return key.replace("~", "~0").replace("/", "~1") if "/" in key or "~" in key else key

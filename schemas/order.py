@@ -11,6 +11,7 @@ the amount is the basis amount, to the unit; otherwise it is the basis' share (s
 `modification_processor.totals`).
 """
 
+from hashlib import sha1
 from typing import Any, ClassVar, Literal
 from uuid import UUID, uuid5
 
@@ -36,7 +37,9 @@ def order_id_of(channel: str, account: str, channel_order_id: str) -> UUID:
 
     The three are joined with U+001F, which no channel uses in an id, so ("a", "b:c") and ("a:b", "c") differ.
     """
-    return uuid5(NAMESPACE, f"{channel}\x1f{account}\x1f{channel_order_id}")
+    # What `uuid5` does, without its import at each call.
+    digest = sha1(NAMESPACE.bytes + f"{channel}\x1f{account}\x1f{channel_order_id}".encode(), usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)
 
 
 def raw_lane_id(topic: str, partition: int) -> UUID:

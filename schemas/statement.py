@@ -15,11 +15,12 @@ from pydantic import Field
 
 from schemas.failures import ErrorClass
 from schemas.model import Instant, Model
-from schemas.order import Address, Order
+from schemas.order import Address, DeliveryWindow, Order
 
 StatedEvent = Literal["create", "update", "edit", "cancel", "cancel_request", "draft", "notification", "lines", "snapshot"]
 Verdict = Literal["accept", "accept_with_warning", "accept_with_hold", "incomplete", "quarantine", "reject", "dead_letter"]
 LineAction = Literal["add", "remove", "delete", "change", "keep", "cancel"]
+_FETCHED = "fetch:"
 
 
 class Finding(Model):
@@ -55,6 +56,23 @@ def unpacked(packed: bytes) -> tuple[bytes, dict[str, str]]:
     end = 4 + int.from_bytes(packed[:4], "big")
     headers: dict[str, str] = orjson.loads(packed[4:end])
     return packed[end:], headers
+
+
+def fetched_message_id(fetch_id: UUID, depth: int, sha256: str) -> str:
+    """Return the message id of a fetched document: the same each time the same fetch brings the same bytes."""
+    return f"{_FETCHED}{fetch_id}:{depth}:{sha256[:16]}"
+
+
+def fetch_of(message_id: str) -> tuple[UUID, int] | None:
+    """Return (fetch id, depth) of the fetch that brought a message; None where none did."""
+    if not message_id.startswith(_FETCHED):
+        return None
+    named, _, rest = message_id.removeprefix(_FETCHED).partition(":")
+    depth = rest.partition(":")[0]
+    try:
+        return UUID(named), int(depth)
+    except ValueError:
+        return None
 
 
 class LineChange(Model):
@@ -97,6 +115,8 @@ class ChangeStated(Model):
     raw: RawDocument
     ship_to: Address | None = None
     """Where the goods shall go now, where the change says so."""
+    delivery_window: DeliveryWindow | None = None
+    """When they are wanted now, where the change says so; an end it does not state stays as it is."""
 
 
 class FetchNeeded(Model):

@@ -4,10 +4,15 @@ All topics take the broker's append time (`LogAppendTime`): assertions are judge
 personal data keep at most 30 days. A dead-letter topic is `<source>.dlt`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+MAX_VALUE_BYTES = MAX_MESSAGE_BYTES - 65_536
+"""What a record's key and value may have: the rest is for headers and what Kafka puts around a batch."""
+MAX_HEADER_BYTES = 8192
+"""What all headers of a record of ours may have together, in UTF-8."""
 PARTITIONS = 4
 """The same for every topic the processor reads, so that one order's messages meet in one process."""
 
@@ -41,6 +46,17 @@ RULES = Topic("rules.intake.v1", "kind of rules", -1, partitions=1, compacted=Tr
 """The tuning of intake's rules: the newest record is in force."""
 SOURCES = (CANONICAL, MODIFICATIONS, FULFILLMENT)
 """What the modification processor reads."""
+
+
+def within(headers: Mapping[str, str], limit: int) -> dict[str, str]:
+    """Return the headers that have room in `limit` bytes, in their order; one that has none leaves it to those behind it."""
+    found, size = {}, 0
+    for name, text in headers.items():
+        more = len(name.encode("utf-8", "replace")) + len(text.encode("utf-8", "replace"))
+        if size + more <= limit:
+            found[name] = text
+            size += more
+    return found
 
 
 def raw_topic(channel: str) -> Topic:

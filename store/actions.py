@@ -5,7 +5,7 @@ heads, asks outside of any transaction, and puts what came of it into the outbox
 cancelled; `sent` may have had an effect. A claimed row is due again after a while, so a worker that died is replaced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -50,6 +50,14 @@ class Aimed(NamedTuple):
     order_id: UUID
     action_id: UUID
     transaction: str
+
+
+class Lowered(NamedTuple):
+    """A payment request that asks for less now: for so much."""
+
+    order_id: UUID
+    action_id: UUID
+    amount_minor: int
 
 
 COLUMNS = ", ".join(ActionRow._fields)
@@ -121,26 +129,90 @@ def aim(cursor: Cursor, rows: Sequence[Aimed]) -> None:
     )
 
 
-def due(cursor: Cursor, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return (order id, action id) of requests that are to be sent now; a step waits for the one it follows."""
+def lower(cursor: Cursor, rows: Sequence[Lowered]) -> None:
+    """Say for how much payment requests ask now."""
     cursor.execute(
-        """select a.order_id, a.action_id from action a
-            where a.state in ('planned', 'sent') and a.next_attempt_at <= now()
-              and not exists (select 1 from action b where b.order_id = a.order_id and b.action_id = a.after_id and b.state in ('planned', 'sent'))
-            order by a.next_attempt_at limit %s""",
-        (limit,),
+        """update action a set amount_minor = u.amount from unnest(%b::uuid[], %b::uuid[], %b::int8[]) u(order_id, action_id, amount)
+            where a.order_id = u.order_id and a.action_id = u.action_id""",
+        tuple([row[index] for row in rows] for index in range(3)),
     )
-    return cursor.fetchall()
+
+
+def with_requests_taken_back(cursor: Cursor, order_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the orders that had a payment request taken back: money for it may come all the same."""
+    cursor.execute(
+        "select distinct order_id from action where order_id = any(%b) and kind = 'take_back' and state = 'done'",
+        (list(order_ids),),
+        binary=True,
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+_DEPENDENCY = """'port:' || a.port || case a.port when 'payment' then ':' || a.provider
+    when 'channel' then ':' || coalesce((select o.channel from orders o where o.order_id = a.order_id), '') else '' end"""
+"""Whom a request depends on: a gateway by its provider, a channel by its name, the notifier, the warehouse."""
+_READY = """a.state in ('planned', 'sent') and a.next_attempt_at <= now()
+    and not exists (select 1 from action b where b.order_id = a.order_id and b.state in ('planned', 'sent')
+                       and ((b.action_id = a.after_id and a.kind <> 'take_back') or (b.after_id = a.action_id and b.kind = 'take_back')))"""
+"""A step waits for the one it follows, but for one that takes it back; a payment request that is being taken back is not sent again."""
+
+
+class Due(NamedTuple):
+    """A request that is to be sent now, and whom it depends on."""
+
+    order_id: UUID
+    action_id: UUID
+    dependency: str
+
+
+def due(cursor: Cursor, limit: int, quotas: Mapping[str, int] | None = None) -> list[Due]:
+    """Return requests that are to be sent now (see `_READY`).
+
+    `quotas`: at most so many of a dependency. What is past its deadline is returned whatever they say: it is not sent any more.
+    """
+    if not quotas:
+        cursor.execute(
+            f"select a.order_id, a.action_id, {_DEPENDENCY} from action a where {_READY} order by a.next_attempt_at limit %s", (limit,)
+        )
+    else:
+        cursor.execute(
+            f"""with ready as (select a.order_id, a.action_id, {_DEPENDENCY} as dependency, a.next_attempt_at, a.due_at <= now() as overdue
+                                 from action a where {_READY}),
+                     numbered as (select *, row_number() over (partition by dependency, overdue order by next_attempt_at) as n from ready)
+                select order_id, action_id, dependency from numbered
+                  left join unnest(%b::text[], %b::int[]) q(name, most) on q.name = dependency
+                 where overdue or q.most is null or n <= q.most order by next_attempt_at limit %s""",
+            (list(quotas), list(quotas.values()), limit),
+        )
+    return [Due(*row) for row in cursor.fetchall()]
+
+
+def rates(cursor: Cursor, over: timedelta) -> dict[str, float]:
+    """Return how many requests a second came for each dependency over the time given, or since the first came if that is shorter."""
+    cursor.execute(
+        f"""select {_DEPENDENCY}, count(*) / greatest(extract(epoch from now() - min(a.created_at)), 1)
+              from action a where a.created_at > now() - %s group by 1""",
+        (over,),
+    )
+    return {name: float(rate) for name, rate in cursor.fetchall()}
+
+
+_FIRST_AMOUNT = """a.amount_minor + (select coalesce(sum(b.amount_minor), 0)::int8 from action b
+    where b.order_id = a.order_id and b.after_id = a.action_id and b.kind = 'take_back' and b.state = 'done')"""
 
 
 def claim(cursor: Cursor, keys: Sequence[tuple[UUID, UUID]], again_after: timedelta) -> list[ActionRow]:
-    """Mark requests as sent, their orders' heads being locked; return those that were still due."""
+    """Mark requests as sent, their orders' heads being locked; return those that were still due.
+
+    A payment request that was lowered is returned with its first amount: under one key, one and the same thing is asked for.
+    """
+    columns = ", ".join(_FIRST_AMOUNT if name == "amount_minor" else f"a.{name}" for name in ActionRow._fields)
     cursor.execute(
         f"""update action a set state = 'sent', attempts = a.attempts + 1,
-                   next_attempt_at = least(now() + %s * least(power(2, a.attempts), 64), greatest(a.due_at, now() + interval '1 second'))
+                   next_attempt_at = least(now() + %s * least(power(2, a.attempts), 64) * (0.8 + 0.4 * random()), greatest(a.due_at, now() + interval '1 second'))
               from unnest(%b::uuid[], %b::uuid[]) u(order_id, action_id)
              where a.order_id = u.order_id and a.action_id = u.action_id and a.state in ('planned', 'sent') and a.next_attempt_at <= now()
-         returning {", ".join(f"a.{name}" for name in ActionRow._fields)}""",
+         returning {columns}""",
         (again_after, [key[0] for key in keys], [key[1] for key in keys]),
         binary=True,
     )

@@ -18,9 +18,33 @@ class BreakerRow(NamedTuple):
     closed_by: str | None
 
 
+DEPENDENCY = "port:"
+"""What the key of a dependency's breaker begins with; all others are channels and operations."""
+
+
 def standing(cursor: Cursor) -> dict[str, datetime]:
-    """Return the open breakers and when each may be probed."""
-    return dict(cursor.execute("select key, probe_at from breaker where closed_at is null").fetchall())
+    """Return the open breakers of channels and operations, and when each may be probed."""
+    return dict(cursor.execute("select key, probe_at from breaker where closed_at is null and key not like 'port:%'").fetchall())
+
+
+def dependencies(cursor: Cursor) -> dict[str, bool]:
+    """Return the open breakers of dependencies, and whether each may be probed now."""
+    return dict(cursor.execute("select key, probe_at <= now() from breaker where closed_at is null and key like 'port:%'").fetchall())
+
+
+def take_probes(cursor: Cursor, wait: timedelta) -> set[str]:
+    """Take the probes that are due, so that no other worker does before `wait` is over; return the dependencies to try."""
+    cursor.execute(
+        "update breaker set probe_at = now() + %s where closed_at is null and key like 'port:%%' and probe_at <= now() returning key",
+        (wait,),
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def closed_lately(cursor: Cursor, since: timedelta) -> set[str]:
+    """Return the dependencies whose breaker was closed within the time given."""
+    cursor.execute("select distinct key from breaker where closed_at > now() - %s and key like 'port:%%'", (since,))
+    return {row[0] for row in cursor.fetchall()}
 
 
 def listing(cursor: Cursor, limit: int) -> list[BreakerRow]:

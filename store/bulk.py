@@ -80,9 +80,13 @@ def running(cursor: Cursor) -> list[UUID]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def listing(cursor: Cursor, limit: int) -> list[JobRow]:
-    """Return jobs, newest first."""
-    cursor.execute(f"select {JOB} from bulk_job order by created_at desc limit %s", (limit,))
+def listing(cursor: Cursor, limit: int, after: tuple[datetime, UUID] | None = None) -> list[JobRow]:
+    """Return jobs, newest first; `after` is the last one of the page before."""
+    cursor.execute(
+        f"""select {JOB} from bulk_job where %s::timestamptz is null or (created_at, job_id) < (%s, %s)
+            order by created_at desc, job_id desc limit %s""",
+        (after and after[0], after and after[0], after and after[1], limit),
+    )
     return [JobRow(*row) for row in cursor.fetchall()]
 
 
@@ -128,13 +132,27 @@ def counts(cursor: Cursor, job_id: UUID) -> dict[str, int]:
     return dict(cursor.fetchall())
 
 
-def outcomes(cursor: Cursor, job_id: UUID) -> list[Outcome]:
-    """Return every order's outcome."""
+def outcomes(cursor: Cursor, job_id: UUID, after: UUID | None = None, limit: int | None = None) -> list[Outcome]:
+    """Return every order's outcome, or those of the next page; `after` is the last order of the page before."""
     cursor.execute(
         f"""select i.order_id, i.ticket_id, {_OUTCOME}, coalesce(i.code, t.code), t.money_delta_minor, t.new_version
               from bulk_item i left join ticket t on t.order_id = i.order_id and t.ticket_id = i.ticket_id
-             where i.job_id = %s order by i.order_id""",
-        (job_id,),
+             where i.job_id = %s and (%s::uuid is null or i.order_id > %s) order by i.order_id limit %s""",
+        (job_id, after, after, limit),
+    )
+    return [Outcome(*row) for row in cursor.fetchall()]
+
+
+def first_outcomes(cursor: Cursor, job_id: UUID, limit: int) -> list[Outcome]:
+    """Return some orders' outcomes: those that ended badly first, then those under way."""
+    cursor.execute(
+        f"""select * from (
+              select i.order_id, i.ticket_id, {_OUTCOME} as outcome, coalesce(i.code, t.code), t.money_delta_minor, t.new_version
+                from bulk_item i left join ticket t on t.order_id = i.order_id and t.ticket_id = i.ticket_id where i.job_id = %s) x
+             order by case when outcome = any(array['refused', 'conflicted', 'dead', 'expired', 'declined', 'skipped', 'settlement_failed']) then 0
+                           when outcome = any(array['sent', 'waiting', 'awaiting_approval', 'compensating']) then 1 else 2 end, order_id
+             limit %s""",
+        (job_id, limit),
     )
     return [Outcome(*row) for row in cursor.fetchall()]
 
@@ -154,4 +172,16 @@ def select(cursor: Cursor, channel: str | None, sku: str | None, lifecycle: Sequ
 def versions(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return the versions of those of these orders that the book has."""
     cursor.execute("select order_id, version from orders where order_id = any(%b)", (list(order_ids),))
+    return dict(cursor.fetchall())
+
+
+def currencies(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the currency of those of these orders that the book has."""
+    cursor.execute("select order_id, currency from orders where order_id = any(%b)", (list(order_ids),))
+    return dict(cursor.fetchall())
+
+
+def numbers(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return what people call those of these orders that the book has."""
+    cursor.execute("select order_id, order_number from orders where order_id = any(%b)", (list(order_ids),))
     return dict(cursor.fetchall())

@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-LIMITS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+# A process that freezes inside a transaction holds its orders no longer than its group waits for it (session.timeout.ms).
+LIMITS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=10000"
 
 
 def connect(url: str, schema: str, *, autocommit: bool = False, application: str = "ordermend") -> Connection:

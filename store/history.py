@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 
+from schemas.leaves import SETS, members
 from store.database import Cursor
 
 
@@ -76,16 +77,26 @@ def insert(cursor: Cursor, rows: Iterable[HistoryRow]) -> None:
 
 def requested_since(cursor: Cursor, bases: Sequence[tuple[UUID, int]]) -> dict[UUID, list[RecentChange]]:
     """Return, per order, the requested changes after a base version. Derived totals never count as overlap."""
+    sets = sorted(SETS)
     cursor.execute(
-        """select h.order_id, h.path, h.version, h.user_id
+        """select h.order_id, h.path, h.version, h.user_id, case when h.path = any(%b) then h.old end, case when h.path = any(%b) then h.new end
              from unnest(%b::uuid[], %b::int[]) u(order_id, base) join history h using (order_id)
             where h.version > u.base and not h.derived order by h.order_id, h.seq""",
-        ([b[0] for b in bases], [b[1] for b in bases]),
+        (sets, sets, [b[0] for b in bases], [b[1] for b in bases]),
     )
     found: dict[UUID, list[RecentChange]] = {}
-    for order_id, path, version, user_id in cursor.fetchall():
-        found.setdefault(order_id, []).append(RecentChange(path, version, user_id))
+    for order_id, path, version, user_id, old, new in cursor.fetchall():
+        found.setdefault(order_id, []).extend(recent(path, _text(old), _text(new), version, user_id))
     return found
+
+
+def recent(path: str, old: str | None, new: str | None, version: int, user_id: str) -> list[RecentChange]:
+    """Return what a merge has to respect of one changed leaf: of a set, each member by itself."""
+    return [RecentChange(member, version, user_id) for member in members(path, old, new)]
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else bytes(value).decode()
 
 
 def read(cursor: Cursor, order_id: UUID) -> list[HistoryRow]:

@@ -1,7 +1,7 @@
 """Parked messages, dead letters, and what a person has to look at."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -214,13 +214,29 @@ def last_recorded(cursor: Cursor, order_id: UUID, subject: str, actions: Sequenc
     return Audit(*row) if row else None
 
 
-def due_lanes(cursor: Cursor, limit: int) -> list[tuple[UUID, str]]:
-    """Return lanes whose next attempt is due by the database's clock."""
+FAILED, RELEASED, WORK = "failed", "released", "work"
+_KIND = """case when l.error_class not in ('BUG', 'DEPENDENCY') then 'work'
+    when exists (select 1 from dead_letter d where d.order_id = l.order_id and d.topic = l.topic and d.status = 'replaying') then 'work'
+    when l.code like 'breaker:%%' then 'released' else 'failed' end"""
+"""Why a lane is due: what it waits behind failed, its breaker has closed, or neither: its order came, or an operator sent it back."""
+
+
+def due_lanes(cursor: Cursor, budget: Mapping[str, int]) -> list[tuple[UUID, str, str]]:
+    """Return (order, topic, kind) of lanes whose next attempt is due by the database's clock: of each kind at most so many."""
     cursor.execute(
-        "select order_id, topic from lane where state in ('retrying', 'ordering') and next_attempt_at <= now() order by next_attempt_at limit %s",
-        (limit,),
+        f"""with due as (select l.order_id, l.topic, l.next_attempt_at, {_KIND} as kind from lane l
+                          where l.state in ('retrying', 'ordering') and l.next_attempt_at <= now()),
+                 numbered as (select *, row_number() over (partition by kind order by next_attempt_at) as n from due)
+            select order_id, topic, kind from numbered join unnest(%b::text[], %b::int[]) q(name, most) on q.name = kind and n <= q.most
+             order by next_attempt_at""",
+        (list(budget), list(budget.values())),
     )
-    return [(row[0], row[1]) for row in cursor.fetchall()]
+    return cursor.fetchall()
+
+
+def postpone(cursor: Cursor, order_id: UUID, topic: str, wait: timedelta) -> None:
+    """Try a lane later."""
+    cursor.execute("update lane set next_attempt_at = now() + %s where order_id = %s and topic = %s", (wait, order_id, topic))
 
 
 def suspect(cursor: Cursor, order_id: UUID, topic: str) -> int:

@@ -50,6 +50,8 @@ class Statement(NamedTuple):
     raw_part: int
     raw_offset: int
     mapping_version: int
+    said_sealed: bytes | None = None
+    """What the mapping made of a restatement; of a first statement, that is the first version."""
 
 
 def document(order: Order) -> str:
@@ -194,7 +196,9 @@ def insert_statements(cursor: Cursor, rows: Sequence[Statement]) -> None:
     """Keep what channels said."""
     columns = ", ".join(Statement._fields)
     with cursor.copy(f"copy statement ({columns}) from stdin (format binary)") as copy:
-        copy.set_types(("uuid", "text", "text", "text", "text", "text", "timestamptz", "bytea", "text", "text", "int4", "int8", "int4"))
+        copy.set_types(
+            ("uuid", "text", "text", "text", "text", "text", "timestamptz", "bytea", "text", "text", "int4", "int8", "int4", "bytea")
+        )
         for row in rows:
             copy.write_row(row)
 

@@ -4,13 +4,14 @@
 by the `sent_at is null` flag and never by a cursor over `id`: ids of other orders may commit late.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 from psycopg.types.json import Jsonb
 
+from schemas.topics import MAX_VALUE_BYTES
 from store.database import Cursor
 
 
@@ -37,8 +38,20 @@ class Unsent(NamedTuple):
     headers: dict[str, str]
 
 
+class OutputTooLarge(Exception):
+    """A message is larger than Kafka would take: nothing of its transaction may be committed, for it could never be sent."""
+
+    def __init__(self, row: Outgoing, size: int) -> None:
+        super().__init__(f"a record for {row.topic} of {size} bytes; {MAX_VALUE_BYTES} are possible")
+        self.size = size
+
+
 def add(cursor: Cursor, rows: Sequence[Outgoing]) -> None:
-    """Append messages; wakes the relay at commit."""
+    """Append messages; wakes the relay at commit. Raises `OutputTooLarge`."""
+    for row in rows:
+        size = len(row.key or b"") + len(row.value)
+        if size > MAX_VALUE_BYTES:
+            raise OutputTooLarge(row, size)
     columns = ", ".join(Outgoing._fields)
     with cursor.copy(f"copy outbox ({columns}) from stdin (format binary)") as copy:
         copy.set_types(("uuid", "int8", "uuid", "text", "bytea", "bytea", "jsonb"))
@@ -58,10 +71,13 @@ def listen(cursor: Cursor) -> None:
     cursor.execute("listen outbox")
 
 
-def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
-    """Return the oldest unsent rows, in id order."""
+def unsent(cursor: Cursor, limit: int, but: Collection[UUID] = ()) -> list[Unsent]:
+    """Return the oldest unsent rows, in id order, but for those of the orders named."""
     cursor.execute(
-        "select id, order_id, topic, key, value, headers from outbox where sent_at is null order by id limit %s", (limit,), binary=True
+        """select id, order_id, topic, key, value, headers from outbox where sent_at is null and order_id <> all(%b::uuid[])
+            order by id limit %s""",
+        (list(but), limit),
+        binary=True,
     )
     return [Unsent(*row) for row in cursor.fetchall()]
 

@@ -80,15 +80,30 @@ def fence(cursor: Cursor, group: str, advances: Sequence[Advance]) -> set[tuple[
 
 
 def stored(cursor: Cursor, group: str, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Claim]:
-    """Return epoch and offset as they stand: how an unknown commit outcome is resolved."""
+    """Return epoch and offset as they stand: how an unknown commit outcome is resolved.
+
+    Locks the rows: a transaction of ours whose connection was cut may still be about to commit, and is waited for. Looking past
+    it would find the old offset a moment before the new one.
+    """
     cursor.execute(
         """select topic, part, epoch, next_offset from partition_owner
-            where grp = %s and (topic, part) in (select * from unnest(%b::text[], %b::int[]))""",
+            where grp = %s and (topic, part) in (select * from unnest(%b::text[], %b::int[])) order by topic, part for update""",
         (group, [p[0] for p in partitions], [p[1] for p in partitions]),
     )
     return {(topic, part): Claim(epoch, offset) for topic, part, epoch, offset in cursor.fetchall()}
 
 
-def release(cursor: Cursor, group: str, owner: str) -> None:
-    """Say that this process went in good order, so that the next start is not counted as a crash."""
-    cursor.execute("update partition_owner set released = true, updated_at = now() where grp = %s and owner = %s", (group, owner))
+def handled(cursor: Cursor) -> int:
+    """Return how many messages all partitions have behind them: its advance is the rate at which live messages are handled."""
+    row = cursor.execute("select coalesce(sum(next_offset), 0)::bigint from partition_owner").fetchone()
+    return int(row[0]) if row else 0
+
+
+def release(cursor: Cursor, group: str, held: Sequence[tuple[str, int, int]]) -> None:
+    """Say that these (topic, partition, epoch) were left in good order, so that the next start is not counted as a crash."""
+    cursor.execute(
+        """update partition_owner o set released = true, updated_at = now()
+             from (select * from unnest(%b::text[], %b::int[], %b::bigint[]) u(topic, part, epoch) order by 1, 2) u
+            where o.grp = %s and o.topic = u.topic and o.part = u.part and o.epoch = u.epoch""",
+        ([h[0] for h in held], [h[1] for h in held], [h[2] for h in held], group),
+    )

@@ -1,5 +1,6 @@
 """A bulk replay: which letters, frozen when it was made, and what became of each."""
 
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from store.database import Cursor
 
 
 class Bulk(NamedTuple):
-    """A bulk replay. `state`: awaiting_approval, running, done or stopped; `reason` says why it stopped."""
+    """A bulk replay. `state`: awaiting_approval, running, paused, done or stopped; `reason` says why it stopped, or who paused it."""
 
     bulk_id: UUID
     actor: str
@@ -73,6 +74,16 @@ def set_state(cursor: Cursor, bulk_id: UUID, state: str, *, reason: str | None =
         "update bulk_replay set state = %s, reason = %s, approved_by = coalesce(%s, approved_by), updated_at = now() where bulk_id = %s",
         (state, reason, approved_by, bulk_id),
     )
+
+
+def listing(cursor: Cursor, after: tuple[datetime, UUID] | None, limit: int) -> list[tuple[Bulk, datetime]]:
+    """Return bulk replays with when they were made, newest first; `after` is the last one of the page before."""
+    cursor.execute(
+        f"""select {_BULK}, created_at from bulk_replay where %s::timestamptz is null or (created_at, bulk_id) < (%s, %s)
+            order by created_at desc, bulk_id desc limit %s""",
+        (after and after[0], after and after[0], after and after[1], limit),
+    )
+    return [(Bulk(*row[:-1]), row[-1]) for row in cursor.fetchall()]
 
 
 def upcoming(cursor: Cursor, bulk_id: UUID, limit: int) -> list[Member]:

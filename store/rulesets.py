@@ -23,6 +23,17 @@ def moment(cursor: Cursor, kind: str) -> tuple[datetime, int]:
     return row[0], row[1]
 
 
+def moments(cursor: Cursor, *kinds: str) -> tuple[datetime, tuple[int, ...]]:
+    """Return the transaction's time and each kind's version in force (0: none was ever set), in one statement."""
+    row = cursor.execute(
+        """select now(), array(select coalesce((select max(version) from rule_set r where r.kind = u.kind), 0)
+                                 from unnest(%s::text[]) with ordinality u(kind, n) order by n)""",
+        (list(kinds),),
+    ).fetchone()
+    assert row is not None
+    return row[0], tuple(row[1])
+
+
 def text_of(cursor: Cursor, kind: str, version: int) -> str:
     """Return the text of a version."""
     row = cursor.execute("select text from rule_set where kind = %s and version = %s", (kind, version)).fetchone()

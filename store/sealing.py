@@ -95,6 +95,18 @@ class KeyVault:
         os.write(handle, os.urandom(32))
         os.close(handle)
 
+    def seal(self, plain: bytes, place: str) -> bytes:
+        """Encrypt what belongs to no order, such as a session, under the master key itself."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._master.encrypt(nonce, plain, _no_order(place))
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """Decrypt what `seal` made for this place; raise `Unsealable` where key, place or bytes do not match."""
+        try:
+            return self._master.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _no_order(place))
+        except (InvalidTag, ValueError):
+            raise Unsealable(place) from None
+
     def create(self, order_id: UUID) -> OrderKey:
         """Make a key for an order."""
         data_key, nonce = os.urandom(32), os.urandom(NONCE_BYTES)
@@ -108,3 +120,8 @@ class KeyVault:
         except (InvalidTag, ValueError):  # ValueError: no key at all, once it was erased
             raise Unsealable(f"key of {order_id}") from None
         return OrderKey(order_id, AESGCM(data_key), wrapped)
+
+
+def _no_order(place: str) -> bytes:
+    """Return what is bound in; longer than an order's id, so that no wrapped key can stand for it."""
+    return b"belongs to no order: " + place.encode()

@@ -87,6 +87,8 @@ orders = Table(
     Index("orders_by_channel_order", "channel", "account", "channel_order_id"),
     Index("orders_by_number", "order_number"),
     Index("orders_by_arrival", "created_at", "order_id"),
+    Index("orders_by_channel_arrival", "channel", "created_at", "order_id"),
+    Index("orders_by_lifecycle_arrival", "lifecycle", "created_at", "order_id"),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -127,6 +129,7 @@ statement = Table(
     Column("raw_offset", BigInteger, nullable=False),
     Column("mapping_version", Integer, nullable=False, server_default="0"),
     _at("received_at", nullable=False, default=True),
+    Column("said_sealed", LargeBinary),
 )
 
 inbox = Table(
@@ -183,6 +186,7 @@ ticket = Table(
     Column("approved_by", Text),
     Column("undoes", Uuid),
     Index("ticket_open", "state", "submitted_at", postgresql_where=text("state in ('waiting', 'awaiting_approval', 'dead')")),
+    Index("ticket_by_time", "submitted_at", "ticket_id"),
     Index("ticket_due", "due_at", postgresql_where=text("due_at is not null")),
 )
 
@@ -383,6 +387,29 @@ work_item = Table(
     Column("detail", Text, nullable=False),
     Column("status", Text, nullable=False),
     _at("opened_at", nullable=False),
+    _at("closed_at"),
+    Column("reason", Text),
+)
+
+order_fetch = Table(
+    "order_fetch",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("fetch_id", Uuid, primary_key=True),
+    Column("item_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel_order_id", Text, nullable=False),
+    Column("missing", Text, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _at("next_attempt_at"),
+    Column("reason", Text),
+    _at("created_at", nullable=False),
+    _at("ended_at"),
+    Index("order_fetch_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'asked', 'sent')")),
+    postgresql_with={"fillfactor": "70"},
 )
 
 outbox = Table(
@@ -399,6 +426,7 @@ outbox = Table(
     _at("created_at", nullable=False, default=True),
     _at("sent_at"),
     Index("outbox_unsent", "id", postgresql_where=text("sent_at is null")),
+    Index("outbox_sent", "sent_at", postgresql_using="brin", postgresql_with={"pages_per_range": "32", "autosummarize": "on"}),
 )
 
 audit = Table(
@@ -436,6 +464,7 @@ action = Table(
     _at("created_at", nullable=False),
     _at("ended_at"),
     Index("action_pending", "order_id", postgresql_where=text("state in ('planned', 'sent')")),
+    Index("action_created", "created_at"),
     Index("action_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'sent')")),
     postgresql_with={"fillfactor": "70"},
 )
@@ -551,6 +580,58 @@ submission = Table(
     Column("user_id", Text, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     _at("at", nullable=False),
+)
+
+edit_presence = Table(
+    "edit_presence",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("form_id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    _at("since", nullable=False),
+    _at("expires_at", nullable=False),
+)
+
+saved_view = Table(
+    "saved_view",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("filters", JSONB, nullable=False),
+    _at("at", nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id_hash", LargeBinary, primary_key=True),
+    Column("sub", Text, nullable=False),
+    Column("user_sealed", LargeBinary, nullable=False),
+    _at("opened_at", nullable=False),
+    _at("used_at", nullable=False),
+    _at("ends_at", nullable=False),
+    Column("dark", Boolean),
+    Index("session_by_sub", "sub"),
+    Index("session_by_end", "ends_at"),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("state_hash", LargeBinary, primary_key=True),
+    Column("login_sealed", LargeBinary, nullable=False),
+    _at("ends_at", nullable=False),
+    Index("login_by_end", "ends_at"),
+)
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("sub", Text, primary_key=True),
+    _at("at", nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 APPEND_ONLY = ("history", "order_origin", "erasure", "statement", "audit", "failure_attempt", "repeat", "rule_set", "submission")

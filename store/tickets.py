@@ -55,7 +55,9 @@ def insert(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
 
 
 def decide(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
-    """Set state and result of tickets that had waited."""
+    """Set state and result of tickets that had waited; one whose row was refused when it came is added now."""
+    marks = ", ".join(["%s"] * len(TicketRow._fields))
+    cursor.executemany(f"insert into ticket ({', '.join(TicketRow._fields)}) values ({marks}) on conflict do nothing", rows)
     cursor.executemany(
         """update ticket set state = %s, new_version = %s, money_delta_minor = %s, code = %s, rule_id = %s, path = %s, message = %s,
                   decided_at = %s, effects_hash = %s, due_at = %s, approved_by = %s where order_id = %s and ticket_id = %s""",
@@ -108,6 +110,12 @@ def find(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> TicketRow | None:
     cursor.execute(f"select {columns} from ticket where order_id = %s and ticket_id = %s", (order_id, ticket_id))
     row = cursor.fetchone()
     return TicketRow(*row) if row else None
+
+
+def operations_of(cursor: Cursor, order_id: UUID) -> dict[str, str]:
+    """Return the operations of an order's tickets, by the cause that history names."""
+    cursor.execute("select 'ticket:' || ticket_id, operations from ticket where order_id = %s", (order_id,))
+    return dict(cursor.fetchall())
 
 
 def due(cursor: Cursor, limit: int) -> list[tuple[UUID, UUID]]:

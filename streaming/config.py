@@ -41,8 +41,12 @@ def consumer_config(bootstrap: str, group: str, instance: str | None = None, *, 
     return config
 
 
-def reader_config(bootstrap: str) -> Config:
-    """Return settings for reading a small compacted topic whole, outside any group: nothing is committed, nothing rebalances."""
+def reader_config(bootstrap: str, *, wait_ms: int = 500) -> Config:
+    """Return settings for reading a topic whole, outside any group: nothing is committed, nothing rebalances.
+
+    The broker keeps a request that finds nothing for `wait_ms`, and whatever is asked next on the connection waits behind it: long
+    for who follows an idle topic, short for who goes from partition to partition.
+    """
     return {
         "bootstrap.servers": bootstrap,
         "group.id": "none",
@@ -50,7 +54,7 @@ def reader_config(bootstrap: str) -> Config:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "check.crcs": True,
-        "fetch.wait.max.ms": 500,
+        "fetch.wait.max.ms": wait_ms,
     }
 
 
@@ -74,4 +78,5 @@ def producer_config(bootstrap: str) -> Config:
 
 
 CLIENT_LOG = logging.getLogger("ordermend.kafka_client")
+CLIENT_LOG.addHandler(logging.NullHandler())  # silent where nobody set up logging: a command's output is the command's
 """Where the client's own log lines go, instead of straight to standard error."""

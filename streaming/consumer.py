@@ -55,6 +55,10 @@ class BatchConsumer:
         self._start = start
         self._lost = lost
         self.assigned: set[Place] = set()
+        self.given: set[Place] = set()
+        """What the group gave us, halted and unclaimed partitions included."""
+        self.is_member = False
+        """Whether the coordinator answers us as a steady member, as of the client's last statistics."""
         self.halted: dict[Place, str] = {}
         callbacks = {"stats_cb": self._stats} if watcher else {"statistics.interval.ms": 0}
         self._consumer = client({**config, **callbacks}, logger=CLIENT_LOG)
@@ -133,8 +137,13 @@ class BatchConsumer:
         """Leave the group."""
         self._consumer.close()
 
+    def take_again(self) -> None:
+        """Take all that the group gave us as if it were given now: claimed anew, read from where `start` says."""
+        self._on_assign(self._consumer, [TopicPartition(*place) for place in sorted(self.given)])
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(tp.topic, tp.partition) for tp in partitions]
+        self.given = set(places)
         starts = self._start(places)
         chosen = []
         for place in places:
@@ -160,8 +169,11 @@ class BatchConsumer:
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {(tp.topic, tp.partition) for tp in partitions}
         self.assigned -= gone
+        self.given -= gone
         self._lost(gone)
 
     def _stats(self, text: str) -> None:
+        group = json.loads(text).get("cgrp", {})
+        self.is_member = (group.get("state"), group.get("join_state")) == ("up", "steady")
         if self._watcher:
-            self._watcher.join(json.loads(text).get("cgrp", {}).get("join_state", "init"))
+            self._watcher.join(group.get("join_state", "init"))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.failures import OrdermendError
 from streaming.config import CLIENT_LOG, producer_config
@@ -17,6 +17,13 @@ class DeliveryFailed(OrdermendError):
 
     code = "delivery_failed"
     error_class = "INFRA"
+
+
+class RecordTooLarge(OrdermendError):
+    """The client takes no record of this size, now or later."""
+
+    code = "record_too_large"
+    error_class = "LIMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,15 @@ class BatchProducer:
             raise DeliveryFailed(f"Kafka did not confirm the batch: {failed.str() if failed else f'{left} records unanswered'}")
 
     def enqueue(self, record: Record) -> None:
-        """Hand a record to the client; it counts as sent only after `confirm`."""
+        """Hand a record to the client; it counts as sent only after `confirm`. Raises `RecordTooLarge`: that one was not handed over."""
         while True:
             try:
                 self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
                 return
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise RecordTooLarge(f"a record for {record.topic} of {len(record.value)} bytes") from None
+                raise
             except BufferError:
                 # The local queue is full: serve delivery reports until there is room.
                 self._producer.poll(0.5)

@@ -1,8 +1,9 @@
 """Failpoints: named steps at which a test may kill, fail or slow this process. All are off unless `arm` was called.
 
 Input:   `ORDERMEND_FAILPOINTS`, items separated by spaces: `NAME=ACTION`, ACTION one of
-         `exit` (die at once, as by kill -9), `segv` (die as native code does), `spin` (never end, busy), `stop` (freeze, as by SIGSTOP),
-         `raise` (a defect of ours), `sleep:SECONDS`; behind it `@N` (at the Nth pass only; the first without it) or
+         `exit` (die at once, as by kill -9), `segv` (die as native code does), `spin` (never end, busy), `hog` (use memory
+         without end: a limit of the process raises MemoryError, where there is none it dies as the kernel would let it), `stop` (freeze, as by
+         SIGSTOP), `raise` (a defect of ours), `sleep:SECONDS`; behind it `@N` (at the Nth pass only; the first without it) or
          `%P` (at P of 100 passes, by dice of its own). `NAME[TEXT]=ACTION` counts only passes whose step contains TEXT.
 Fails:   ValueError, naming the item: a fault test that injects nothing must not pass.
 
@@ -41,6 +42,8 @@ NAMES = {
     "settlement.claimed": "requests are claimed, nobody was asked",
     "settlement.asked": "the gateway, the channel or the notifier has answered, nothing is stored",
     "settlement.reported": "the answers are stored",
+    "fetcher.claimed": "fetches are claimed, no channel was asked",
+    "fetcher.published": "fetched orders lie on the raw topics, nothing is recorded",
     "replay.written": "a letter is sent back in the open transaction",
     "replay.committed": "a letter is sent back, committed",
 }
@@ -48,8 +51,12 @@ NAMES = {
 
 
 ITEM = re.compile(
-    r"(?P<name>[a-z.]+)(\[(?P<text>[^\]]+)\])?=(?P<action>exit|segv|spin|stop|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?"
+    r"(?P<name>[a-z.]+)(\[(?P<text>[^\]]+)\])?=(?P<action>exit|segv|spin|hog|stop|raise|sleep:\d+(\.\d+)?)(@(?P<at>[1-9]\d*)|%(?P<percent>\d+(\.\d+)?))?"
 )
+
+
+HOG_STEP, HOG_STEPS = 64 * 1024 * 1024, 64
+"""What `hog` takes before it counts as killed: 4 GiB, more than any process of ours is given."""
 
 
 class FailpointRaised(Exception):
@@ -115,19 +122,31 @@ def _act(action: str, step: str) -> None:
     elif action == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif action == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this very thread: sent to the process, it is taken by the main thread, and this one goes on for a while.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     elif action == "spin":
         while True:
             pass
+    elif action == "hog":
+        _hog()
     elif action == "raise":
         raise FailpointRaised(step)
     else:
         time.sleep(float(action.removeprefix("sleep:")))
 
 
+def _hog() -> None:
+    # Never touched, so it is address space and costs the machine nothing.
+    held = [bytearray(HOG_STEP) for _ in range(HOG_STEPS)]
+    os.kill(os.getpid(), signal.SIGKILL)
+    del held
+
+
 def _parsed(item: str) -> tuple[str, Armed]:
     found = ITEM.fullmatch(item)
     if found is None or found["name"] not in NAMES:
-        raise ValueError(f"{item[:80]!r} is no NAME=exit|segv|spin|stop|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py")
+        raise ValueError(
+            f"{item[:80]!r} is no NAME=exit|segv|spin|hog|stop|raise|sleep:SECONDS[@N|%P] with a name of telemetry/failpoints.py"
+        )
     at = None if found["percent"] else int(found["at"] or 1)
     return found["name"], Armed(found["action"], at, float(found["percent"] or 0), found["text"] or "")

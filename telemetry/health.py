@@ -28,6 +28,8 @@ class Health:
     """What the loop reports; read by the endpoints. All times are monotonic seconds."""
 
     clock: Callable[[], float] = time.monotonic
+    name: str = "main"
+    """Which loop of the process this is."""
     started: bool = False
     fatal: str | None = None
     join_state: str = "init"
@@ -43,13 +45,13 @@ class Health:
 
     def loop(self, name: str) -> "Health":
         """Return what one of several loops of this process reports to: one that stands still is seen beside those that go on."""
-        self._loops[name] = Health(self.clock)
+        self._loops[name] = Health(self.clock, name)
         return self._loops[name]
 
     def tick(self) -> None:
         """The loop went round."""
         self._tick, self._ticked = self.clock(), True
-        LOOP_TICK_SECONDS.set_to_current_time()
+        LOOP_TICK_SECONDS.labels(self.name).set_to_current_time()
 
     def handling(self, *, begins: bool) -> None:
         """A batch begins or ends."""

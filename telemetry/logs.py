@@ -35,6 +35,17 @@ def configure(level: str = "info", *, people: bool | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    libraries = logging.getLogger()
+    if not any(isinstance(handler, _Bridge) for handler in libraries.handlers):
+        libraries.addHandler(_Bridge(logging.WARNING))
+
+
+class _Bridge(logging.Handler):
+    """Carries what libraries say through `logging` into the same log, as lines of the same shape."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        getattr(structlog.get_logger(library=record.name), level)(record.getMessage())
 
 
 def logger(service: str) -> Any:

@@ -38,17 +38,48 @@ LANE_OLDEST_SECONDS = Gauge("ordermend_lane_oldest_seconds", "Age of the oldest 
 BREAKERS_OPEN = Gauge("ordermend_breakers_open", "Channels and operations whose messages wait because too many of them failed.")
 LETTERS_OPEN = Gauge("ordermend_dead_letters_open", "Unresolved dead letters, by error class.", ("error_class",))
 RETRIES = Counter("ordermend_retries_total", "Messages that left a lane through the retry worker.")
+RETRY_BUDGET_RATIO = Gauge(
+    "ordermend_retry_budget_used_ratio", "Share of the retry budget that is used up; at 1 lanes that are due wait for their turn."
+)
+LANES_DUE = Gauge("ordermend_lanes_due", "Lanes whose next attempt is due; many for long: the retry budget is spent.")
 RELAY_SENT = Counter("ordermend_relay_sent_total", "Outbox rows whose delivery Kafka confirmed.")
+RELAY_STUCK = Gauge(
+    "ordermend_relay_stuck_orders", "Orders whose next event Kafka does not take for its size; nothing else waits for them."
+)
 OUTBOX_OLDEST_SECONDS = Gauge("ordermend_outbox_oldest_seconds", "Age of the oldest unsent outbox row.")
 ACTIONS = Counter(
     "ordermend_actions_total",
     "Requests to gateways, channels and notifiers after an edit, by port, kind and outcome.",
     ("port", "kind", "outcome"),
 )
+FETCHES = Counter(
+    "ordermend_fetches_total", "Orders that channels only named and were asked for, by channel and what came of it.", ("channel", "outcome")
+)
+FETCH_OLDEST_SECONDS = Gauge("ordermend_fetch_oldest_seconds", "Age of the oldest order that a channel named and that is not fetched yet.")
+DEPENDENCY_CALLS = Counter(
+    "ordermend_dependency_calls_total",
+    "Calls to gateways, channels, the notifier and the warehouse, by dependency and outcome (`answered`, `no_answer`, `held` back).",
+    ("dependency", "outcome"),
+)
+DEPENDENCIES_OPEN = Gauge(
+    "ordermend_dependencies_open", "1 while a dependency is left alone because its calls were not answered, by dependency.", ("dependency",)
+)
 LAG_RECORDS = Gauge("ordermend_lag_records", "Records behind the log's end, from the offsets stored in PostgreSQL.", ("topic", "partition"))
-LOOP_TICK_SECONDS = Gauge("ordermend_loop_tick_timestamp_seconds", "When the main loop last went round, unix time.")
+LOOP_TICK_SECONDS = Gauge(
+    "ordermend_loop_tick_timestamp_seconds", "When a loop of the process last went round, unix time; `main` where it has one.", ("loop",)
+)
+RULES_OVERTURNED = Gauge(
+    "ordermend_rules_overturned", "Refusals of a rule that people overturned, beyond the bound at which it is demoted.", ("rule", "channel")
+)
 INTEGRITY_FINDINGS = Gauge("ordermend_integrity_findings", "Findings of the integrity check that stand; anything but 0 pages.")
 INTEGRITY_CHECKED = Counter("ordermend_integrity_checked_total", "Orders that the continuous integrity check looked at.")
+RECONCILE_FINDINGS = Gauge(
+    "ordermend_reconcile_findings", "Events sent that are lost, changed, foreign or out of order on the topic; anything but 0 pages."
+)
+RECONCILE_EVENTS = Counter("ordermend_reconcile_events_total", "Events of the topic that were compared with what the book sent.")
+RECONCILE_TIMESTAMP_SECONDS = Gauge(
+    "ordermend_reconcile_timestamp_seconds", "When the book and the events topic were last compared, unix time."
+)
 
 FAILURES_IN_WINDOW = Gauge(
     "ordermend_failures_in_window",

@@ -92,11 +92,12 @@ class Line:
     warehouse: Signer
     book: Connection
     services: dict[str, Running] = field(default_factory=dict)
+    channels: Sequence[str] = CHANNELS
 
     def start(self, *names: str) -> None:
         """Start services, each with its loops in threads."""
         for name in names:
-            self.services[name] = Running(loops_of(name, self.settings, Health(), f"{name}-0", CHANNELS))
+            self.services[name] = Running(loops_of(name, self.settings, Health(), f"{name}-0", self.channels))
 
     def stop(self, *names: str) -> None:
         """Stop services in good order; raise what ended one early."""
@@ -202,15 +203,16 @@ class Line:
 
 
 @contextmanager
-def running_line(settings: Settings, *services: str) -> Iterator[Line]:
+def running_line(settings: Settings, *services: str, channels: Sequence[str] = CHANNELS) -> Iterator[Line]:
     """Prepare the book and the topics, start services, and stop them at the end."""
-    bootstrap.prepare(settings, CHANNELS)
+    bootstrap.prepare(settings, channels)
     line = Line(
         settings,
         BatchProducer(bootstrap.bootstrap_of(settings)),
         bootstrap.signer(settings, "door-console", "console"),
         bootstrap.signer(settings, "warehouse", "warehouse"),
         bootstrap.connector(settings, "test")(),
+        channels=channels,
     )
     line.book.autocommit = True
     with line.book.cursor() as cursor:

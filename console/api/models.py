@@ -72,6 +72,8 @@ class ModeView(View):
     message: str
     until: str | None
     unlock_action: str | None
+    compensates: bool
+    cost: int
 
 
 class ModesView(View):
@@ -183,6 +185,24 @@ class RefusalView(View):
     rule_id: str | None
 
 
+class StepView(View):
+    """A movement of money that would be asked for after the edit; `cancels` an earlier one that was not sent yet."""
+
+    kind: str
+    method: str | None
+    provider: str
+    amount: Amount
+    cancels: bool = False
+
+
+class WarningView(View):
+    """What the author should know and nothing forbids."""
+
+    code: str
+    message: str
+    path: str
+
+
 class PreviewView(View):
     """What a ticket would do to the order at `version`; or `refusal`."""
 
@@ -195,6 +215,14 @@ class PreviewView(View):
     approvals: list[str] = Field(description="Rules that want somebody's approval.")
     recalls: list[str] = Field(default_factory=list, description="What the warehouse has to give back before the ticket is applied.")
     refusal: RefusalView | None
+    payments: list[StepView] = Field(default_factory=list, description="The payment plan, in the order it would be carried out.")
+    stays_open: Amount | None = Field(
+        None, description="Above 0: collected with the rest of the order; below 0: owed, and no tender takes it back."
+    )
+    channel_settles: Amount | None = Field(None, description="What a channel that collects the money itself is told.")
+    warnings: list[WarningView] = Field(default_factory=list)
+    notice: str | None = Field(None, description="The one notice the customer would get; null: none.")
+    channel_verbs: list[str] = Field(default_factory=list, description="What the sales channel would be told.")
 
 
 class TicketBody(Body):
@@ -339,6 +367,7 @@ class OperationView(View):
     name: str
     version: int
     reasons: list[str]
+    bulk_safe: bool = Field(False, description="Whether a job over many orders may carry it.")
     arguments: dict[str, Any] = Field(description="JSON Schema of the arguments.")
 
 

@@ -9,11 +9,13 @@ from console.access import User
 from console.api import models as m
 from console.api.problems import responses
 from console.api.route import After, Does, Limit, May, OrderId, Version
+from console.queries.orders import Filters
 
 router = APIRouter(tags=["orders"])
 Reader = Annotated[User, Depends(May("orders.read"))]
 Author = Annotated[User, Depends(May("tickets.preview"))]
 Lifecycle = Literal["received", "held", "confirmed", "closed", "cancelled"]
+Age = Literal["hour", "day", "week", "month", "over_day", "over_week", "over_month"]
 _ORDER = responses("no_such_order")
 _VERSION = responses("no_such_order", "no_such_version")
 
@@ -29,9 +31,12 @@ def find_orders(
     ] = None,
     lifecycle: Lifecycle | None = None,
     channel: Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$")] = None,
+    hold: Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$", description="A kind of hold that the order has.")] = None,
+    age: Annotated[Age | None, Query(description="How long ago it arrived: within an hour, …, or over a day, … ago.")] = None,
+    edited: Annotated[bool | None, Query(description="Whether any edit was applied.")] = None,
 ) -> m.OrderPage:
     """Find orders, newest arrival first."""
-    return does.find(q, lifecycle, channel, cursor, limit)
+    return does.find(Filters(q, lifecycle, channel, hold, age, edited), cursor, limit)
 
 
 @router.get(

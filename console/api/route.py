@@ -91,3 +91,14 @@ async def body_bytes(request: Request) -> bytes:
 
 
 Bytes = Annotated[bytes, Depends(body_bytes)]
+
+
+async def body_text(request: Request) -> str:
+    """Return the body as text, as it was sent: parsed, its numbers would lose digits."""
+    try:
+        return (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise Problem("invalid_request", "the body is no UTF-8 text", field="/body", rule="utf8") from None
+
+
+BodyText = Annotated[str, Depends(body_text)]

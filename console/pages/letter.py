@@ -33,14 +33,14 @@ def install(desk: Desk) -> None:
 
     @ui.page("/letters/{letter_id}", title="Dead letter - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def letter(request: Request, letter_id: UUID) -> Response | None:
-        session = desk.admit(request, "letters.read")
+        session = await desk.admit(request, "letters.read")
         if isinstance(session, Response):
             return session
         try:
             found = await desk.ask(session, desk.letters.shown, letter_id)
         except Problem as problem:
             return HTMLResponse(f'<!doctype html><html lang="en"><title>Dead letter</title><p>{problem.title}</p>', problem.status)
-        with shell(session, "Dead letters"):
+        with shell(desk, session, "Dead letters"):
             page = _Page(desk, session, found)
             await page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch {letter_id}")
@@ -116,7 +116,7 @@ class _Page:
             self._button("Release", letters.release)
             ui.button("Dry run", on_click=self._dry_run).props("no-caps outline")
             self._button("Replay", letters.replay, look="unelevated")
-            if can("tickets.review", self._session.user.roles):
+            if can("letters.approve", self._session.user.roles):
                 self._button("Approve replay", letters.approve, "replay")
                 self._button("Approve discard", letters.approve, "discard")
         for label, name, act in (
@@ -190,7 +190,7 @@ class _Page:
         while not client.is_deleted and not self._desk.bell.stopping:
             await self._desk.bell.wait()
             try:
-                now = await self._desk.ask(self._session, self._desk.letters.shown, self._id)
+                now = await self._desk.look(self._session, self._desk.letters.shown, self._id)
             except DependencyUnavailable:
                 continue
             except (Problem, SignedOut):

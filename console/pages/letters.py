@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from urllib.parse import quote
-from uuid import uuid4
+from typing import Annotated
+from urllib.parse import quote, urlencode
+from uuid import UUID, uuid4
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from nicegui import ui
 
@@ -18,27 +19,40 @@ from store.triage import Group, Listed
 
 
 def install(desk: Desk) -> None:
-    """Add the page. `cause`: only letters with this fingerprint."""
+    """Add the page. `cause`: only letters with this fingerprint. `after`: the last letter of the page before. `rows`: letters a page."""
 
     @ui.page("/letters", title="Dead letters - Ordermend", response_timeout=RESPONSE_SECONDS)
-    async def letters(request: Request, cause: str | None = None) -> Response | None:
-        session = desk.admit(request, "letters.read")
+    async def letters(
+        request: Request, cause: str | None = None, after: UUID | None = None, rows: Annotated[int, Query(ge=1, le=MOST)] = MOST
+    ) -> Response | None:
+        session = await desk.admit(request, "letters.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Dead letters"):
+        with shell(desk, session, "Dead letters"):
             ui.html("Dead letters", tag="h1")
             with told():
                 groups = await desk.ask(session, desk.letters.groups)
                 markup(show.section("Causes", _groups(groups)))
-                rows = await desk.ask(session, desk.letters.listed, cause)
-                markup(show.section(f"Letters of the cause {cause}" if cause else "Letters", _table(rows)))
-                if cause and rows and can("letters.work", session.user.roles):
+                found = await desk.ask(session, desk.letters.listed, cause, after, rows + 1)
+                markup(show.section(f"Letters of the cause {cause}" if cause else "Letters", _table(found[:rows])))
+                _draw_pages(found, cause, after, rows)
+                if cause and found and can("letters.work", session.user.roles):
                     _draw_bulk(desk, session, cause)
                 if cause:
                     ui.link("Show the letters of every cause", "/letters")
-                if len(rows) == MOST:
-                    ui.label(f"These are the {MOST} that cost most; more may follow.").classes("om-quiet")
         return None
+
+
+def _draw_pages(found: list[Listed], cause: str | None, after: UUID | None, rows: int) -> None:
+    """Lead to the letters that cost less, and back to those that cost most."""
+    if after is None and len(found) <= rows:
+        return
+    kept = ({"cause": cause} if cause else {}) | ({"rows": str(rows)} if rows != MOST else {})
+    with ui.element("nav").classes("om-row").props('aria-label="Pages of letters"'):
+        if after is not None:
+            ui.link("Those that cost most", "/letters" + (f"?{urlencode(kept)}" if kept else ""))
+        if len(found) > rows:
+            ui.link("Those that cost less", f"/letters?{urlencode(kept | {'after': str(found[rows - 1].letter_id)})}")
 
 
 def _draw_bulk(desk: Desk, session: Session, cause: str) -> None:

@@ -10,14 +10,15 @@ from nicegui import background_tasks, ui
 from console.access import can
 from console.api import models as m
 from console.api.problems import Problem
-from console.pages import show
-from console.pages.edit import Edit
+from console.pages import order_around, show
+from console.pages.edit import Edit, why_not
 from console.pages.shell import RESPONSE_SECONDS, Desk, SignedOut, markup, shell, told
 from console.sessions import Session
 from schemas.failures import DependencyUnavailable, OrdermendError
 from schemas.order import Order
 
 HISTORY_ROWS = 200
+TABS = ("Order", "History", "Versions", "Tickets", "Payments", "Fulfilment", "Channel messages")
 
 
 def install(desk: Desk) -> None:
@@ -25,14 +26,14 @@ def install(desk: Desk) -> None:
 
     @ui.page("/orders/{order_id}", title="Order - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def order(request: Request, order_id: UUID) -> Response | None:
-        session = desk.admit(request, "orders.read")
+        session = await desk.admit(request, "orders.read")
         if isinstance(session, Response):
             return session
         try:
             view = await desk.ask(session, desk.services.order, order_id)
         except Problem as problem:
             return HTMLResponse(f'<!doctype html><html lang="en"><title>Order</title><p>{problem.title}</p>', problem.status)
-        with shell(session, "Orders"):
+        with shell(desk, session, "Orders"):
             page = _Page(desk, session, view)
             await page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch {order_id}")
@@ -47,7 +48,9 @@ class _Page:
         self._session = session
         self._view = view
         self._id = view.order.order_id
-        self._edit = Edit(desk, session, self._id, self.refresh)
+        self._edit = Edit(desk, session, self.refresh)
+        self._allowed = False
+        self._tab = TABS[0]
         self._seen: tuple[int, int, dict[str, str]] | None = None
 
     async def draw(self) -> None:
@@ -55,13 +58,13 @@ class _Page:
             self._head = markup(show.Markup("")).style("width: auto")
             ui.element("div").classes("om-grow")
             self._why = ui.label("").classes("om-quiet").props('id="why-not"')
-            self._button = ui.button("Edit order", on_click=self._edit.open).props(
+            self._button = ui.button("Edit order", on_click=self._open).props(
                 'no-caps unelevated aria-keyshortcuts="E" aria-describedby="why-not"'
             )
         self._edit.draw()
         ui.keyboard(self._key)
-        with ui.tabs().props("no-caps align=left dense") as tabs:
-            names = [ui.tab(name) for name in ("Order", "History", "Versions", "Tickets", "Payments")]
+        with ui.tabs(on_change=self._turned).props("no-caps align=left dense") as tabs:
+            names = [ui.tab(name) for name in TABS]
         with ui.tab_panels(tabs, value=names[0]).classes("om-panels").style("width: 100%; background: transparent"):
             with ui.tab_panel(names[0]):
                 self._version = ui.select({}, label="Shown", on_change=self._choose).props("outlined dense").style("min-width: 14rem")
@@ -69,24 +72,43 @@ class _Page:
             with ui.tab_panel(names[1]):
                 self._history = markup(show.Markup(""))
             with ui.tab_panel(names[2]):
-                with ui.element("div").classes("om-row"):
-                    self._older = (
-                        ui.select([], label="From version", on_change=self._compare).props("outlined dense").style("min-width: 9rem")
-                    )
-                    self._newer = (
-                        ui.select([], label="To version", on_change=self._compare).props("outlined dense").style("min-width: 9rem")
-                    )
-                self._diff = markup(show.Markup(""))
-                self._versions = markup(show.Markup(""))
+                self._draw_versions()
             with ui.tab_panel(names[3]):
                 self._tickets = markup(show.Markup(""))
             with ui.tab_panel(names[4]):
                 self._payments = markup(show.Markup(""))
+            with ui.tab_panel(names[5]):
+                self._fulfilment = markup(show.Markup(""))
+            with ui.tab_panel(names[6]):
+                self._draw_messages()
         await self.refresh()
+
+    def _draw_versions(self) -> None:
+        with ui.element("div").classes("om-row"):
+            self._older = ui.select([], label="From version", on_change=self._compare).props("outlined dense").style("min-width: 9rem")
+            self._newer = ui.select([], label="To version", on_change=self._compare).props("outlined dense").style("min-width: 9rem")
+        self._diff = markup(show.Markup(""))
+        self._versions = markup(show.Markup(""))
+
+    def _draw_messages(self) -> None:
+        self._sent = markup(show.Markup(""))
+        with ui.element("section").classes("om-card om-stack"):
+            ui.html("One message", tag="h2")
+            with ui.element("div").classes("om-row"):
+                self._message = ui.select({}, label="Message", on_change=self._outline).props("outlined dense").style("min-width: 20rem")
+                self._unmask = ui.button("Show the values", on_click=self._raw).props("no-caps outline")
+            why = "" if can("orders.raw", self._session.user.roles) else "Its values take the role DLQ_Payload or Audit_Read."
+            ui.label(why or "Looking at the values is written into the audit log.").classes("om-quiet")
+            self._unmask.set_enabled(False)
+            self._shown = ui.html("", tag="pre").classes("om-pre").props('role="region" aria-label="The message" tabindex="0"')
 
     async def _key(self, event: Any) -> None:
         if event.action.keydown and event.key == "e" and not (event.modifiers.ctrl or event.modifiers.meta or event.modifiers.alt):
-            await self._edit.open()
+            await self._open()
+
+    async def _open(self) -> None:
+        if self._allowed:
+            await self._edit.open(self._id)
 
     async def watch(self, client: Any) -> None:
         """Draw again whenever something happened to the order, for as long as the page is open."""
@@ -94,7 +116,7 @@ class _Page:
         while not client.is_deleted and not self._desk.bell.stopping:
             await self._desk.bell.wait()
             try:
-                now = await self._desk.ask(self._session, self._desk.services.pulse, self._id)
+                now = await self._desk.look(self._session, self._desk.services.pulse, self._id)
             except DependencyUnavailable:
                 continue
             except (Problem, SignedOut):
@@ -104,24 +126,53 @@ class _Page:
                     await self.refresh()
 
     async def refresh(self) -> None:
-        """Read the order again and show it."""
+        """Read the order again and show it, and what the tab in front says of it."""
         services, order_id = self._desk.services, self._id
         with told():
-            self._seen = await self._desk.ask(self._session, services.pulse, order_id)
-            self._view = await self._desk.ask(self._session, services.order, order_id)
-            modes = await self._desk.ask(self._session, services.modes, self._session.user, order_id)
-            tickets = await self._desk.ask(self._session, services.tickets, order_id)
-            history, _ = await self._desk.ask(self._session, services.history, order_id, None, HISTORY_ROWS)
-            notes = await self._desk.ask(self._session, services.versions, order_id)
-            self._draw_head(modes)
-            order, currency = self._view.order, self._view.order.currency
-            self._order.content = order_markup(order)
-            self._history.content = _history(history, order)
-            self._tickets.content = _tickets(tickets)
-            self._payments.content = _payments(order)
-            self._versions.content = _versions(notes)
-            self._choices(currency)
+            self._seen = await self._desk.look(self._session, services.pulse, order_id)
+            self._view = await self._desk.look(self._session, services.order, order_id)
+            self._draw_head(await self._desk.look(self._session, services.modes, self._session.user, order_id))
+            self._order.content = order_markup(self._view.order)
+            self._payments.content = _payments(self._view.order)
+            self._choices()
+            await self._fill()
+
+    async def _turned(self, event: Any) -> None:
+        self._tab = str(event.value)
+        with told():
+            await self._fill()
+
+    async def _fill(self) -> None:
+        """Read what the tab in front shows; the others are read when somebody turns to them."""
+        services, order_id, look = self._desk.services, self._id, self._desk.look
+        if self._tab == "History":
+            history, _ = await look(self._session, services.history, order_id, None, HISTORY_ROWS)
+            self._history.content = _history(history, self._view.order)
+        elif self._tab == "Versions":
+            self._versions.content = _versions(await look(self._session, services.versions, order_id))
             await self._compare()
+        elif self._tab == "Tickets":
+            self._tickets.content = _tickets(await look(self._session, services.tickets, order_id))
+        elif self._tab in {"Fulfilment", "Channel messages"}:
+            found = await look(self._session, self._desk.around.around, order_id)
+            self._fulfilment.content = order_around.fulfilment(self._view.order, found)
+            self._sent.content = order_around.messages(found)
+            names = {x.message_id: f"{show.words(x.event or x.kind)}, {show.moment(x.received_at)}" for x in found.sent}
+            if names != self._message.options:
+                self._message.set_options(names, value=self._message.value if self._message.value in names else None)
+
+    async def _outline(self, event: Any) -> None:
+        self._unmask.set_enabled(bool(event.value) and can("orders.raw", self._session.user.roles))
+        if event.value:
+            await self._show_message(self._desk.around.outline, self._id, event.value)
+
+    async def _raw(self) -> None:
+        await self._show_message(self._desk.around.raw, self._session.user, self._id, self._message.value)
+
+    async def _show_message(self, call: Any, *arguments: Any) -> None:
+        self._shown.content = ""
+        with told():
+            self._shown.content = show.escape(await self._desk.ask(self._session, call, *arguments))
 
     def _draw_head(self, modes: m.ModesView) -> None:
         order = self._view.order
@@ -133,16 +184,12 @@ class _Page:
         self._head.content = show.Markup(
             title + " ".join((*chips, show.chip(f"version {self._view.version}"), show.chip(order.source.channel)))
         )
-        why = ""
-        if not can("tickets.submit", self._session.user.roles):
-            why = "Changing an order takes the role Order_Modify."
-        elif not modes.editable:
-            why = next((mode.message for mode in modes.modes if mode.message), "No field of this order can be changed.")
+        why = why_not(self._session, modes)
         self._why.text = why
         self._button.set_enabled(not why)
-        self._edit.allowed = not why
+        self._allowed = not why
 
-    def _choices(self, _currency: str) -> None:
+    def _choices(self) -> None:
         newest = self._view.newest
         names = {
             newest: f"Now (version {newest})",
@@ -168,7 +215,7 @@ class _Page:
             self._diff.content = show.Markup('<p class="om-quiet">Choose an older and a newer version.</p>')
             return
         try:
-            diff = await self._desk.ask(self._session, self._desk.services.diff, self._id, older, newer)
+            diff = await self._desk.look(self._session, self._desk.services.diff, self._id, older, newer)
         except OrdermendError as error:
             self._diff.content = show.section("Differences", show.facts([("Cannot be shown", error.message)]))
             return

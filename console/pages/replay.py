@@ -10,14 +10,23 @@ from fastapi.responses import HTMLResponse, Response
 from nicegui import background_tasks, ui
 
 from console.access import can
-from console.letter_work import BulkShown
+from console.api.problems import Problem
+from console.letter_work import STARTABLE, BulkShown
 from console.pages import show
 from console.pages.shell import RESPONSE_SECONDS, Desk, SignedOut, markup, shell, told
 from console.sessions import Session
 from dlq_handler import Progress
 from schemas.failures import DependencyUnavailable, OrdermendError
 
-TONES: Final = {"done": "good", "running": "wait", "awaiting_approval": "wait", "sent": "wait", "stopped": "bad", "failed": "bad"}
+TONES: Final = {
+    "done": "good",
+    "running": "wait",
+    "awaiting_approval": "wait",
+    "sent": "wait",
+    "paused": "wait",
+    "stopped": "bad",
+    "failed": "bad",
+}
 LOOK_SECONDS: Final = 0.5
 
 
@@ -26,14 +35,14 @@ def install(desk: Desk) -> None:
 
     @ui.page("/replays/{bulk_id}", title="Bulk replay - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def replay(request: Request, bulk_id: UUID) -> Response | None:
-        session = desk.admit(request, "letters.work")
+        session = await desk.admit(request, "letters.work")
         if isinstance(session, Response):
             return session
         try:
             found = await desk.ask(session, desk.letters.progress, session.user, bulk_id)
-        except OrdermendError as error:
-            return HTMLResponse(f'<!doctype html><html lang="en"><title>Bulk replay</title><p>{show.escape(error.message)}</p>', 404)
-        with shell(session, "Dead letters"):
+        except (Problem, OrdermendError) as error:
+            return HTMLResponse(f'<!doctype html><html lang="en"><title>Bulk replay</title><p>{show.escape(str(error))}</p>', 404)
+        with shell(desk, session, "Dead letters"):
             page = _Page(desk, session, found)
             page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch bulk {bulk_id}")
@@ -58,7 +67,8 @@ class _Page:
             self._bar = ui.linear_progress(show_value=False).props('aria-label="Letters that have ended"')
             self._counts = markup(show.Markup(""))
         with ui.element("div").classes("om-row"):
-            self._run = ui.button("Run", on_click=self._does(letters.run)).props("no-caps unelevated")
+            self._run = ui.button("Run", on_click=self._does(letters.start)).props("no-caps unelevated")
+            self._pause = ui.button("Pause", on_click=self._does(letters.pause)).props("no-caps outline")
             self._approve = ui.button("Approve", on_click=self._does(letters.approve_bulk)).props("no-caps outline")
         with ui.element("div").props('aria-live="assertive"').style("width: 100%"):
             self._said = markup(show.Markup(""))
@@ -85,7 +95,7 @@ class _Page:
         while not client.is_deleted and not self._desk.bell.stopping and self._found.progress.state not in ("done", "stopped"):
             await self._desk.bell.wait(LOOK_SECONDS)
             try:
-                now = await self._desk.ask(self._session, self._desk.letters.progress, self._session.user, self._id)
+                now = await self._desk.look(self._session, self._desk.letters.progress, self._session.user, self._id)
             except DependencyUnavailable:
                 continue
             except SignedOut:
@@ -120,5 +130,6 @@ class _Page:
             for x in found.members
         ]
         self._members.content = show.section("Letters", show.table("Letters", ("Letter", "State", "What happened"), rows, "-"))
-        self._run.set_enabled(at.state == "running")
-        self._approve.set_visibility(at.state == "awaiting_approval" and can("tickets.review", self._session.user.roles))
+        self._run.set_enabled(at.state in STARTABLE)
+        self._pause.set_enabled(at.state == "running")
+        self._approve.set_visibility(at.state == "awaiting_approval" and can("letters.approve", self._session.user.roles))

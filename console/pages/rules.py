@@ -24,10 +24,10 @@ def install(desk: Desk) -> None:
 
     @ui.page("/rules", title="Rules - Ordermend", response_timeout=RESPONSE_SECONDS)
     async def rules(request: Request) -> Response | None:
-        session = desk.admit(request, "rules.read")
+        session = await desk.admit(request, "rules.read")
         if isinstance(session, Response):
             return session
-        with shell(session, "Rules"):
+        with shell(desk, session, "Rules"):
             await _Page(desk, session).draw()
         return None
 

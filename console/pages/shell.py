@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -14,9 +15,16 @@ from starlette.concurrency import run_in_threadpool
 
 from console.access import Action, can
 from console.api.problems import Problem
+from console.around import OrderAround
+from console.bulk_work import BulkWork
+from console.editing import Editing
+from console.finding import Finding
 from console.letter_work import LetterWork
 from console.login import Login
+from console.many import Many
+from console.measures import Measures
 from console.pages.show import Markup
+from console.reviewing import Reviewing
 from console.rule_tuning import RuleTuning
 from console.services import Services
 from console.sessions import Session
@@ -27,6 +35,7 @@ T = TypeVar("T")
 RESPONSE_SECONDS: Final = 20.0
 _NAV: Final[tuple[tuple[str, str, Action], ...]] = (
     ("Orders", "/", "orders.read"),
+    ("Bulk edits", "/bulk", "bulk.read"),
     ("Approvals", "/approvals", "approvals.read"),
     ("Dead letters", "/letters", "letters.read"),
     ("Rules", "/rules", "rules.read"),
@@ -48,6 +57,13 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    bulk: BulkWork
+    editing: Editing
+    finding: Finding
+    many: Many
+    reviewing: Reviewing
+    around: OrderAround
+    measures: Measures
 
     @property
     def bell(self) -> Bell:
@@ -55,23 +71,39 @@ class Desk:
         found: Bell = self.api.state.bell
         return found
 
-    def admit(self, request: Request, action: Action) -> Session | Response:
+    async def admit(self, request: Request, action: Action) -> Session | Response:
         """Return who is signed in and may see this page, or where to go instead."""
-        session = self.login.session(request)
-        if session is None:
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
-        if not can(action, session.user.roles):
-            self.services.audit(session.user.sub, f"GET {request.url.path}"[:200], f"role_missing {action}")
-            return HTMLResponse('<!doctype html><html lang="en"><title>No access</title><p>None of your roles shows this page.</p>', 403)
+        return await run_in_threadpool(self._admit, request, action)
+
+    def _admit(self, request: Request, action: Action) -> Session | Response:
+        try:
+            session = self.login.session(request)
+            if session is None:
+                here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
+            if not can(action, session.user.roles):
+                self.services.audit(session.user.sub, f"GET {request.url.path}"[:200], f"role_missing {action}")
+                return _plain("No access", "None of your roles shows this page.", 403)
+        except DependencyUnavailable:
+            return _plain("Not now", "The order book does not answer. Nothing was changed; load the page again in a moment.", 503)
         return session
 
     async def ask(self, session: Session, call: Callable[..., T], *arguments: Any) -> T:
-        """Call a service off the event loop, for a session that is still good."""
-        if not self.login.sessions.alive(session):
+        """Call a service off the event loop because a person did something, for a session that is still good."""
+        return await run_in_threadpool(self._for, session, True, call, arguments)
+
+    async def look(self, session: Session, call: Callable[..., T], *arguments: Any) -> T:
+        """Call a service off the event loop because time has passed: a page that is only open does not keep its session from going idle."""
+        return await run_in_threadpool(self._for, session, False, call, arguments)
+
+    def _for(self, session: Session, used: bool, call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        if not self.login.sessions.alive(session, used=used):
             raise SignedOut
-        session.used = self.login.sessions.clock()
-        return await run_in_threadpool(call, *arguments)
+        return call(*arguments)
+
+
+def _plain(title: str, sentence: str, status: int) -> Response:
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>{title}</title><p>{sentence}</p>', status, {"Cache-Control": "no-store"})
 
 
 def _notify(text: str) -> None:
@@ -92,7 +124,7 @@ def told(say: Callable[[str], None] = _notify) -> Iterator[None]:
 
 
 @contextmanager
-def shell(session: Session, here: str) -> Iterator[None]:
+def shell(desk: Desk, session: Session, here: str) -> Iterator[None]:
     """Draw the bar; the page goes inside."""
     ui.add_css(_CSS)
     ui.colors(primary="#1f5f5b")
@@ -106,11 +138,13 @@ def shell(session: Session, here: str) -> Iterator[None]:
                     if name == here:
                         link.props('aria-current="page"')
         ui.element("div").classes("om-grow")
-        ui.label(f"{session.user.name or session.user.sub} · {', '.join(sorted(session.user.roles))}").classes("om-quiet")
+        ui.label(session.user.name or session.user.sub)
+        ui.label(", ".join(sorted(session.user.roles))).classes("om-quiet om-small om-roles")
 
-        def switch() -> None:
-            session.dark = not dark.value
-            dark.value = session.dark
+        async def switch() -> None:
+            dark.value = not dark.value
+            with told():
+                await desk.ask(session, partial(desk.login.sessions.colour, session, dark=bool(dark.value)))
 
         ui.button("Colours", on_click=switch).props('flat dense no-caps aria-label="Switch between light and dark"')
         with ui.element("form").props('method="post" action="/logout"'):

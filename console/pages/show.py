@@ -30,11 +30,24 @@ def words(text: str) -> str:
 def path(text: str, order: Order | None = None) -> str:
     """Return a leaf's path as words; a line is named by its SKU where the order is at hand."""
     parts = [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-    if len(parts) > 1 and parts[0] == "lines" and order is not None:
-        line = order.line(parts[1])
-        parts[1] = (line.sku or line.name) if line else parts[1]
+    if len(parts) > 1 and order is not None:
+        parts[1] = _row(order, parts[0], parts[1])
     named = [_NAMES.get(parts[0], words(parts[0]).capitalize()), *(words(part.removesuffix("_minor")) for part in parts[1:])]
     return " · ".join(named)
+
+
+def _row(order: Order, of: str, row_id: str) -> str:
+    """Return what people call a row of the order: a line its SKU, a discount its code; what the order does not have keeps its id."""
+    if of == "lines":
+        line = order.line(row_id)
+        return (line.sku or line.name) if line else row_id
+    if of == "adjustments":
+        return next((a.code or a.label or words(a.kind) for a in order.adjustments if a.adjustment_id == row_id), row_id)
+    if of == "holds":
+        return next((hold.kind for hold in order.holds if hold.hold_id == row_id), row_id)
+    if of == "taxes":
+        return next((tax.title or "tax" for tax in order.taxes if tax.tax_id == row_id), row_id)
+    return row_id
 
 
 def value(text: str | None, at: str, currency: str) -> str:
@@ -86,7 +99,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], empt
     body = ["<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     if not body:
         return Markup(f'<p class="om-quiet">{html.escape(empty)}</p>')
-    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    heads = "".join(f'<th scope="col">{_cell(name)}</th>' for name in head)
     return Markup(
         f'<table class="om-table"><caption>{html.escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     )
@@ -94,6 +107,11 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], empt
 
 def _cell(cell: str) -> str:
     return str(cell) if isinstance(cell, Markup) else html.escape(cell)
+
+
+def right(text: str) -> Markup:
+    """Return a number's cell, aligned to the right."""
+    return Markup(f'<span class="om-right">{html.escape(text)}</span>')
 
 
 def chip(text: str, tone: str = "calm") -> Markup:

@@ -4,7 +4,7 @@ from store.database import Cursor
 
 
 def figures(cursor: Cursor, days: int) -> dict[str, object]:
-    """Return the fields of `KpisView`. Times are whole seconds; a rate over nothing is null."""
+    """Return the fields of `KpisView`. Times are whole seconds; a rate over nothing is null. What channels restated is nobody's edit."""
     orders = _row(
         cursor,
         """select count(*), count(*) filter (where edits > 0) from orders
@@ -17,10 +17,13 @@ def figures(cursor: Cursor, days: int) -> dict[str, object]:
                   round(avg(extract(epoch from decided_at - least(opened_at, submitted_at))) filter (where new_version is not null))::bigint,
                   round(percentile_cont(0.95) within group (order by extract(epoch from decided_at - least(opened_at, submitted_at)))
                         filter (where new_version is not null))::bigint
-             from ticket where submitted_at > now() - make_interval(days => %s)""",
+             from ticket where door <> 'restatement' and submitted_at > now() - make_interval(days => %s)""",
         days,
     )
-    cursor.execute("select state, count(*) from ticket where submitted_at > now() - make_interval(days => %s) group by state", (days,))
+    cursor.execute(
+        "select state, count(*) from ticket where door <> 'restatement' and submitted_at > now() - make_interval(days => %s) group by state",
+        (days,),
+    )
     states: dict[str, int] = dict(cursor.fetchall())
     now = _row(
         cursor,

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from console import cursors
 from console.cursors import CursorInvalid
-from store import claims
+from store import claims, replays
 from store.claims import Claim
 from store.database import Cursor
 from store.letters import Letter
+from store.replays import Bulk
 
 FIELDS = tuple(name for name in Letter._fields if name not in {"key", "value_sealed", "part", "off", "seq"})
 
@@ -132,3 +133,15 @@ def bulk(cursor: Cursor, bulk_id: UUID) -> tuple[str, str, str | None, bool, tup
         (bulk_id,),
     )
     return row[0], row[1], row[2], row[3], tuple(BulkMember(*one) for one in cursor.fetchall())
+
+
+def bulk_exists(cursor: Cursor, bulk_id: UUID) -> bool:
+    """Return whether there is such a bulk replay."""
+    return cursor.execute("select 1 from bulk_replay where bulk_id = %s", (bulk_id,)).fetchone() is not None
+
+
+def bulks(cursor: Cursor, after: str | None, limit: int) -> tuple[list[tuple[Bulk, datetime]], str | None]:
+    """Return a page of bulk replays with when they were made, newest first, and where the next one begins."""
+    rows = replays.listing(cursor, cursors.place(after), limit + 1)
+    last = rows[limit - 1] if len(rows) > limit else None
+    return rows[:limit], cursors.encode(last[1].isoformat(), str(last[0].bulk_id)) if last else None

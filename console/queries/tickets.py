@@ -1,10 +1,8 @@
 """Tickets: one, an order's, those that await approval."""
 
-from datetime import datetime
 from uuid import UUID
 
 from console import cursors
-from console.cursors import CursorInvalid
 from store.database import Cursor
 from store.tickets import TicketRow
 
@@ -23,12 +21,8 @@ def awaiting(cursor: Cursor, after: str | None, limit: int) -> tuple[list[tuple[
     place = ""
     values: list[object] = []
     if after:
-        at, ticket_id = cursors.decode(after, str, str)
         place = "and (t.submitted_at, t.ticket_id) > (%s, %s)"
-        try:
-            values = [datetime.fromisoformat(at), UUID(ticket_id)]
-        except ValueError:
-            raise CursorInvalid("the cursor is not one that this list gave", field="/query/cursor", rule="cursor") from None
+        values = list(cursors.place(after) or ())
     cursor.execute(
         f"""select o.order_number, o.currency, {_COLUMNS} from ticket t join orders o using (order_id)
              where t.state = 'awaiting_approval' {place} order by t.submitted_at, t.ticket_id limit %s""",

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from normalizers.channel import StatedOrder
-from schemas.order import Order
+from normalizers import discover
+from normalizers.channel import Channel, StatedOrder
+from schemas.order import Hold, Order
 from schemas.statement import Finding, Verdict
 
 Mode = Literal["shadow", "warn", "enforce"]
@@ -25,6 +26,11 @@ SEVERITY: dict[Verdict, int] = {
 }
 
 
+_DONE = frozenset({"cancelled", "closed"})
+_FULFILLED = frozenset({"fulfilled", "cancelled"})
+_ASKS_NOTHING = frozenset({"cancel", "draft"})
+
+
 @dataclass(frozen=True)
 class Rule:
     """A rule. `channels` empty: every channel."""
@@ -35,6 +41,18 @@ class Rule:
     owner: str
     check: Callable[[StatedOrder], Finding | None]
     channels: frozenset[str] = frozenset()
+    by_law: bool = False
+    """The law wants it: it is never demoted by itself."""
+
+
+def to_fulfil(stated: StatedOrder) -> bool:
+    """Whether somebody is still to pick and send something: neither a draft nor done nor called off."""
+    return stated.order.lifecycle not in _DONE and stated.fulfillment not in _FULFILLED and stated.event not in _ASKS_NOTHING
+
+
+def declared(stated: StatedOrder) -> Channel:
+    """Return what the order's channel declares about its documents."""
+    return discover()[stated.order.source.channel]
 
 
 SHADOW = "in shadow, would have been"
@@ -63,6 +81,17 @@ def judge(
         findings.append(finding)
         verdict = worst((verdict, rule.verdict if mode == "enforce" else "accept_with_warning"))
     return verdict, tuple(findings), tuple(spoke)
+
+
+def with_holds(order: Order, rules: Iterable[Rule], findings: Sequence[Finding], spoke: Sequence[tuple[str, Mode]]) -> Order:
+    """Return the order held by each enforced rule that says so; the reason is the rule's sentence, which names no value."""
+    holding = {rule.name for rule in rules if rule.verdict == "accept_with_hold"} & {name for name, mode in spoke if mode == "enforce"}
+    if not holding:
+        return order
+    holds = tuple(
+        Hold(hold_id=f"intake:{finding.rule}", kind="intake", reason=finding.message) for finding in findings if finding.rule in holding
+    )
+    return order.with_(holds=(*order.holds, *holds))  # type: ignore[no-any-return]
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

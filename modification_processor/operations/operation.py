@@ -65,6 +65,8 @@ class Context:
     """What SKUs are, whatever they cost; by SKU."""
     taxes: Mapping[tuple[str, str], TaxRates] = field(default_factory=dict)
     """By (area, tax category)."""
+    former: Order | None = None
+    """The order before the ticket that this one takes back, read from its history; None for a ticket that takes none back."""
 
     def category_of(self, sku: str, currency: str) -> str:
         """Return the category that promotions name; "" where the catalogue says nothing of the SKU."""

@@ -8,7 +8,7 @@ Refused for a line with nothing open, for a price below 0 or of too many digits,
 
 from modification_processor.operations.amounts import price_of
 from modification_processor.operations.operation import Context, LineEdit, OperationRefused, OperationSpec, Touch
-from modification_processor.operations.rows import inverse_of, line_of, replace_line
+from modification_processor.operations.rows import inverse_of, line_of, minted_prefix, replace_line
 from modification_processor.operations.texts import required
 from schemas.money import scaled_text
 from schemas.order import Order, OrderLine
@@ -26,7 +26,7 @@ class OverridePrice(LineEdit):
 def touches(order: Order, arguments: OverridePrice) -> tuple[Touch, ...]:
     """The price; the first time also where it is from, and the row amount agreed with the channel."""
     line = order.line(arguments.line_id)
-    names = ("unit_price",) if line is not None and _overridden(line) else ("unit_price", "price_source", "gross_basis")
+    names = ("unit_price",) if line is not None and overridden(line) else ("unit_price", "price_source", "gross_basis")
     return tuple(Touch("price_override", f"/lines/{arguments.line_id}/{name}", arguments.line_id) for name in names)
 
 
@@ -43,21 +43,22 @@ def apply(order: Order, arguments: OverridePrice, _context: Context) -> Order:
     required(arguments.note, f"{path}/note")
     if line.open == 0:
         raise OperationRefused("nothing_open", f"line {line.line_id} has nothing open", field=path)
-    if _overridden(line) and line.unit_price is not None and line.unit_price.decimal == price.decimal:
+    if overridden(line) and line.unit_price is not None and line.unit_price.decimal == price.decimal:
         raise OperationRefused("no_change", f"line {line.line_id} already has this price", field=path, value=arguments.unit_price)
     return replace_line(order, line.model_copy(update={"unit_price": price, "price_source": "override", "gross_basis": None}))
 
 
-def _overridden(line: OrderLine) -> bool:
+def overridden(line: OrderLine) -> bool:
     """Say whether the line costs what an earlier override says, and nothing else."""
     return line.price_source == "override" and line.gross_basis is None
 
 
-def inverse(order: Order, arguments: OverridePrice, _context: Context) -> tuple[Operation, ...]:
-    """Set an earlier override back; none for a price of the channel's or the catalogue's, which nobody may claim by hand."""
+def inverse(order: Order, arguments: OverridePrice, context: Context) -> tuple[Operation, ...]:
+    """Set an earlier override back; or have the price of the channel's or the catalogue's restored, which the history proves."""
     line = line_of(order, arguments.line_id)
-    if not _overridden(line) or line.unit_price is None:
-        return ()
+    made_here = line.line_id.startswith(minted_prefix(context))
+    if line.unit_price is None or not (made_here or overridden(line)):
+        return () if made_here else (inverse_of("restore_price", {"line_id": line.line_id}),)
     former = scaled_text(line.unit_price.amount, line.unit_price.exponent)
     return (inverse_of(OPERATION.name, OverridePrice(line_id=line.line_id, unit_price=former, note="the former price")),)
 

@@ -21,8 +21,8 @@ class ReleaseHold(Model):
 
 def touches(order: Order, arguments: ReleaseHold) -> tuple[Touch, ...]:
     """The row, and the lifecycle of an order that nothing else holds."""
-    hold = Touch("hold", row_path("holds", arguments.hold_id))
-    return (hold, Touch("hold", "/lifecycle")) if order.lifecycle == "held" and not _others(order, arguments.hold_id) else (hold,)
+    hold = Touch("release_hold", row_path("holds", arguments.hold_id))
+    return (hold, Touch("release_hold", "/lifecycle")) if order.lifecycle == "held" and not _others(order, arguments.hold_id) else (hold,)
 
 
 def reads(_order: Order, _arguments: ReleaseHold) -> frozenset[str]:

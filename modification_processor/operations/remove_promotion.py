@@ -6,6 +6,7 @@ Refused for a row the order does not have, that is no discount, or that has tax 
 """
 
 from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
+from modification_processor.operations.restore_adjustment import restoring
 from modification_processor.operations.rows import adjustment_of, remove_adjustment, row_path
 from schemas.model import Model
 from schemas.order import Order
@@ -37,9 +38,9 @@ def apply(order: Order, arguments: RemovePromotion, _context: Context) -> Order:
     return remove_adjustment(order, row)
 
 
-def inverse(_order: Order, _arguments: RemovePromotion, _context: Context) -> tuple[Operation, ...]:
-    """None: nothing proves the shares once their row is gone, and whoever may state them may invent a discount."""
-    return ()
+def inverse(order: Order, arguments: RemovePromotion, context: Context) -> tuple[Operation, ...]:
+    """Put the row back as it was, which the history proves; none for a row that the same ticket had made."""
+    return restoring(adjustment_of(order, arguments.adjustment_id), context)
 
 
 OPERATION = OperationSpec(

@@ -71,6 +71,13 @@ def remove_adjustment(order: Order, row: Adjustment) -> Order:
     return order.model_copy(update=update if len(taxes) == len(order.taxes) else update | {"taxes": taxes})
 
 
+def former_of(context: Context, path: str) -> Order:
+    """Return the order before the ticket that is taken back, or refuse: only an undo puts back what was, as the history proves it."""
+    if context.former is None:
+        raise OperationRefused("only_as_undo", "what was there before comes back only by undoing the ticket that changed it", field=path)
+    return context.former
+
+
 def minted_id(context: Context) -> str:
     """Return the id of the row this operation makes: the same at every try, another for every operation."""
     return f"{minted_prefix(context)}{context.op_index}"

@@ -9,6 +9,7 @@ blank, longer than 40 characters, or has a comma (channels list tags with commas
 from modification_processor.operations.operation import Context, OperationRefused, OperationSpec, Touch
 from modification_processor.operations.rows import inverse_of
 from modification_processor.operations.texts import checked
+from schemas.leaves import member_of
 from schemas.model import Model
 from schemas.order import Order
 from schemas.ticket import REASON_CODES, Operation
@@ -25,9 +26,10 @@ class SetTags(Model):
     remove: tuple[str, ...] = ()
 
 
-def touches(_order: Order, _arguments: SetTags) -> tuple[Touch, ...]:
-    """All tags: history knows them as one leaf. What is added and removed is worked out when it is applied."""
-    return (Touch("notes", PATH),)
+def touches(_order: Order, arguments: SetTags) -> tuple[Touch, ...]:
+    """Each tag that comes or goes; the others are everybody else's. Without any, all: there is nothing to do then."""
+    named = dict.fromkeys((*arguments.add, *arguments.remove))
+    return tuple(Touch("notes", member_of(PATH, tag)) for tag in named) or (Touch("notes", PATH),)
 
 
 def reads(_order: Order, _arguments: SetTags) -> frozenset[str]:

@@ -84,8 +84,8 @@ def _intake(job: Job, settings: Settings) -> dict[str, Any]:
 
 
 def _around(function: Function, out: str) -> Transform:
-    def transform(message: Message) -> Sequence[Record]:
-        return (Record(out, message.key(), function(message.value() or b"")),)
+    def transform(messages: Sequence[Message]) -> Sequence[Record]:
+        return [Record(out, message.key(), function(message.value() or b"")) for message in messages]
 
     return transform
 
@@ -94,10 +94,10 @@ def _loop(job: Job, servers: str, transform: Transform) -> float:
     """Run intake's loop over the whole source topic; return the seconds from its first message to the last confirmation."""
     began: list[float] = []
 
-    def noted(message: Message) -> Sequence[Record]:
-        if not began:
+    def noted(messages: Sequence[Message]) -> Sequence[Record]:
+        if messages and not began:
             began.append(time.perf_counter())
-        return transform(message)
+        return transform(messages)
 
     loop = IntakeLoop(servers, job.out, job.source, noted, Health())
     stop, done = threading.Event(), 0

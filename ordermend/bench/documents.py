@@ -21,15 +21,15 @@ _TITLES = ("Stoneware Mug, Midnight Blue", "Wool Blanket Haldane", "Gel Pens, 3 
 _FIRST, _LAST = ("Imogen", "Callum", "Rafe", "Alistair"), ("Thistlewood", "Oakhanger", "Penhallow", "Fennimore")
 
 
-def document(number: int) -> tuple[bytes, bytes]:
+def document(number: int, lines: int = LINES) -> tuple[bytes, bytes]:
     """Return record key and body of order `number`."""
     rng = random.Random(number)  # noqa: S311 - invented data
     order_id = 5_480_113_000_000 + number
-    return str(order_id).encode(), orjson.dumps(_order(rng, number, order_id))
+    return str(order_id).encode(), orjson.dumps(_order(rng, number, order_id, lines))
 
 
-def _order(rng: random.Random, number: int, order_id: int) -> dict[str, Any]:
-    rows = [(rng.randrange(100, 9_999), rng.randrange(1, 5)) for _ in range(LINES)]
+def _order(rng: random.Random, number: int, order_id: int, lines: int) -> dict[str, Any]:
+    rows = [(rng.randrange(100, 9_999), rng.randrange(1, 5)) for _ in range(lines)]
     taxes = [tax_on(unit * quantity, RATE_BP, included=True) for unit, quantity in rows]
     first, last = rng.choice(_FIRST), rng.choice(_LAST)
     email = f"{first}.{last}{number % 97}@example.com".lower()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ordermend.bench import peers
 from ordermend.bench.child import Job, Kind
 from ordermend.bench.documents import CHANNEL, document
 from ordermend.bench.failure import BenchInvalid
@@ -23,12 +24,12 @@ _RESULT = re.compile(r"^RESULT \w+ ([0-9.]+)$", re.MULTILINE)
 
 
 class Intake:
-    """Measures intake on a source topic of `messages` documents. `peers`: the folder of the other loops, if at hand."""
+    """Measures intake on a source topic of `messages` documents. `folder`: that of the other loops, if at hand."""
 
-    def __init__(self, place: Place, messages: int, peers: Path | None) -> None:
+    def __init__(self, place: Place, messages: int, folder: Path | None) -> None:
         self._place = place
         self._messages = messages
-        self._peers = peers
+        self._peers = folder
         self._source = f"{place.settings.topic_prefix}orders.raw.{CHANNEL}.v1"
         self.bytes_mean = 0.0
 
@@ -44,14 +45,18 @@ class Intake:
         producer.close()
         self.bytes_mean = size / self._messages
 
-    def measure(self, repeats: int, progress: Phases) -> dict[Kind, list[float]]:
-        """Run the three in turn, `repeats` times; return messages per second."""
+    def measure(self, repeats: int, progress: Phases) -> tuple[dict[Kind, list[float]], dict[str, list[float]]]:
+        """Run the three and the peers that are at hand in turn, `repeats` times; return messages per second of both."""
         found: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
+        others: dict[str, list[float]] = {name: [] for name in peers.at_hand(self._peers)}
         for repeat in range(repeats):
             for kind in KINDS:
                 progress("Intake", f"repeat {repeat + 1} of {repeats}: {kind}")
                 found[kind].append(self._run(kind, repeat))
-        return found
+            for name, rates in others.items():
+                assert self._peers is not None
+                rates.append(peers.rate(self._place, self._peers, name, self._source, self._messages, repeat, progress))
+        return found, others
 
     def profile(self, folder: Path) -> str:
         """Run the whole intake once more, profiled; return its most expensive functions."""
@@ -67,8 +72,8 @@ class Intake:
         return rate
 
     def _child(self, kind: Kind, out: str, profile: Path | None = None) -> float:
-        peers = str(self._peers) if self._peers else None
-        job = Job(kind, self._source, out, self._messages, peers, str(profile) if profile else None)
+        folder = str(self._peers) if self._peers else None
+        job = Job(kind, self._source, out, self._messages, folder, str(profile) if profile else None)
         with Child(self._place, job) as child:
             found = child.finish()
         if kind == "full" and found["accepted"] != self._messages:

@@ -55,18 +55,18 @@ def measure_latency(place: Place, seconds: int, progress: Phases) -> Figures:
         producer = BatchProducer(place.bootstrap)
         try:
             progress("Latency", f"bringing {BOOK} orders in")
-            _documents(place, producer, range(FIRST, FIRST + BOOK))
-            _until(book, "select count(*) >= %s from orders", BOOK)
+            documents_in(place, producer, range(FIRST, FIRST + BOOK))
+            until(book, "select count(*) >= %s from orders", BOOK)
             progress("Latency", f"{seconds} s of orders, edits and previews")
             looks = _Previews(place, [order_of(FIRST + number) for number in range(0, BOOK, 40)])
             sent = _pace(place, producer, seconds)
             seen = looks.stop()
-            _until(book, "select count(*) >= %s from ticket where state <> 'waiting'", sent["edits"])
-            _until(book, "select not exists (select 1 from outbox where sent_at is null) and %s = 0", 0)
+            until(book, "select count(*) >= %s from ticket where state <> 'waiting'", sent["edits"])
+            until(book, "select not exists (select 1 from outbox where sent_at is null) and %s = 0", 0)
             children.check()
         finally:
             producer.close()
-        return {"latency": {**sent, "restarts": children.restarts, "preview_ms": _spread(seen), **_edits(book, sent["edits"])}}
+        return {"latency": {**sent, "restarts": children.restarts, "preview_ms": spread(seen), **_edits(book, sent["edits"])}}
 
 
 def _pace(place: Place, producer: BatchProducer, seconds: int) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _pace(place: Place, producer: BatchProducer, seconds: int) -> dict[str, Any]
     began, edits, number = time.monotonic(), 0, FIRST + BOOK
     while (now := time.monotonic() - began) < seconds:
         due = FIRST + BOOK + int(now * ORDERS_A_SECOND)
-        _enqueue_documents(place, producer, range(number, due))
+        enqueue_documents(place, producer, range(number, due))
         number = max(number, due)
         for ticket in planner.tickets(int(now * EDITS_A_SECOND) - edits):
             value, order_id = encode(ticket), str(ticket.order_id)
@@ -91,12 +91,14 @@ def _pace(place: Place, producer: BatchProducer, seconds: int) -> dict[str, Any]
     return {"edits": edits, **held}
 
 
-def _documents(place: Place, producer: BatchProducer, numbers: range) -> None:
-    _enqueue_documents(place, producer, numbers)
+def documents_in(place: Place, producer: BatchProducer, numbers: range) -> None:
+    """Send these documents to intake, and wait until the broker has them."""
+    enqueue_documents(place, producer, numbers)
     producer.confirm()
 
 
-def _enqueue_documents(place: Place, producer: BatchProducer, numbers: range) -> None:
+def enqueue_documents(place: Place, producer: BatchProducer, numbers: range) -> None:
+    """Hand these documents over to be sent to intake."""
     topic = place.settings.topic_prefix + raw_topic(CHANNEL).name
     for number in numbers:
         key, body = document(number)
@@ -165,14 +167,16 @@ def _edits(book: Connection, sent: int) -> Figures:
                                         and o.event_seq = (select min(p.event_seq) from outbox p where p.order_id = t.order_id
                                             and p.headers->>'type' = 'OrderModified' and p.created_at >= t.decided_at)"""
     ).fetchall()
-    return {"decided_ms": _spread([row[0] for row in rows]), "committed_and_sent_ms": _spread([row[1] for row in rows])}
+    return {"decided_ms": spread([row[0] for row in rows]), "committed_and_sent_ms": spread([row[1] for row in rows])}
 
 
-def _spread(taken: Sequence[float]) -> dict[str, float]:
+def spread(taken: Sequence[float]) -> dict[str, float]:
+    """Return how many, their median and their 95th percentile, in milliseconds."""
     return {"count": len(taken), "median": round(median(taken), 1), "p95": round(quantiles(taken, n=20)[18], 1)}
 
 
-def _until(book: Connection, query: str, value: int) -> None:
+def until(book: Connection, query: str, value: int) -> None:
+    """Wait until a query of the book answers true; raise `BenchInvalid` where it does not in time."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (book.execute(query, (value,)).fetchone() or (False,))[0]:
         if time.monotonic() > deadline:

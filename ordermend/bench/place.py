@@ -22,7 +22,7 @@ from ordermend import bootstrap
 from ordermend.bench.child import Job
 from ordermend.bench.failure import BenchInvalid
 from ordermend.local import stack as local_stack
-from ordermend.local.processes import python_environment
+from ordermend.local.processes import python_environment, wait_until
 from ordermend.progress import Report as Phases
 from ordermend.settings import Settings
 from schemas.topics import PARTITIONS, Topic
@@ -30,6 +30,7 @@ from store.database import drop_schema
 from streaming.admin import create_topics
 
 STOP_SECONDS = 60.0
+LEADER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,16 @@ class Place:
         """Make a topic under the run's prefix and return its whole name."""
         topic = Topic(f"{self.settings.topic_prefix}bench.{name}", "the source's", 86_400_000)
         create_topics(self.bootstrap, [topic])
+        if not wait_until(lambda: self._answers(topic.name), LEADER_SECONDS):
+            raise BenchInvalid(f"{topic.name} has no leader after {LEADER_SECONDS:g} s")
         return topic.name
+
+    def _answers(self, topic: str) -> bool:
+        """Whether every partition of a topic that was just made has its leader."""
+        try:
+            return self.ends(topic) == 0
+        except KafkaException:
+            return False
 
     def ends(self, topic: str) -> int:
         """Return how many records were ever appended to a topic: the sum of its partitions' ends."""

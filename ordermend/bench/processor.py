@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from intake.accept import RawRecord, accept, headers_of
+from intake.accept import RawRecord, accept, headers_of, signed
+from intake.app import BATCH
 from intake.rules import discover as rules
 from modification_processor.verify import verify
 from normalizers import discover
@@ -124,9 +125,10 @@ class ProcessorBench:
     def _statements(self, book: list[Seen]) -> Iterator[Record]:
         signer: Signer = bootstrap.signer(self._place.settings, "intake", "intake")
         channel, active = discover()[CHANNEL], rules()
-        for number in range(FIRST, FIRST + self._orders):
-            key, body = document(number)
-            for item in accept(RawRecord("bench", 0, number, key, body, {}), channel, active, signer):
+        for start in range(FIRST, FIRST + self._orders, BATCH):
+            numbers = range(start, min(start + BATCH, FIRST + self._orders))
+            records = [RawRecord("bench", 0, number, *document(number), {}) for number in numbers]
+            for item in signed([item for record in records for item in accept(record, channel, active)], signer):
                 stated = decode(item.value)
                 assert isinstance(stated, OrderStated)
                 book.append(Seen.of(stated.order))

@@ -44,14 +44,18 @@ def medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(median(row[name] for row in rows), 1) for name in (rows[0] if rows else ())}
 
 
-def intake_figures(rates: Mapping[Kind, Sequence[float]], stages: Mapping[str, float], **more: object) -> Figures:
-    """Return intake's part of the report; `rates` by kind of run."""
+def intake_figures(
+    rates: Mapping[Kind, Sequence[float]], others: Mapping[str, Sequence[float]], stages: Mapping[str, float], **more: object
+) -> Figures:
+    """Return intake's part of the report; `rates` by kind of run, `others` by peer."""
     return {
         "intake_loop_ratio": ratio(rates["loop"], rates["bare"]),
         "intake_full_ratio": ratio(rates["full"], rates["bare"]),
         "intake": {
             **{f"{kind}_per_second": round(median(found)) for kind, found in rates.items()},
             "runs": {kind: [round(rate) for rate in found] for kind, found in rates.items()},
+            "peers_per_second": {name: round(median(found)) for name, found in others.items()},
+            "peers_runs": {name: [round(rate) for rate in found] for name, found in others.items()},
             "stages_us": {name: round(cost, 1) for name, cost in stages.items()},
             **more,
         },
@@ -100,14 +104,21 @@ def print_table(figures: Figures, console: Console) -> None:
     if "intake" in figures:
         console.print(_intake_table(figures))
         console.print(_stages("Intake, one thread, no Kafka", figures["intake"]["stages_us"]))
+        console.print(_flat_table(figures))
+    if "webhooks" in figures:
+        console.print(_webhooks_table(figures))
     if "processor" in figures:
         console.print(_processor_table(figures))
         both = {**figures["processor"]["stages_us"], **{f"CPU, {k}": v for k, v in figures["processor"]["threads_cpu_us"].items()}}
         console.print(_stages("Processor, elapsed where nothing else is said", both))
     if "latency" in figures:
         console.print(_latency_table(figures))
+    if "console" in figures:
+        console.print(_console_table(figures))
     if "book" in figures:
         console.print(_book_table(figures))
+    if "search" in figures:
+        console.print(_search_table(figures))
 
 
 def _latency_table(figures: Figures) -> Table:
@@ -123,6 +134,20 @@ def _latency_table(figures: Figures) -> Table:
     return table
 
 
+def _console_table(figures: Figures) -> Table:
+    part = figures["console"]
+    title = f"{part['agents']} agents at the console, {part['edits_a_second']:g} edits a second, beside {part['orders_a_second']:g} orders"
+    table = Table("what", "median", "95th percentile", title=title)
+    for name, label in (
+        ("preview_ms", "preview asked and answered"),
+        ("taken_ms", "edit sent and taken (202)"),
+        ("told_ms", "edit sent, its author told that it is applied"),
+        ("visible_ms", "edit sent, applied and read back"),
+    ):
+        table.add_row(label, f"{part[name]['median']} ms", f"{part[name]['p95']} ms")
+    return table
+
+
 def _book_table(figures: Figures) -> Table:
     table = Table("what", "figure", title="The order book")
     part = figures["book"]
@@ -133,12 +158,43 @@ def _book_table(figures: Figures) -> Table:
     return table
 
 
+def _search_table(figures: Figures) -> Table:
+    part = figures["search"]
+    table = Table("asked for", "median", "95th percentile", title=f"A page of 25 of {part['orders']:,} orders")
+    for name, taken in part.items():
+        if name.endswith("_ms"):
+            table.add_row(name.removesuffix("_ms").replace("_", " "), f"{taken['median']} ms", f"{taken['p95']} ms")
+    return table
+
+
 def _intake_table(figures: Figures) -> Table:
     table = Table("loop", "messages/s", "of the bare loop", title="Intake: Kafka to Kafka")
     part = figures["intake"]
     table.add_row("bare confluent-kafka", f"{part['bare_per_second']:,}", "1")
     table.add_row("ours, same function", f"{part['loop_per_second']:,}", f"{figures['intake_loop_ratio']:.2f}")
     table.add_row("ours, whole intake", f"{part['full_per_second']:,}", f"{figures['intake_full_ratio']:.2f}")
+    for name, found in part["peers_per_second"].items():
+        table.add_row(f"{name}, same function as the bare loop", f"{found:,}", f"{found / part['bare_per_second']:.2f}")
+    return table
+
+
+def _flat_table(figures: Figures) -> Table:
+    table = Table("whole intake", "µs a message", "µs a line beyond the first", title="Intake: does its cost stay the same?")
+    part = figures["intake"]
+    for count, cost in part["flat_message_us"].items():
+        table.add_row(f"{int(count):,} messages", f"{cost:.1f}", "")
+    for count, cost in part["flat_lines"]["message_us"].items():
+        each = part["flat_lines"]["line_us"].get(count)
+        table.add_row(f"{count} lines, no Kafka", f"{cost:.1f}", "" if each is None else f"{each:.2f}")
+    return table
+
+
+def _webhooks_table(figures: Figures) -> Table:
+    title = f"The webhook door: {figures['webhooks']['body_bytes']:,} bytes a request, confirmed by Kafka"
+    table = Table("connections", "taken/s", "median", "p95", "p99", "told to come again", title=title)
+    for level in figures["webhooks"]["levels"]:
+        times = (f"{level[name]} ms" for name in ("p50_ms", "p95_ms", "p99_ms"))
+        table.add_row(str(level["connections"]), f"{level['taken_per_second']:,}", *times, f"{level['told_to_come_again']:.1%}")
     return table
 
 

@@ -15,19 +15,23 @@ from ordermend import bootstrap
 from ordermend.bench import place as places
 from ordermend.bench.book import measure_book
 from ordermend.bench.bound import bound
+from ordermend.bench.console import measure_console
+from ordermend.bench.flat import by_lines, by_messages
 from ordermend.bench.function import given
 from ordermend.bench.intake import PEERS_BARE, Intake
 from ordermend.bench.latency import measure_latency
 from ordermend.bench.place import Place
 from ordermend.bench.processor import ProcessorBench
 from ordermend.bench.report import Figures, intake_figures, machine, processor_figures
+from ordermend.bench.search import measure_search
 from ordermend.bench.stages import costs
+from ordermend.bench.webhooks import measure_webhooks
 from ordermend.progress import Report as Phases
 from ordermend.progress import phases
 from ordermend.settings import Settings
 
-Part = Literal["intake", "processor", "latency", "book"]
-PARTS: tuple[Part, ...] = ("intake", "processor", "latency", "book")
+Part = Literal["intake", "webhooks", "processor", "latency", "console", "book", "search"]
+PARTS: tuple[Part, ...] = ("intake", "webhooks", "processor", "latency", "console", "book", "search")
 _BESIDE = Path(ordermend.__file__).parents[2] / "shared/bench"
 """Where the other loops and the bound's script lie beside a checkout, if they do."""
 
@@ -66,6 +70,9 @@ def measure(options: Options, settings: Settings) -> Result:
         if options.only in (None, "intake"):
             figures |= _intake(options, place, progress, profiles)
             progress("Intake", "ready")
+        if options.only in (None, "webhooks"):
+            figures |= measure_webhooks(place, options.seconds / 2, progress)
+            progress("Webhooks", "ready")
         if options.only in (None, "processor"):
             figures |= _processor(options, place, progress, profiles)
             progress("Processor", "ready")
@@ -73,11 +80,19 @@ def measure(options: Options, settings: Settings) -> Result:
             with places.fresh(settings, progress) as another:
                 figures |= measure_latency(another, options.seconds, progress)
             progress("Latency", "ready")
+        if options.only in (None, "console"):
+            with places.fresh(settings, progress) as another:
+                figures |= measure_console(another, options.seconds, progress)
+            progress("Console", "ready")
         if options.only in (None, "book"):
             # Under a schema of its own: what the processor's part left would be checked with it.
             with places.fresh(settings, progress) as another:
                 figures |= measure_book(another, options.book, os.cpu_count() or 1, progress)
             progress("Book", "ready")
+        if options.only in (None, "search"):
+            with places.fresh(settings, progress) as another:
+                figures |= measure_search(another, options.book, progress)
+            progress("Search", "ready")
         progress("Order book", "removing it")
     return Result({**figures, "seconds": round(time.monotonic() - began, 1)}, profiles)
 
@@ -87,14 +102,17 @@ def _intake(options: Options, place: Place, progress: Phases, profiles: dict[Par
     intake = Intake(place, options.messages, peers)
     progress("Intake", f"sending {options.messages} documents")
     intake.fill()
-    rates = intake.measure(options.repeats, progress)
+    rates, others = intake.measure(options.repeats, progress)
     progress("Intake", "the stages, one by one")
-    stages = costs(bootstrap.signer(place.settings, "intake", "intake"), given(peers))
+    signer = bootstrap.signer(place.settings, "intake", "intake")
+    stages = costs(signer, given(peers))
+    flat = {"flat_message_us": by_messages(place, options.messages, progress), "flat_lines": by_lines(signer)}
     if options.profile:
         progress("Intake", "once more, profiled")
         profiles["intake"] = intake.profile(options.profile.absolute())
     bare = f"peers/{PEERS_BARE}" if peers else "own"
-    return intake_figures(rates, stages, messages=options.messages, bytes_mean=round(intake.bytes_mean), bare=bare)
+    more = {"messages": options.messages, "bytes_mean": round(intake.bytes_mean), "bare": bare}
+    return intake_figures(rates, others, stages, **more, **flat)
 
 
 def _processor(options: Options, place: Place, progress: Phases, profiles: dict[Part, str]) -> Figures:

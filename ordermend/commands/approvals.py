@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 if TYPE_CHECKING:
+    from ordermend.rule_texts import RuleTexts
     from ordermend.settings import Settings
 
 TicketId = Annotated[UUID, typer.Argument(help="The ticket's id.")]
@@ -59,13 +60,7 @@ def decline(ticket: TicketId, user: User, role: Role = "Order_Approve") -> None:
 
 def rules() -> None:
     """Print the approval rules in force."""
-    from modification_processor.approvals import APPROVAL, default_text  # noqa: PLC0415 - keeps --help fast
-    from ordermend import bootstrap  # noqa: PLC0415
-    from store import rulesets  # noqa: PLC0415
-
-    with bootstrap.connector(_settings(), "approvals")() as connection, connection.cursor() as cursor:
-        _, version = rulesets.moment(cursor, APPROVAL)
-        typer.echo(rulesets.text_of(cursor, APPROVAL, version) if version else default_text(), nl=False)
+    _texts().show()
 
 
 def put(
@@ -74,19 +69,12 @@ def put(
     reason: Annotated[str, typer.Option(help="Why.")],
 ) -> None:
     """Put approval rules into force, for every process, from its next batch on. Exit code 2: they cannot be read."""
-    _put(file.read_text("utf-8"), user, reason)
+    _texts().put(file.read_text("utf-8"), user, reason)
 
 
 def history() -> None:
     """List every version of the approval rules that was put into force."""
-    from modification_processor.approvals import APPROVAL  # noqa: PLC0415 - keeps --help fast
-    from ordermend import bootstrap  # noqa: PLC0415
-    from store import rulesets  # noqa: PLC0415
-
-    with bootstrap.connector(_settings(), "approvals")() as connection, connection.cursor() as cursor:
-        for row in rulesets.versions(cursor, APPROVAL):
-            typer.echo(f"{row.version:>4}  {row.at:%Y-%m-%d %H:%M:%S}  {row.author}: {row.reason}")
-    typer.echo("   0  as shipped")
+    _texts().history()
 
 
 def revert(
@@ -95,26 +83,7 @@ def revert(
     reason: Annotated[str, typer.Option(help="Why.")],
 ) -> None:
     """Put an older version into force again, as a new one."""
-    from modification_processor.approvals import APPROVAL, ApprovalRulesInvalid, default_text  # noqa: PLC0415 - keeps --help fast
-    from ordermend import bootstrap  # noqa: PLC0415
-    from store import rulesets  # noqa: PLC0415
-
-    with bootstrap.connector(_settings(), "approvals")() as connection, connection.cursor() as cursor:
-        known = {row.version: row.text for row in rulesets.versions(cursor, APPROVAL)} | {0: default_text()}
-    if version not in known:
-        raise ApprovalRulesInvalid(f"there is no version {version} of the approval rules; see `ordermend approvals history`")
-    _put(known[version], user, reason)
-
-
-def _put(text: str, user: str, reason: str) -> None:
-    from modification_processor.approvals import APPROVAL, load_rules  # noqa: PLC0415 - keeps --help fast
-    from ordermend import bootstrap  # noqa: PLC0415
-    from store import rulesets  # noqa: PLC0415
-
-    load_rules(text)
-    with bootstrap.connector(_settings(), "approvals")() as connection, connection.transaction(), connection.cursor() as cursor:
-        version = rulesets.add(cursor, APPROVAL, text, user, reason)
-    typer.echo(f"version {version} of the approval rules is in force")
+    _texts().revert(version, user, reason)
 
 
 def _review(ticket: UUID, user: str, role: str, decision: Literal["approve", "decline"]) -> None:
@@ -127,6 +96,14 @@ def _review(ticket: UUID, user: str, role: str, decision: Literal["approve", "de
             connection, bootstrap.signer(here, "door-console", "cli"), bootstrap.topics_of(here), ticket, user, role, decision
         )
     typer.echo(f"{decision} of ticket {ticket} sent; see `ordermend order history {order_id}`")
+
+
+def _texts() -> "RuleTexts":
+    from modification_processor.approvals import APPROVAL, default_text, load_rules  # noqa: PLC0415 - keeps --help fast
+    from ordermend import bootstrap  # noqa: PLC0415
+    from ordermend.rule_texts import RuleTexts  # noqa: PLC0415
+
+    return RuleTexts(APPROVAL, "approval rules", load_rules, default_text, bootstrap.connector(_settings(), "approvals"))
 
 
 def _settings() -> "Settings":

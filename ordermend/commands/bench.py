@@ -17,10 +17,17 @@ def bench(
     messages: Annotated[int, typer.Option(min=1000, help="Documents for each of intake's loops.")] = 50_000,
     edits: Annotated[int, typer.Option(min=500, help="Tickets for each of the processor's runs.")] = 20_000,
     orders: Annotated[int, typer.Option(min=100, help="Orders in the book that is edited.")] = 10_000,
-    book: Annotated[int, typer.Option(min=1000, help="Orders in the book that is checked whole.")] = 20_000,
-    seconds: Annotated[int, typer.Option(min=5, help="How long orders, edits and previews run beside each other.")] = 20,
+    book: Annotated[int, typer.Option(min=1000, help="Orders in the book that is checked whole, and in the one searched.")] = 20_000,
+    seconds: Annotated[
+        int,
+        typer.Option(
+            min=5, help="How long orders, edits and previews run beside each other; half of it for each load of the webhook door."
+        ),
+    ] = 20,
     repeats: Annotated[int, typer.Option(min=1, help="How often everything takes its turn; medians are reported.")] = 3,
-    only: Annotated[Literal["intake", "processor", "latency", "book"] | None, typer.Option(help="Measure one part.")] = None,
+    only: Annotated[
+        Literal["intake", "webhooks", "processor", "latency", "console", "book", "search"] | None, typer.Option(help="Measure one part.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write the figures there too.")] = None,
     profile: Annotated[
         Path | None, typer.Option(file_okay=False, help="Run once more under cProfile and keep its files in this folder.")

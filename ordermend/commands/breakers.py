@@ -1,4 +1,4 @@
-"""`ordermend breakers`: channels and operations that are held up because too many of their messages failed."""
+"""`ordermend breakers`: channels and operations that are held up because too many of their messages failed, and dependencies left alone."""
 
 from typing import Annotated
 
@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def listing(limit: Annotated[int, typer.Option(help="At most this many.", min=1, max=1000)] = 50) -> None:
-    """List breakers, open ones first: what is held up, since when, when one message tries next."""
+    """List breakers, open ones first: what is held up or left alone, since when, when one message or call tries next.
+
+    channel:NAME and operation:NAME fail inside; port:payment:PROVIDER, port:channel:NAME, port:notice and port:warehouse do not answer.
+    """
     from ordermend import bootstrap, settings  # noqa: PLC0415 - keeps --help fast
     from ordermend.letter_view import print_table  # noqa: PLC0415
     from ordermend.local import stack  # noqa: PLC0415
@@ -35,7 +38,7 @@ def listing(limit: Annotated[int, typer.Option(help="At most this many.", min=1,
 
 
 def close(
-    key: Annotated[str, typer.Argument(help="As the list shows it: channel:NAME or operation:NAME.")],
+    key: Annotated[str, typer.Argument(help="As the list shows it, such as operation:replace_sku or port:payment:adyen.")],
     actor: Annotated[str, typer.Option(help="Who acts, for the record.")],
 ) -> None:
     """Let what was held up go on at once. Exit code 1: no such breaker is open."""

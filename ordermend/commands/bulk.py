@@ -91,17 +91,14 @@ def status(job: Job) -> None:
 
 
 def outcomes(job: Job) -> None:
-    """Print every order's outcome as CSV; a text that a spreadsheet would take for a formula is quoted."""
-    import csv  # noqa: PLC0415 - keeps --help fast
-    import sys  # noqa: PLC0415
+    """Print every order's outcome as CSV; a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    import sys  # noqa: PLC0415 - keeps --help fast
 
+    from console import csv_text  # noqa: PLC0415
     from store import bulk  # noqa: PLC0415
 
-    writer = csv.writer(sys.stdout)
-    writer.writerow(bulk.Outcome._fields)
     with _connection(_settings()) as connection, connection.cursor() as cursor:
-        for row in bulk.outcomes(cursor, job):
-            writer.writerow([_cell(value) for value in row])
+        sys.stdout.writelines(csv_text.lines(bulk.Outcome._fields, bulk.outcomes(cursor, job)))
 
 
 def pause(job: Job) -> None:
@@ -239,8 +236,3 @@ def _carry_on(here: "Settings", connection: "Connection", job_id: UUID) -> None:
 
 def _line(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items(), key=lambda item: -item[1]))
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not text[1:].isdigit()) else text

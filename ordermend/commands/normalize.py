@@ -64,7 +64,7 @@ def judged(results: tuple[Any, ...]) -> tuple[Any, ...]:
 
     from intake.accept import ERROR_OF_VERDICT, REFUSING  # noqa: PLC0415
     from intake.rules import discover  # noqa: PLC0415
-    from intake.rules.rule import judge  # noqa: PLC0415
+    from intake.rules.rule import judge, with_holds  # noqa: PLC0415
     from normalizers.channel import StatedOrder, Unreadable  # noqa: PLC0415
 
     found = []
@@ -72,7 +72,7 @@ def judged(results: tuple[Any, ...]) -> tuple[Any, ...]:
         if not isinstance(result, StatedOrder):
             found.append(result)
             continue
-        verdict, findings, _ = judge(result, discover())
+        verdict, findings, spoke = judge(result, discover())
         if verdict in REFUSING:
             error_class, code = ERROR_OF_VERDICT[verdict]
             found.append(
@@ -87,7 +87,8 @@ def judged(results: tuple[Any, ...]) -> tuple[Any, ...]:
                 )
             )
         else:
-            found.append(replace(result, verdict=verdict, findings=findings))
+            held = with_holds(result.order, discover(), findings, spoke)
+            found.append(replace(result, order=held, verdict=verdict, findings=findings))
     return tuple(found)
 
 

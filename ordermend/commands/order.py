@@ -56,8 +56,8 @@ def history(order_id: OrderId, *, as_json: Annotated[bool, typer.Option("--json"
     if as_json:
         typer.echo(json.dumps([asdict(note) for note in notes], default=str, indent=1))
         return
-    table = Table("version", "at", "by", "role", "reason", "cause", "leaves")
-    table.add_row("1", f"{found.placed_at:%Y-%m-%d %H:%M:%S}", "", "", "", "as placed", "")
+    table = Table("version", "at", "by", "role", "reason", "operations", "cause", "leaves")
+    table.add_row("1", f"{found.placed_at:%Y-%m-%d %H:%M:%S}", "", "", "", "", "as placed", "")
     for note in notes:
         table.add_row(
             str(note.version),
@@ -65,6 +65,7 @@ def history(order_id: OrderId, *, as_json: Annotated[bool, typer.Option("--json"
             note.user_id,
             note.role,
             note.reason_code or "",
+            note.operations,
             note.cause_id,
             str(note.leaves),
         )

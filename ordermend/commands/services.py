@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "bulk", "verifier", "monitor", "console", "webhooks")
+SERVICES = ("intake", "processor", "relay", "retrier", "settlement", "fetcher", "bulk", "verifier", "monitor", "console", "webhooks")
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,12 @@ def topics(*, check: Annotated[bool, typer.Option("--check", help="Only compare;
 
 def run(
     service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}, or all (but the last three).")],
-    instance: Annotated[str, typer.Option(help="A name that stays the same over restarts: the pod's ordinal.")] = "processor-0",
+    instance: Annotated[
+        str | None,
+        typer.Option(
+            help="A name of its own that stays the same over restarts: the pod's ordinal. The processor's is processor-0 by default."
+        ),
+    ] = None,
     channel: Annotated[list[str] | None, typer.Option(help="Intake only: this channel (several times for several).")] = None,
     health_host: Annotated[str, typer.Option(help="Where /livez, /readyz and /metrics are served.")] = "127.0.0.1",
     health_port: Annotated[int, typer.Option(help="0 chooses a free port and logs it.")] = 0,

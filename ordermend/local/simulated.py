@@ -15,15 +15,20 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
+from modification_processor.payment_plan import ALREADY_PAID, TAKEN_BACK
 from modification_processor.settlement import Declined, NoAnswer, PaymentRequest, Ports
 from schemas.order import Order
 
 _TABLES = """
 create table if not exists movement (key text primary key, order_id text not null, kind text not null, provider text not null,
     tender text not null, amount_minor integer not null, currency text not null, answer text not null, asked integer not null default 1);
+create table if not exists paid (key text primary key, transaction_id text not null, amount_minor integer not null);
 create table if not exists told (key text primary key, order_id text not null, port text not null, what text not null,
     amount_minor integer not null, asked integer not null default 1);
 """
+
+
+_REFUSALS = {"declined": "card_declined", ALREADY_PAID: ALREADY_PAID, TAKEN_BACK: TAKEN_BACK}
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,8 @@ class SimulatedWorld:
         first, answer = self._move(request)
         if first and _share(request.key, "lost") < self._behaviour.lost:
             raise NoAnswer
-        if answer == "declined":
-            raise Declined("card_declined")
+        if answer in _REFUSALS:
+            raise Declined(_REFUSALS[answer])
         return None if answer == "delivered" else answer
 
     def tell(self, key: UUID, verb: str, order: Order, amount_minor: int) -> None:
@@ -74,6 +79,16 @@ class SimulatedWorld:
         self._tell(key, order, "warehouse", f"{kind} {'declined' if declined else 'done'} {line_id}", 0)
         if declined:
             raise Declined("already_on_its_way")
+
+    def pay(self, key: UUID) -> tuple[str, int]:
+        """Let the customer meet a payment request; return transaction and amount. Raises `Declined` where it asks for nothing any more."""
+        with self._lock, self._open() as book:
+            amount = _asked_for(book, str(key))
+            if amount <= 0 or book.execute("select 1 from paid where key = ?", (str(key),)).fetchone():
+                raise Declined(TAKEN_BACK)
+            transaction = f"paid-{key.hex[:16]}"
+            book.execute("insert into paid values (?, ?, ?)", (str(key), transaction, amount))
+            return transaction, amount
 
     def movements(self) -> list[tuple[str, str, str, int, str]]:
         """Return every movement made: order id, kind, tender, amount in minor units, answer."""
@@ -92,7 +107,7 @@ class SimulatedWorld:
             if known:
                 book.execute("update movement set asked = asked + 1 where key = ?", (key,))
                 return False, str(known[0])
-            answer = self._answer(request)
+            answer = self._answer(book, request)
             book.execute(
                 "insert into movement (key, order_id, kind, provider, tender, amount_minor, currency, answer) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -102,7 +117,12 @@ class SimulatedWorld:
             )  # fmt: skip
             return True, answer
 
-    def _answer(self, request: PaymentRequest) -> str:
+    def _answer(self, book: sqlite3.Connection, request: PaymentRequest) -> str:
+        if request.kind == "take_back":
+            paid = book.execute("select 1 from paid where key = ?", (request.transaction,)).fetchone()
+            return ALREADY_PAID if paid else f"sim-{request.key.hex[:16]}"
+        if request.kind == "request_payment" and _lowered(book, str(request.key)) >= request.amount_minor:
+            return TAKEN_BACK
         if _share(request.key, "declined") < self._behaviour.declined:
             return "declined"
         return "delivered" if request.kind == "request_payment" else f"sim-{request.key.hex[:16]}"
@@ -127,6 +147,19 @@ class SimulatedWorld:
                 yield book
         finally:
             book.close()
+
+
+def _asked_for(book: sqlite3.Connection, key: str) -> int:
+    """Return what a delivered payment request asks for now."""
+    found = book.execute("select amount_minor from movement where key = ? and answer = 'delivered'", (key,)).fetchone()
+    return int(found[0]) - _lowered(book, key) if found else 0
+
+
+def _lowered(book: sqlite3.Connection, key: str) -> int:
+    found = book.execute(
+        "select coalesce(sum(amount_minor), 0) from movement where kind = 'take_back' and tender = ? and answer like 'sim-%'", (key,)
+    )
+    return int(found.fetchone()[0])
 
 
 def _share(key: UUID, what: str) -> float:

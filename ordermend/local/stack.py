@@ -148,6 +148,8 @@ def connected(settings: Settings) -> Settings:
     if settings.database_url is None and settings.ports is None:
         # Only our own stack is known to be a place where nobody waits for real money.
         found["ports"] = "simulated"
+    if settings.database_url is None and settings.sources is None:
+        found["sources"] = "simulated"
     return settings.model_copy(update=found)
 
 

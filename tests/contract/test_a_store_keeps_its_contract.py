@@ -94,10 +94,10 @@ class TestFence:
         partitions.fence(first.cursor(), "g", [Advance("t", 0, 2, None, 4)])
         first.commit()
         assert {("t", 0): Claim(3, 4, 1)} == owned(first, ("t", 0))
-        partitions.release(first.cursor(), "g", "b")
+        partitions.release(first.cursor(), "g", [("t", 0, 2), ("u", 0, 3)])
         first.commit()
         assert {("t", 0): Claim(4, 4, 2)} == owned(first, ("t", 0))
-        partitions.release(first.cursor(), "g", "a")
+        partitions.release(first.cursor(), "g", [("t", 0, 4)])
         first.commit()
         assert {("t", 0): Claim(5, 4, 0)} == owned(first, ("t", 0))
 
@@ -318,10 +318,14 @@ class TestLanes:
         ]
         heads.save_lanes(first.cursor(), wanted, [])
         first.commit()
-        assert [(TWO, TOPIC), (ONE, TOPIC)] == letters.due_lanes(first.cursor(), 9)
-        assert [(TWO, TOPIC)] == letters.due_lanes(first.cursor(), 1)
+        assert [(TWO, TOPIC, "failed"), (ONE, TOPIC, "failed")] == letters.due_lanes(first.cursor(), {"failed": 9})
+        assert [(TWO, TOPIC, "failed")] == letters.due_lanes(first.cursor(), {"failed": 1, "work": 9})
         heads.try_now(first.cursor(), THREE, TOPIC)
-        assert (THREE, TOPIC) in letters.due_lanes(first.cursor(), 9)
+        letters.bury(first.cursor(), [letter(1)._replace(order_id=THREE)])
+        letters.set_letter(first.cursor(), THREE, UUID(int=1), "replaying")
+        assert [(THREE, TOPIC, "work")] == letters.due_lanes(first.cursor(), {"work": 9})
+        letters.postpone(first.cursor(), THREE, TOPIC, timedelta(hours=1))
+        assert [] == letters.due_lanes(first.cursor(), {"work": 9})
 
     def test_a_message_that_leaves_opens_it_or_makes_it_due(self, first: Connection) -> None:
         heads.lock(first.cursor(), [ONE])

@@ -13,6 +13,7 @@ from modification_processor.totals import recalculate
 from normalizers import discover
 from normalizers.channel import Document, Result, StatedOrder
 from normalizers.summary import summarize
+from normalizers.wire import walk
 from schemas.failures import OrdermendError
 from schemas.order import Order
 
@@ -121,13 +122,16 @@ def check_sums(order: Order) -> None:
     assert {row.adjustment_id for row in order.taxes if row.adjustment_id} <= {row.adjustment_id for row in order.adjustments}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case[0] in {"shopify", "woocommerce", "ebay"}], ids="/".join)
+KEEPING = [case for case in CASES if case[0] in {"shopify", "woocommerce", "ebay"} and (ROOT / case[0] / f"{case[1]}.raw.json").exists()]
+
+
+@pytest.mark.parametrize("case", KEEPING, ids="/".join)
 def test_a_line_keeps_its_id_when_another_one_goes(case: tuple[str, str]) -> None:
     body = json.loads(documents(case)[0].body)
-    inner = body.get("body", body)
-    key = "lineItems" if "lineItems" in inner else "line_items"
     before = [line.line_id for order in orders(normalised(case)) for line in order.lines]
-    inner[key] = inner[key][1:]
+    items = next(item for where, item in walk(body) if where.rpartition("/")[2] in {"lineItems", "line_items"})
+    listed = items.get("edges") or items["nodes"] if isinstance(items, dict) else items
+    del listed[0]
     after = discover()[case[0]].normalize((Document(json.dumps(body).encode()),))
     assert [line.line_id for order in orders(after) for line in order.lines] == before[1:]
 

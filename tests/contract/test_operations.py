@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 from uuid import UUID
 
 import pycountry
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from modification_processor.field_locks import default_locks
 from modification_processor.operations import discover
 from modification_processor.operations.addresses import COUNTRIES
-from modification_processor.operations.operation import MoneyEffect, Needs, OperationRefused, OperationSpec
+from modification_processor.operations.operation import Context, MoneyEffect, Needs, OperationRefused, OperationSpec
 from modification_processor.operations.place_hold import SYSTEM_KINDS
 from modification_processor.operations.release_hold import ReleaseHold
 from modification_processor.operations.rows import resolved_path
@@ -26,7 +26,7 @@ from modification_processor.totals import discountable, recalculate, totals_of
 from normalizers.building import address_of
 from normalizers.channel import Verb
 from schemas.catalogue import Promotion
-from schemas.leaves import changed_leaves
+from schemas.leaves import SETS, changed_leaves
 from schemas.model import Model
 from schemas.money import UnitPrice
 from schemas.order import Address, Adjustment, Allocation, Basis, Contact, Hold, Order, OrderLine, Source, TaxRow
@@ -122,6 +122,23 @@ def spec(request: pytest.FixtureRequest) -> OperationSpec:
     return found
 
 
+UNDONE = {
+    "restore_adjustment": ("remove_promotion", {"adjustment_id": "D1"}),
+    "restore_price": ("override_price", {"line_id": "L1", "unit_price": "7.50", "note": "the box was dented"}),
+}
+"""What the operations that only an undo may ask for take back."""
+
+
+def subject(spec: OperationSpec) -> Order:
+    """Return the order that the operation's sample is for."""
+    return perform(order(), *UNDONE[spec.name]) if spec.name in UNDONE else order()
+
+
+def knowing() -> Context:
+    """Return what operations may know where they take an edit of `order()` back."""
+    return replace(context(), former=order())
+
+
 class TestEveryOperation:
     def test_declares_everything(self, spec: OperationSpec) -> None:
         module = sys.modules[spec.apply.__module__]
@@ -143,28 +160,28 @@ class TestEveryOperation:
             spec.arguments.model_validate_json(json.dumps(arguments.model_dump(mode="json") | {"surprise": 1}))
 
     def test_is_pure(self, spec: OperationSpec) -> None:
-        before = order()
+        before = subject(spec)
         text = before.model_dump_json()
-        after = spec.apply(before, sample(spec), context())
+        after = spec.apply(before, sample(spec), knowing())
         assert after is not before
-        assert after == spec.apply(before, sample(spec), context())
+        assert after == spec.apply(before, sample(spec), knowing())
         assert text == before.model_dump_json()
 
     def test_leaves_a_valid_order(self, spec: OperationSpec) -> None:
-        after = recalculate(spec.apply(order(), sample(spec), context()))
+        after = recalculate(spec.apply(subject(spec), sample(spec), knowing()))
         assert after == Order.model_validate_json(after.model_dump_json())
 
     def test_writes_only_what_it_says(self, spec: OperationSpec) -> None:
-        before = order()
-        paths = [resolved_path(touch.path, context()) for touch in spec.touches(before, sample(spec))]
-        changed = [leaf.path for leaf in changed_leaves(before, spec.apply(before, sample(spec), context()))]
+        before = subject(spec)
+        paths = [resolved_path(touch.path, knowing()) for touch in spec.touches(before, sample(spec))]
+        changed = [leaf.path for leaf in changed_leaves(before, spec.apply(before, sample(spec), knowing()))]
         assert changed
         assert [path for path in changed if not _under(path, paths) and not DERIVED.match(path)] == []
         assert [path for path in paths if not any(_under(leaf, [path]) for leaf in changed)] == []
 
     def test_changes_no_money_unless_it_says_so(self, spec: OperationSpec) -> None:
-        before = order()
-        after = recalculate(spec.apply(before, sample(spec), context()))
+        before = subject(spec)
+        after = recalculate(spec.apply(before, sample(spec), knowing()))
         if spec.money == "none":
             assert (before.lines, before.adjustments, before.taxes, before.totals) == (
                 after.lines,
@@ -180,9 +197,9 @@ class TestEveryOperation:
         assert all(path.startswith("/") and not path.startswith("/totals") for path in spec.reads(order(), sample(spec)))
 
     def test_is_undone_by_its_inverse(self, spec: OperationSpec) -> None:
-        before = order()
+        before = subject(spec)
         operations = spec.inverse(before, sample(spec), context())
-        back = undo(recalculate(spec.apply(before, sample(spec), context())), operations)
+        back = undo(recalculate(spec.apply(before, sample(spec), knowing())), operations, before)
         if operations:
             assert before.totals == back.totals
             assert before.lines == back.lines[: len(before.lines)]
@@ -204,7 +221,7 @@ class TestEveryOperation:
         assert refusal(order(), spec.name, arguments.model_dump()) == "unknown_line"
 
     def test_has_new_rows_only_under_ids_of_its_own(self, spec: OperationSpec) -> None:
-        one, two = (spec.apply(order(), sample(spec), replace(context(), op_index=index)) for index in (0, 1))
+        one, two = (spec.apply(subject(spec), sample(spec), replace(knowing(), op_index=index)) for index in (0, 1))
         known = (
             {row.line_id for row in order().lines}
             | {row.adjustment_id for row in order().adjustments}
@@ -218,7 +235,8 @@ class TestEveryOperation:
 
 
 def _under(path: str, paths: list[str]) -> bool:
-    return any(path == other or path.startswith(f"{other}/") for other in paths)
+    """Whether a leaf is one that was named, or below one, or the set of one."""
+    return any(path == other or path.startswith(f"{other}/") or (path in SETS and other.startswith(f"{path}/")) for other in paths)
 
 
 def with_line(**changes: Any) -> Order:
@@ -537,16 +555,18 @@ class TestFees:
         for liable in ("seller", "channel"):
             tax = TaxRow(tax_id="X9", position=9, adjustment_id="F1", rate="0.2", liable=liable, amount_minor=50)
             before = recalculate(order().model_copy(update={"taxes": (*order().taxes, tax)}))
-            assert inverses(before, "remove_fee", {"adjustment_id": "F1"}) == ()
             if liable == "channel":
                 assert refusal(before, "remove_fee", {"adjustment_id": "F1"}) == "channel_taxed"
             else:
                 after = perform(before, "remove_fee", {"adjustment_id": "F1"})
                 assert (after.taxes, after.totals.fee_minor) == (order().taxes, 0)
+                assert before == undo(after, inverses(before, "remove_fee", {"adjustment_id": "F1"}), before)
 
-    def test_a_fee_of_the_channels_is_not_charged_again_by_hand(self) -> None:
+    def test_a_fee_of_the_channels_comes_back_as_the_channels(self) -> None:
         rows = tuple(row.model_copy(update={"source": "channel"}) for row in order().adjustments)
-        assert inverses(order().model_copy(update={"adjustments": rows}), "remove_fee", {"adjustment_id": "F1"}) == ()
+        before = order().model_copy(update={"adjustments": rows})
+        after = perform(before, "remove_fee", {"adjustment_id": "F1"})
+        assert before == undo(after, inverses(before, "remove_fee", {"adjustment_id": "F1"}), before)
 
     def test_both_need_what_a_price_needs(self) -> None:
         for name in ("add_fee", "remove_fee", "override_price"):
@@ -587,11 +607,78 @@ class TestPrices:
         assert refusal(order(), "override_price", {"line_id": "L2", "unit_price": "10", "note": "x"}) == "no_change"
         assert refusal(with_line(cancelled=3), "override_price", {"line_id": "L1", "unit_price": "1", "note": "x"}) == "nothing_open"
 
-    def test_the_first_override_writes_source_and_agreed_amount_too_and_is_not_undone_by_hand(self) -> None:
+    def test_the_first_override_writes_source_and_agreed_amount_too_and_is_undone_by_what_was(self) -> None:
         arguments = {"line_id": "L1", "unit_price": "10", "note": "x"}
         touches = discover()["override_price"].touches(order(), discover()["override_price"].arguments.model_validate(arguments))
         assert [touch.path for touch in touches] == ["/lines/L1/unit_price", "/lines/L1/price_source", "/lines/L1/gross_basis"]
-        assert inverses(order(), "override_price", arguments) == ()
+        assert [("restore_price", '{"line_id": "L1"}')] == [(o.name, o.arguments) for o in inverses(order(), "override_price", arguments)]
+        assert order() == undo(self.override(order(), "10"), inverses(order(), "override_price", arguments), order())
+
+
+class TestWhatOnlyAnUndoPutsBack:
+    """Discounts, fees and prices that nobody may state: they are read from the order before the edit that is undone."""
+
+    WELCOME: ClassVar = {"adjustment_id": "D1", "kind": "discount", "code": "WELCOME"}
+
+    @pytest.mark.parametrize("name", UNDONE)
+    def test_nobody_asks_for_it_otherwise(self, name: str) -> None:
+        after = perform(order(), *UNDONE[name])
+        assert "only_as_undo" == refusal(after, name, self.WELCOME if name == "restore_adjustment" else {"line_id": "L1"})
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [
+            ({"adjustment_id": "D9"}, "unknown_adjustment"),
+            ({"kind": "fee"}, "not_the_removed_row"),
+            ({"code": "OTHER"}, "not_the_removed_row"),
+        ],
+    )
+    def test_only_the_very_row_comes_back(self, arguments: dict[str, str], code: str) -> None:
+        after = perform(order(), "remove_promotion", {"adjustment_id": "D1"})
+        assert code == refusal(after, "restore_adjustment", self.WELCOME | arguments, knowing())
+        assert "adjustment_exists" == refusal(order(), "restore_adjustment", self.WELCOME, knowing())
+
+    def test_a_price_comes_back_over_an_override_alone(self) -> None:
+        assert "not_overridden" == refusal(order(), "restore_price", {"line_id": "L1"}, knowing())
+
+    def test_its_shares_follow_the_units_its_lines_have_now(self) -> None:
+        gone = perform(order(), "remove_promotion", {"adjustment_id": "D1"})
+        fewer = perform(gone, "change_quantity", {"line_id": "L1", "quantity": 1})
+        back = perform(fewer, "restore_adjustment", self.WELCOME, knowing())
+        assert [50, 150] == [part.amount_minor for part in back.adjustments[0].allocations]
+        assert order() == perform(back, "change_quantity", {"line_id": "L1", "quantity": 3})
+
+    @pytest.mark.parametrize(
+        ("used", "beside", "code"),
+        [(4, False, None), (5, False, "promotion_exhausted"), (4, True, "promotion_excluded")],
+    )
+    def test_a_promotion_comes_back_while_it_has_uses_and_nothing_stands_alone(self, used: int, beside: bool, code: str | None) -> None:
+        known = context()
+        ten, five = known.promotions["TENOFF", "*"], known.promotions["FIVER", "EUR"]
+        limited, alone = ten.with_(limit=5, ends_at=AT, active=False), five.with_(exclusive=True)
+        given = perform(order(), "apply_promotion", {"code": "TENOFF"})
+        row = given.adjustments[-1]
+        after = perform(given, "remove_promotion", {"adjustment_id": row.adjustment_id})
+        after = perform(after, "remove_promotion", {"adjustment_id": "D1"}, context("bbbbbbbb"))
+        if beside:
+            after = perform(after, "apply_promotion", {"code": "FIVER"}, replace(context("aaaaaaaa"), promotions={("FIVER", "EUR"): alone}))
+        here = replace(
+            known,
+            former=given,
+            uses={"TENOFF": used},
+            promotions={("TENOFF", "*"): limited},
+            terms={("FIVER", "EUR", alone.version): alone},
+        )
+        arguments = {"adjustment_id": row.adjustment_id, "kind": "discount", "code": "TENOFF"}
+        if code is not None:
+            assert code == refusal(after, "restore_adjustment", arguments, here)
+            return
+        assert "T7d1c2b3a-0" in {row.adjustment_id for row in perform(after, "restore_adjustment", arguments, here).adjustments}
+
+
+def rows_of(subject: Order) -> Any:
+    """Return everything that is money, rows by their id: where a row stands in its collection is no value of it."""
+    return *(sorted(rows, key=str) for rows in (subject.lines, subject.adjustments, subject.taxes)), subject.totals
 
 
 class TestMoneyOfManualEdits:
@@ -605,27 +692,22 @@ class TestMoneyOfManualEdits:
         assert all(row.amount_minor >= 0 for row in after.taxes)
 
     @given(st.data(), orders())
-    def test_what_has_an_inverse_is_undone_to_the_unit(self, data: st.DataObject, before: Order) -> None:
+    def test_every_one_is_undone_to_the_unit(self, data: st.DataObject, before: Order) -> None:
         between = perform(before, *_taken(data, before), context("11111111"))
-        second = _taken(data, between, undone=True)
-        back = undo(perform(between, *second), inverses(between, *second))
-        assert (between.lines, between.taxes, between.totals) == (back.lines, back.taxes, back.totals)
-        assert sorted(_worth(between)) == sorted(_worth(back))
+        second = _taken(data, between)
+        back = undo(perform(between, *second), inverses(between, *second), between)
+        assert rows_of(between) == rows_of(back)
 
 
-def _taken(data: st.DataObject, order: Order, *, undone: bool = False) -> tuple[str, dict[str, Any]]:
-    """Return an edit that is not refused (and that has an inverse): the first of many, so that hardly a case is thrown away."""
+def _taken(data: st.DataObject, order: Order) -> tuple[str, dict[str, Any]]:
+    """Return an edit that is not refused: the first of many, so that hardly a case is thrown away."""
     random = data.draw(st.randoms(use_true_random=False))
     for _ in range(100):
         edit = money_edit_of(random, order)
-        if possible(order, *edit) and (not undone or inverses(order, *edit)):
+        if possible(order, *edit):
             return edit
     assume(condition=False)
     raise AssertionError
-
-
-def _worth(order: Order) -> list[tuple[str, str, int]]:
-    return [(row.kind, row.label, row.amount_minor) for row in order.adjustments]
 
 
 class TestTextsAndTags:

@@ -11,11 +11,12 @@ import pytest
 from normalizers import discover
 from normalizers.channel import Document
 from normalizers.summary import summarize, summarize_failure
+from ordermend.commands.normalize import judged
 from schemas.failures import OrdermendError
 
 SAMPLES = Path(os.environ.get("ORDERMEND_SAMPLES") or Path(__file__).parents[2].parent / "shared" / "samples")
 EXPECTED = sorted(SAMPLES.glob("*/*.expected.json"))
-REFUSED = ("dead_letter", "quarantine")
+REFUSED = ("dead_letter", "quarantine", "reject")
 
 pytestmark = pytest.mark.skipif(not EXPECTED, reason=f"no samples in {SAMPLES} (set ORDERMEND_SAMPLES)")
 
@@ -42,7 +43,7 @@ def test_a_sample_says_what_was_worked_out_by_hand(path: Path) -> None:
     want = json.loads(path.read_text())
     found = tuple(Document(file.read_bytes()) for file in inputs(path, want))
     try:
-        got = summarize(discover()[path.parent.name].normalize(found))
+        got = summarize(judged(discover()[path.parent.name].normalize(found)))
     except OrdermendError as error:
         got = summarize_failure(error)
     assert got["verdict"] in want["verdict"].split("_or_")

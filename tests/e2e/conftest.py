@@ -13,16 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from ordermend import bootstrap
 from ordermend.local.processes import free_port
 from ordermend.local.stack import Stack
 from ordermend.settings import Settings
-from tests.conftest import Eventually
+from tests.conftest import PATIENCE, Eventually
 from tests.line import Line, running_line
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+expect.set_options(timeout=5_000 * PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +97,7 @@ def _answers(address: str) -> bool:
 def page(browser: Browser, console: str) -> Iterator[Page]:
     """A page that fails the test where a script of ours fails, or anything is asked of another host than ours and the issuer's."""
     context = browser.new_context(base_url=console, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(20_000 * PATIENCE)
     made = context.new_page()
     problems: list[str] = []
     made.on("pageerror", lambda error: problems.append(str(error)))

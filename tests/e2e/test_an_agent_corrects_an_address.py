@@ -37,25 +37,28 @@ def picture(page: Page, name: str) -> None:
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
 
 
-def test_in_five_interactions(line: Line, page: Page, order: Order) -> None:
+def test_in_five_interactions_by_keyboard_alone(line: Line, page: Page, order: Order) -> None:
     sign_in(page, "Agent")
     expect(page.get_by_role("heading", name="Orders")).to_be_visible()
-    page.get_by_label("Find an order").fill("#7001")
+    expect(page.get_by_label("Find an order")).to_be_focused()
+    page.keyboard.type("#7001")
     expect(page.get_by_role("table").get_by_role("link")).to_have_count(1)
     picture(page, "orders")
 
-    # 1: open the order. 2: E. 3: type. 4: choose the reason. 5: Ctrl+Enter.
-    page.get_by_role("link", name="#7001").click()
+    # 1: the number and Enter. 2: E. 3: type into the field. 4: the reason's digit. 5: Ctrl+Enter. The preview shows itself.
+    page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Order #7001")).to_be_visible()
     expect(page.get_by_role("button", name="Edit order")).to_be_enabled()
     picture(page, "order")
     page.keyboard.press("e")
-    page.get_by_label("Ship to street lines").fill("2 Low Street")
+    expect(page.get_by_label("Ship to name")).to_be_focused()
+    for key in ("Tab", "Tab", "Control+a"):
+        page.keyboard.press(key)
+    page.keyboard.type("2 Low Street")
     expect(page.get_by_role("status")).to_contain_text("2 Low Street")
     expect(page.get_by_role("status")).to_contain_text("1 High Street")
     expect(page.get_by_role("button", name="Apply")).to_be_disabled()
-    page.get_by_label("Reason code (required)").click()
-    page.get_by_role("option", name="address correction").click()
+    page.keyboard.press("Alt+Digit1")
     expect(page.get_by_role("button", name="Apply")).to_be_enabled()
     picture(page, "edit")
     page.keyboard.press("Control+Enter")
@@ -126,7 +129,6 @@ def test_an_approver_agrees_to_what_is_shown(line: Line, page: Page, order: Orde
     sign_in(page, "Approver", "/approvals")
     expect(page.get_by_role("heading", name="Approvals")).to_be_visible()
     expect(page.get_by_role("table", name="What it does")).to_contain_text("1 Rue Haute")
-    picture(page, "approvals")
     page.get_by_role("button", name="Approve").click()
     eventually(lambda: line.state(ticket) == "applied", what="the ticket applied")
 

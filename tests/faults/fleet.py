@@ -13,7 +13,7 @@ from ordermend.settings import Settings
 SERVICES = {
     "processor-0": ("processor", "--instance", "processor-0"),
     "processor-1": ("processor", "--instance", "processor-1"),
-    "intake": ("intake", "--channel", "shopify"),
+    "intake": ("intake", "--channel", "shopify", "--instance", "intake-0"),
     "relay": ("relay",),
     "retrier": ("retrier",),
 }
@@ -29,6 +29,7 @@ def environment(settings: Settings, failpoints: str = "") -> dict[str, str]:
         "ORDERMEND_DB_SCHEMA": settings.db_schema,
         "ORDERMEND_FAILPOINTS": failpoints,
         "ORDERMEND_PORTS": settings.ports or "simulated",
+        "ORDERMEND_SOURCES": settings.sources or "simulated",
         "KAFKA_BOOTSTRAP_SERVERS": str(settings.kafka_bootstrap_servers),
         "DATABASE_URL": str(settings.database_url),
     }

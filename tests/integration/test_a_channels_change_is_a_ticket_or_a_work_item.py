@@ -5,7 +5,9 @@ so is one that the warehouse was faster than. A shop's difference is counted onc
 """
 
 import json
+from datetime import UTC, datetime
 
+from schemas.order import DeliveryWindow
 from tests.conftest import Eventually
 from tests.line import Line, order_in, shopify_order
 
@@ -47,7 +49,7 @@ def test_a_channels_change_is_a_ticket_or_a_work_item(line: Line, eventually: Ev
     author = "select distinct user_id, reason_code, cause_kind from history where order_id = %s"
     assert line.rows(author, order.order_id) == [("channel:x12", "channel_change", "ticket")]
 
-    moved = x12("860", "PO-1", "N1*ST*Depot 5*92*D5", "N3*9 Dock", "N4*Tacoma*WA*98424*US", control=3)
+    moved = x12("860", "PO-1", "DTM*063*20371120", "N1*ST*Depot 5*92*D5", "N3*9 Dock", "N4*Tacoma*WA*98424*US", control=3)
     for _ in range(2):  # the same document again
         line.send_raw(moved, "x12")
     heard = "select count(*) from inbox where message = 'ChangeStated' and outcome <> 'waiting'"
@@ -58,6 +60,8 @@ def test_a_channels_change_is_a_ticket_or_a_work_item(line: Line, eventually: Ev
     assert after is not None
     assert after.ship_to is not None
     assert after.ship_to.lines == ("9 Dock",)
+    assert after.delivery_window == DeliveryWindow(latest=datetime(2037, 11, 20, tzinfo=UTC))
+    assert line.one("select operations from ticket order by submitted_at desc limit 1") == "set_ship_address set_delivery_window"
     assert line.rows("select outcome, count(*) from inbox where message = 'ChangeStated' group by outcome order by outcome") == [
         ("accepted", 3),
         ("duplicate", 1),

@@ -1,7 +1,7 @@
 """Crash poison: messages that kill whoever handles them become dead letters after a few deaths; everything else goes on.
 
-Four kinds, all waiting at once: death in the decision, death as native code dies, death while the record is decoded,
-and a decision that never ends.
+Five kinds, all waiting at once: death in the decision, death as native code dies, death while the record is decoded,
+a decision that never ends, and one that uses memory without end.
 """
 
 import uuid
@@ -20,9 +20,10 @@ def test_a_message_that_kills_its_handler_is_found_out(still_line: Line, eventua
     bootstrap.prepare(line.settings)
     line.start("intake", "relay")
     orders = [line.state_order(shopify_order(90_000 + number)) for number in range(12)]
-    killers = [uuid.uuid4() for _ in range(3)]
-    unread = orders[3].order_id
-    armed = f"decide[{killers[0]}]=exit%100 decide[{killers[1]}]=segv%100 decide[{killers[2]}]=spin%100 read[{unread}]=exit%100"
+    killers = [uuid.uuid4() for _ in range(4)]
+    unread = orders[4].order_id
+    kinds = ("exit", "segv", "spin", "hog")
+    armed = " ".join(f"decide[{killer}]={kind}%100" for killer, kind in zip(killers, kinds, strict=True)) + f" read[{unread}]=exit%100"
     good = []
     with Fleet(line.settings, tmp_path) as fleet:
         fleet.start("processor-0")
@@ -42,12 +43,13 @@ def test_a_message_that_kills_its_handler_is_found_out(still_line: Line, eventua
                 fleet.start("processor-0", armed)
                 starts += 1
             starts += fleet.revive({"processor-0": armed})
-            return all(line.state(ticket) == "applied" for ticket in good) and letters(line) == 4
+            return all(line.state(ticket) == "applied" for ticket in good) and letters(line) == 5
 
-        eventually(good_is_done, 150, what="the good edits applied, the four others dead letters")
+        eventually(good_is_done, 150, what="the good edits applied, the five others dead letters")
         assert starts <= MOST_STARTS
         assert 0 == fleet.stop("processor-0")
     assert [("POISON_CRASH", "poison_crash", "unresolved")] == line.rows("select distinct error_class, code, status from dead_letter")
+    assert 1 == line.one("select count(*) from dead_letter where detail like '%%MiB of memory'")
     assert () == line.findings()
 
 

@@ -34,13 +34,16 @@ def test_a_zombies_commit_is_refused_by_the_fence(still_line: Line) -> None:
     assert mine.epoch + 1 == theirs.epoch
 
     zombie, heir = bootstrap.processor(line.settings), bootstrap.processor(line.settings)
-    with pytest.raises(Fenced):
+    with pytest.raises(Fenced) as refused:
         zombie.handle([message], [Advance(topic, 0, mine.epoch, mine.next_offset, 1)])
+    assert ({(topic, 0)}, {}) == (refused.value.lost, refused.value.ahead)
     assert 0 == line.one("select count(*) from inbox")
     heir.handle([message], [Advance(topic, 0, theirs.epoch, theirs.next_offset, 1)])
     assert [("waiting",)] == line.rows("select outcome from inbox")
-    with pytest.raises(Fenced):
+    # The heir itself, had it not heard that its commit went through: it is told how far it came, and loses nothing.
+    with pytest.raises(Fenced) as again:
         heir.handle([message], [Advance(topic, 0, theirs.epoch, theirs.next_offset, 1)])
+    assert (set(), {(topic, 0): 1}) == (again.value.lost, again.value.ahead)
     assert 1 == line.one("select count(*) from inbox")
     zombie.close()
     heir.close()

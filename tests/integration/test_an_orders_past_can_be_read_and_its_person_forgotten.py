@@ -1,18 +1,21 @@
 """History is not only kept: any version can be read, any move of a total explained, and a person forgotten."""
 
+import time
 from itertools import pairwise
 from uuid import uuid4
 
 import pytest
 
 from modification_processor import past
+from modification_processor.approvals import APPROVAL, default_text
 from modification_processor.past import NoSuchVersion, Past
 from modification_processor.service import NotErasable
 from ordermend import bootstrap
 from schemas.leaves import changed_leaves
 from schemas.order import Order
+from store import rulesets
 from store.sealing import KeyVault
-from tests.conftest import Eventually
+from tests.conftest import PATIENCE, Eventually
 from tests.line import Line, shopify_order
 
 ADDRESS = {"name": "Ida", "lines": ["2 Low Street"], "city": "Leeds", "postal_code": "LS2 2BB", "country": "GB"}
@@ -49,6 +52,30 @@ def test_every_version_can_be_read_and_its_rows_are_its_differences(line: Line, 
     assert [(2, "ana"), (3, "ana"), (4, "ana"), (5, "ana")] == [(note.version, note.user_id) for note in past.versions(found)]
     with pytest.raises(NoSuchVersion, match="versions 1 to 5, not 6"):
         past.as_of(found, 6)
+
+
+def test_two_hundred_versions_are_read_as_placed_as_of_one_and_between_two_in_no_time(line: Line, eventually: Eventually) -> None:
+    with line.book.transaction(), line.book.cursor() as cursor:
+        text = default_text().replace("after = 30", "after = 0")  # so many edits of one order want nobody's approval here
+        rulesets.add(cursor, APPROVAL, text, "rosa", "a scenario of two hundred edits")
+    order = line.state_order(shopify_order(5302))
+    eventually(lambda: line.order(order.order_id), what="the order in the book")
+    first = order.lines[0].line_id
+    for number in range(199):
+        last = line.ticket(order.order_id, ("change_quantity", {"line_id": first, "quantity": 3 + number % 2}))
+    eventually(lambda: line.state(last) == "applied", 60.0, what="the last of them")
+    vault, taken = KeyVault.load(line.settings.keys_dir), []
+    with bootstrap.connector(line.settings, "past")() as connection, connection.cursor() as cursor:
+        for version in range(1, 201, 5):
+            started = time.perf_counter()
+            found = past.load(cursor, vault, order.order_id)
+            placed, then = past.as_of(found, 1), past.as_of(found, version)
+            moved = past.why(found, version, 200)
+            taken.append(time.perf_counter() - started)
+            assert (200, 2) == (found.version, placed.lines[0].ordered)
+            assert then.lines[0].ordered == (2 if version == 1 else 4 - (version + 1) % 2)
+            assert sum(move.minor for move in moved) == past.as_of(found, 200).totals.grand_total_minor - then.totals.grand_total_minor
+    assert sorted(taken)[int(len(taken) * 0.95)] < 0.2 * PATIENCE
 
 
 def test_the_rows_that_moved_a_total_sum_to_its_move(line: Line, edited: Order) -> None:

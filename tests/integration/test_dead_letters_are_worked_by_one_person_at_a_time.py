@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from telemetry.health import Health
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
-OPERATE = frozenset({"DLQ_Operate"})
+OPERATE = frozenset({"DLQ_Operate", "DLQ_Payload"})
 REPAIR = OPERATE | {"Order_Modify"}
 OLGA = Actor("olga", REPAIR, "test")
 OTTO = Actor("otto", REPAIR | {"Order_Approve"}, "test")
@@ -92,6 +93,45 @@ def outcomes(acts: list[Callable[[], object]]) -> list[object]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(one, acts))
+
+
+ROUNDS = int(os.environ.get("ORDERMEND_ROUNDS", "3"))
+"""How many letters fifty clients want at once, one after the other: 1,000 in the long form."""
+
+
+@pytest.mark.timeout(300 + 5 * ROUNDS)
+def test_letter_after_letter_one_of_fifty_clients_wins(still_line: Line, eventually: Eventually, broken: Broken) -> None:
+    line = still_line
+    orders = [line.state_order(shopify_order(5500 + number)) for number in range(ROUNDS)]
+    eventually(lambda: line.one("select count(*) from orders") == ROUNDS, 60 + ROUNDS / 10, what="the orders in the book")
+    failing = {uuid4(): order for order in orders}
+    broken.tickets |= failing.keys()
+    for ticket_id, order in failing.items():
+        line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 3}), ticket_id=ticket_id)
+    dead = "select count(*) from ticket where state = 'dead'"
+    eventually(lambda: line.one(dead) == ROUNDS, 60 + ROUNDS, what="every letter dead")
+    broken.tickets.clear()
+    letters = [letter_of(line, ticket_id) for ticket_id in failing]
+    desks = [bootstrap.desk(line.settings) for _ in range(50)]
+    people = [Actor(f"operator-{n}", OPERATE, "test") for n in range(50)]
+    winners = []
+    try:
+        for letter in letters:
+            answers = outcomes([lambda one=one, who=who: one.replay(letter, who) for one, who in zip(desks, people, strict=True)])  # type: ignore[misc]  # noqa: B023 -- called at once
+            won = [person.user_id for person, answer in zip(people, answers, strict=True) if not isinstance(answer, LetterTaken)]
+            lost = [answer for answer in answers if isinstance(answer, LetterTaken)]
+            assert (1, 49) == (len(won), len(lost))
+            assert all(f"by {won[0]} " in loser.message for loser in lost)
+            winners += won
+    finally:
+        for one in desks:
+            one.close()
+    applied = "select count(*) from ticket where state = 'applied'"
+    eventually(lambda: line.one(applied) == ROUNDS, 60 + ROUNDS, what="every ticket applied")
+    replayed = line.rows("select actor from audit where action = 'letter_replayed' order by at")
+    assert winners == [actor for (actor,) in replayed]
+    assert ROUNDS == line.one("select count(*) from history where path like '/lines/%%/ordered'")
+    assert () == line.findings()
 
 
 @pytest.mark.parametrize("act", ["claim", "replay"])

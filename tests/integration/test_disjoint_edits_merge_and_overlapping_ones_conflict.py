@@ -21,3 +21,25 @@ def test_disjoint_edits_merge_and_overlapping_ones_conflict(line: Line, eventual
     assert f"/lines/{a}/ordered" == path
     assert path in message
     assert () == line.findings()
+
+
+def test_tags_are_a_set_of_which_each_is_its_own(line: Line, eventually: Eventually) -> None:
+    """All looked at version 1: who adds and removes other tags than those before them merges, who removes one that was added since does not."""
+    order = line.state_order(shopify_order(1008, tags="gift, wholesale"))
+    eventually(lambda: line.order(order.order_id), what="the order in the book")
+    edits = (
+        ({"add": ["vip"], "remove": ["gift"]}, "ana", "applied"),
+        ({"add": ["b2b", "a/b"]}, "ben", "applied"),
+        ({"remove": ["wholesale"]}, "eva", "applied"),
+        ({"add": ["late"], "remove": ["vip"]}, "ben", "conflicted"),
+    )
+    tickets = [line.ticket(order.order_id, ("set_tags", arguments), base=1, user=user) for arguments, user, _ in edits]
+    eventually(lambda: all(line.state(ticket) for ticket in tickets), what="an answer to each")
+    assert [state for _, _, state in edits] == [line.state(ticket) for ticket in tickets]
+    edited = line.order(order.order_id)
+    assert edited is not None
+    assert ("a/b", "b2b", "vip") == edited.tags
+    assert "/tags/vip" == line.one("select path from ticket where ticket_id = %s", tickets[3])
+    again = line.ticket(order.order_id, ("set_tags", {"add": ["b2b"], "remove": ["a/b"]}), base=1)
+    eventually(lambda: line.state(again) == "conflicted", what="the same tags again, from the same version, once stored")
+    assert () == line.findings()

@@ -20,7 +20,8 @@ from tests.line import Line, shopify_order
 HOME = {"assign": "processor-0", "read": "processor-0", "live": "processor-0", "decide": "processor-0"}
 """Where a family of failpoints is passed; the others are named after their process."""
 NAMED_OTHERWISE = {"retry": "retrier"}
-BY_HAND = ("replay.written", "replay.committed")
+BY_HAND = ("replay.written", "replay.committed", "fetcher.claimed", "fetcher.published")
+"""Passed in scenarios of their own: below, and where orders are fetched."""
 
 
 def steps() -> dict[str, list[str]]:

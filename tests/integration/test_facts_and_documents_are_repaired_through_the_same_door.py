@@ -1,6 +1,7 @@
 """A fact with a slip of the keyboard, a document that was cut short with more behind it: repaired, rehearsed, sent back."""
 
 import json
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +62,32 @@ def test_a_repaired_fact_names_who_repaired_it_and_who_sent_it(still_line: Line,
     assert told == [(path, bytes(new).decode()) for path, new in line.rows("select path, new from history where not sealed order by seq")]
     assert [("olga", "wms")] == line.rows("select distinct user_id, on_behalf_of from history where cause_id = 'fact:typo'")
     assert [("wms", None)] == line.rows("select distinct user_id, on_behalf_of from history where cause_id = 'fact:next'")
+    assert () == line.findings()
+
+
+def test_a_whole_document_that_is_retried_supersedes_what_waits_before_it(still_line: Line, eventually: Eventually) -> None:
+    line = still_line
+    failures = threading.Semaphore(0)
+
+    def fail_once(step: str) -> None:
+        if step.startswith("decide ") and failures.acquire(blocking=False):
+            raise ZeroDivisionError
+
+    app = bootstrap.processor_app(line.settings, Health(), faultpoint=fail_once)
+    line.services["processor"] = Running({"processor": app.run})
+    line.start("intake", "relay")
+    line.send_raw(shopify_order(7960), key=b"7960")
+    eventually(lambda: line.one("select count(*) from orders") == 1, what="the order in the book")
+    line.send_raw(b"{cut short", key=b"7960")
+    eventually(lambda: line.one("select count(*) from dead_letter") == 1, what="the broken form a dead letter")
+    failures.release()
+    line.send_raw(shopify_order(7960, updated="2026-11-03T10:00:00Z", note="whole"), key=b"7960")
+    eventually(lambda: line.one("select depth from lane") == 2, what="the whole document behind it, to be tried again")
+    line.start("retrier")
+    eventually(lambda: line.one("select doc->>'note' from orders") == "whole", 60, what="the whole document taken")
+    assert [("superseded",)] == line.rows("select status from dead_letter")
+    assert ["superseded", "done"] == [status for (status,) in line.rows("select status from parked order by seq")]
+    assert (0, 0) == (line.one("select count(*) from lane"), line.one("select depth from order_head"))
     assert () == line.findings()
 
 

@@ -19,11 +19,13 @@ from uuid import UUID
 import pytest
 
 from modification_processor import bulk
-from modification_processor.bulk import BulkRefused, Request
+from modification_processor.bulk import WINDOW, BulkRefused, Request
 from ordermend import bootstrap
+from ordermend.serving import Running
 from schemas.ticket import Operation
 from store import bulk as jobs
-from tests.conftest import Eventually
+from telemetry.health import Health
+from tests.conftest import PATIENCE, Eventually
 from tests.line import Line, shopify_order
 
 ORDERS = int(os.environ.get("ORDERMEND_BULK_ORDERS", "1500"))
@@ -46,7 +48,7 @@ def environment(line: Line) -> dict[str, str]:
 
 def command(line: Line, *words: str) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-m", "ordermend", "bulk", *words]
-    return subprocess.run(call, env=environment(line), capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(call, env=environment(line), capture_output=True, text=True, check=False, timeout=300 * PATIENCE)
 
 
 def request(**changes: object) -> Request:
@@ -152,6 +154,44 @@ def test_all_or_nothing_is_one_transaction(line: Line, eventually: Eventually) -
     assert () == line.findings()
 
 
+def test_all_or_nothing_is_refused_whole_where_something_waits_in_a_lane(still_line: Line, eventually: Eventually) -> None:
+    """What waits is older than the job, and may change what the job would do: the order is not overtaken, and so none is edited."""
+    line, failing = still_line, uuid.uuid4()
+
+    def fail(step: str) -> None:
+        if step == f"decide ticket:{failing}":
+            raise ZeroDivisionError
+
+    app = bootstrap.processor_app(line.settings, Health(), faultpoint=fail)
+    line.services["processor"] = Running({"processor": app.run})
+    line.start("intake", "relay")
+    ids = placed(line, eventually, 4, 935_000)
+    line.ticket(ids[2], ("set_note", {"note": "not yet"}), ticket_id=failing)
+    eventually(lambda: line.one("select count(*) from lane") == 1, what="a lane closed")
+    before, job_id = totals(line), uuid.uuid4()
+    bulk.submit(line.book, request(mode="all_or_nothing"), ids, job_id)
+    assert "stopped" == run_to_its_end(line, job_id)
+    with line.book.transaction(), line.book.cursor() as cursor:
+        codes = {row.order_id: (row.outcome, row.code) for row in jobs.outcomes(cursor, job_id)}
+    assert {order_id: ("skipped", "lane_closed" if order_id == ids[2] else "not_alone") for order_id in ids} == codes
+    assert before == totals(line)
+
+
+def test_a_job_that_is_resumed_goes_on_where_it_was_paused(line: Line, eventually: Eventually) -> None:
+    ids = placed(line, eventually, WINDOW + 30, 945_000)
+    job_id = uuid.uuid4()
+    bulk.submit(line.book, request(), ids, job_id)
+    with closing(bootstrap.bulk_runner(line.settings)) as runner, bootstrap.connector(line.settings, "bulk")() as connection:
+        assert "running" == runner.step(connection, job_id)
+    assert "paused" == bulk.steer(line.book, job_id, "pause")
+    eventually(lambda: outcomes(line, job_id) == {"applied": WINDOW, "planned": 30}, 60.0, what="what was sent, decided; the rest kept")
+    assert "paused" == run_to_its_end(line, job_id)
+    assert "running" == bulk.steer(line.book, job_id, "resume")
+    assert ("done", {"applied": WINDOW + 30}) == (run_to_its_end(line, job_id), outcomes(line, job_id))
+    assert {1} == {count for (count,) in line.rows("select count(*) from ticket group by order_id")}
+    assert () == line.findings()
+
+
 def test_a_paused_job_sends_nothing_and_a_cancelled_one_never_will(line: Line, eventually: Eventually) -> None:
     ids = placed(line, eventually, 5, 940_000)
     job_id = uuid.uuid4()
@@ -170,12 +210,13 @@ def test_a_paused_job_sends_nothing_and_a_cancelled_one_never_will(line: Line, e
         ({"operations": (Operation(name="cancel_order", arguments="{}"),)}, "bulk.cancel_order"),
         ({"roles": frozenset({"Order_Modify"})}, "roles.order_bulk"),
         ({"mode": "all_at_once"}, "bulk_mode"),
+        ({"mode": "all_or_nothing"}, "bulk_all_or_nothing"),
         ({"operations": (Operation(name="apply_promotion", arguments="{}"),)}, "missing"),
     ],
 )
 def test_what_no_order_could_take_is_refused_at_once(changes: dict[str, object], rule: str) -> None:
     with pytest.raises(BulkRefused) as refused:
-        bulk.checked(request(**changes), 3)
+        bulk.checked(request(**changes), 501)
     assert rule == refused.value.rule
 
 

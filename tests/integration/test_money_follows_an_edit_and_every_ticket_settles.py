@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from psycopg.pq import TransactionStatus
 
-from modification_processor.settlement import NoAnswer, PaymentRequest
+from modification_processor.settlement import Declined, NoAnswer, PaymentRequest
 from ordermend import bootstrap
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.serving import Running
@@ -29,12 +29,29 @@ class Watched(SimulatedWorld):
         super().__init__(path, behaviour or Behaviour())
         self.connections: list[Connection] = []
         self.in_transaction = 0
+        self.ports_called: set[str] = set()
         self.before: Callable[[PaymentRequest], None] = lambda _: None
 
     def execute(self, request: PaymentRequest) -> str | None:
-        self.in_transaction += sum(c.info.transaction_status != TransactionStatus.IDLE for c in self.connections if not c.closed)
+        self._called("gateway")
         self.before(request)
         return super().execute(request)
+
+    def tell(self, key: UUID, verb: str, order: Order, amount_minor: int) -> None:
+        self._called("channel")
+        super().tell(key, verb, order, amount_minor)
+
+    def notify(self, key: UUID, template: str, order: Order) -> None:
+        self._called("notifier")
+        super().notify(key, template, order)
+
+    def recall(self, key: UUID, kind: str, order: Order, line_id: str) -> None:
+        self._called("warehouse")
+        super().recall(key, kind, order, line_id)
+
+    def _called(self, port: str) -> None:
+        self.ports_called.add(port)
+        self.in_transaction += sum(c.info.transaction_status != TransactionStatus.IDLE for c in self.connections if not c.closed)
 
 
 @pytest.fixture
@@ -191,6 +208,139 @@ def test_a_payment_the_customer_was_asked_for_settles_the_ticket(settling: Line,
     payment = FactPayment(provider="adyen", transaction="t9", kind="capture", amount_minor=1000, currency="GBP", method="bank_transfer")
     settling.fact(order.order_id, "payment", payment=payment)
     eventually(lambda: settling.state(ticket) == "settled", what="the ticket settled")
+
+
+def asked_of(line: Line) -> UUID:
+    """Return the key of the one payment request."""
+    key: UUID = line.one("select action_id from action where kind = 'request_payment'")
+    return key
+
+
+def requested(line: Line, world: Watched, eventually: Eventually, number: int) -> tuple[Order, UUID]:
+    """Raise an order paid by transfer from 2 to 5 units; return it, and the ticket, once the customer was asked for 30.00."""
+    order = paid_order(line, eventually, number, ("t1", "bank_transfer", 2550))
+    up = line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 5}))
+    eventually(lambda: len(world.movements()) == 1, what="the customer asked")
+    eventually(lambda: line.one("select next_attempt_at = due_at from action where kind = 'request_payment'"), what="and that kept")
+    return order, up
+
+
+def customer_pays(line: Line, world: Watched, order: Order, key: UUID) -> None:
+    """Let the customer meet the request, and the payment side say so."""
+    transaction, amount = world.pay(key)
+    payment = FactPayment(
+        provider="adyen", transaction=transaction, kind="capture", amount_minor=amount, currency="GBP", method="bank_transfer"
+    )
+    line.fact(order.order_id, "payment", payment=payment)
+
+
+def test_what_is_added_and_removed_before_the_customer_paid_asks_for_nothing_any_more(
+    settling: Line, world: Watched, eventually: Eventually
+) -> None:
+    order, up = requested(settling, world, eventually, 5611)
+    down = settling.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 2}))
+    eventually(lambda: settling.state(down) == settling.state(up) == "settled", what="both tickets settled")
+    assert [("request_payment", 3000), ("take_back", 3000)] == [(kind, amount) for _, kind, _, amount, _ in world.movements()]
+    assert [("capture", None, 2550)] == ledger(settling, order.order_id)
+    with pytest.raises(Declined, match="taken_back"):
+        world.pay(asked_of(settling))
+    assert () == settling.findings()
+
+
+def test_a_request_is_lowered_by_what_a_cheaper_edit_needs_less_and_met_by_what_is_left(
+    settling: Line, world: Watched, eventually: Eventually
+) -> None:
+    order, up = requested(settling, world, eventually, 5612)
+    less = settling.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 4}))
+    eventually(lambda: settling.state(less) == "settled", what="the request lowered")
+    assert "settling" == settling.state(up)
+    customer_pays(settling, world, order, asked_of(settling))
+    eventually(lambda: settling.state(up) == "settled", what="the request met")
+    assert [2550, 2000] == [amount for _, _, amount in ledger(settling, order.order_id)]
+    assert 0 == settling.one("select count(*) from work_item")
+    assert () == settling.findings()
+
+
+@pytest.mark.parametrize("told_first", [True, False], ids=["the payment is told first", "the taking back is answered first"])
+def test_a_customer_who_pays_before_the_request_was_taken_back_gets_it_back(
+    line: Line, world: Watched, eventually: Eventually, told_first: bool
+) -> None:
+    start_settlement(line, world)
+    order, up = requested(line, world, eventually, 5613 + told_first)
+    line.stop("settlement")
+    key = asked_of(line)
+    if told_first:
+        transaction, amount = world.pay(key)
+        down = line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 2}))
+        eventually(lambda: line.state(down) == "settling", what="the cheaper edit")
+        payment = FactPayment(provider="adyen", transaction=transaction, kind="capture", amount_minor=amount, currency="GBP")
+        line.fact(order.order_id, "payment", payment=payment)
+        eventually(lambda: line.state(up) == "settled", what="the request met")
+        start_settlement(line, world)
+    else:
+        transaction, amount = world.pay(key)
+        down = line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 2}))
+        start_settlement(line, world)
+        eventually(lambda: line.one("select result from action where kind = 'take_back'") == "already_paid", what="the gateway's no")
+        assert ("settling", "settling") == (line.state(up), line.state(down))
+        payment = FactPayment(provider="adyen", transaction=transaction, kind="capture", amount_minor=amount, currency="GBP")
+        line.fact(order.order_id, "payment", payment=payment)
+    eventually(lambda: line.state(down) == line.state(up) == "settled", what="both settled")
+    assert ("refund", transaction, 3000) == ledger(line, order.order_id)[-1]
+    assert 0 == line.one("select count(*) from work_item")
+    assert 0 == world.in_transaction
+    assert () == line.findings()
+
+
+def test_a_payment_that_comes_after_its_request_was_gone_is_a_named_open_item(
+    settling: Line, world: Watched, eventually: Eventually
+) -> None:
+    order, up = requested(settling, world, eventually, 5616)
+    down = settling.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 2}))
+    eventually(lambda: settling.state(down) == settling.state(up) == "settled", what="the request taken back")
+    payment = FactPayment(provider="adyen", transaction="late", kind="capture", amount_minor=3000, currency="GBP", method="bank_transfer")
+    settling.fact(order.order_id, "payment", payment=payment)
+    eventually(lambda: settling.one("select count(*) from work_item where kind = 'paid_in_vain'") == 1, what="the open item")
+    assert "3000 GBP" in settling.one("select detail from work_item where kind = 'paid_in_vain'")
+    assert () == settling.findings()
+
+
+def test_a_request_taken_back_before_it_arrived_is_never_delivered(line: Line, world: Watched, eventually: Eventually) -> None:
+    """The gateway heard of the taking back alone: asked again for what it never got, it says that it is void."""
+
+    def nobody(request: PaymentRequest) -> None:
+        if request.kind == "request_payment":
+            raise NoAnswer
+
+    world.before = nobody
+    start_settlement(line, world)
+    order = paid_order(line, eventually, 5617, ("t1", "bank_transfer", 2550))
+    up = line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 5}))
+    eventually(lambda: line.one("select max(attempts) from action where kind = 'request_payment'") == 1, what="the first, lost, try")
+    less = line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 4}))
+    eventually(lambda: line.state(less) == "settled", what="lowered")
+    world.before = lambda _: None
+    due_now(line)
+    eventually(lambda: len(world.movements()) == 2, what="the request delivered at last")
+    assert ("paid", 2000) == (world.pay(asked_of(line))[0][:4], world.movements()[1][3] - world.movements()[0][3])
+    down = line.ticket(order.order_id, ("change_quantity", {"line_id": order.lines[0].line_id, "quantity": 2}))
+    eventually(lambda: line.one("select count(*) from action where result = 'already_paid'") == 1, what="paid meanwhile")
+    assert ("settling", "settling") == (line.state(up), line.state(down))
+    assert () == line.findings()
+
+
+def test_no_port_of_the_four_is_called_while_a_transaction_is_open(settling: Line, world: Watched, eventually: Eventually) -> None:
+    """An edit of picked units recalls them, refunds, tells the channel and writes to the customer: each with no transaction open."""
+    order = paid_order(settling, eventually, 5618, ("t1", "card", 2550))
+    first = order.lines[0].line_id
+    settling.fact(order.order_id, "released", (first, 2))
+    eventually(lambda: stored(settling, order.order_id).lines[0].released == 2, what="the pick begun")
+    ticket = settling.ticket(order.order_id, ("cancel_line", {"line_id": first}))
+    eventually(lambda: settling.state(ticket) == "settled", what="the ticket settled")
+    eventually(lambda: world.ports_called == {"gateway", "channel", "notifier", "warehouse"}, what="all four asked")
+    assert world.connections, "nobody was watched"
+    assert 0 == world.in_transaction
+    assert () == settling.findings()
 
 
 def test_refused_edits_and_repeats_tell_nobody_anything(settling: Line, world: Watched, eventually: Eventually) -> None:

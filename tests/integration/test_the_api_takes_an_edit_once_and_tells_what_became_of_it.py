@@ -1,7 +1,10 @@
 """An agent's tool finds an order, looks at an edit, sends it twice, watches it, and takes it back; Kafka may be away."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -74,6 +77,26 @@ def test_the_agents_day(line: Line, console: Console, order: Order, eventually: 
     eventually(lambda: _state(tool, undone.headers["location"]) == "applied", what="the undo applied")
     assert "undone" == _state(tool, url)
     assert order.ship_to == Order.model_validate_json(json.dumps(tool.get(here).json()["order"])).ship_to
+    assert () == line.findings()
+
+
+def test_equal_requests_at_the_same_moment_are_one_edit(line: Line, console: Console, order: Order, eventually: Eventually) -> None:
+    """Twelve threads send one request under one key at once: the key is taken before the work, so one of them does it."""
+    here, together = f"/api/v1/orders/{order.order_id}/tickets", threading.Barrier(12)
+    tools = [client(console) for _ in range(12)]
+
+    def send(tool: TestClient) -> Any:
+        together.wait()
+        return tool.post(here, json=EDIT, headers={"Idempotency-Key": "at-once", "If-Match": '"1"'})
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(send, tools))
+    assert [202] * 12 == [answer.status_code for answer in answers]
+    assert 1 == len({answer.headers["location"] for answer in answers})
+    assert [False] == [answer.json()["replayed"] for answer in answers if not answer.json()["replayed"]]
+    eventually(lambda: _state(tools[0], answers[0].headers["location"]) == "applied", what="the one edit applied")
+    assert (1, 2) == (line.one("select count(*) from ticket"), line.one("select version from orders"))
+    assert 1 == line.one("select count(*) from outbox where topic = %s", line.topics.modifications)
     assert () == line.findings()
 
 

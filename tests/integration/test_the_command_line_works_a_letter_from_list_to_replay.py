@@ -11,6 +11,7 @@ from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
 Run = Callable[..., tuple[int, str, str]]
+SEE = ("--role", "DLQ_Operate", "--role", "DLQ_Payload")
 REPAIR = ("--role", "DLQ_Operate", "--role", "Order_Modify")
 
 
@@ -67,7 +68,8 @@ def test_a_letter_from_list_to_replay(line: Line, run: Run, eventually: Eventual
     assert "claimed by olga" in run("claim", letter, "--actor", "olga")[1]
     refused(run("claim", letter, "--actor", "otto"), 1, "claimed by olga until")
     refused(run("claim", letter, "--actor", "ana", "--role", "Order_Modify"), 1, "ana lacks the role DLQ_Operate")
-    assert good[:-1].decode() == json.loads(run("edit", letter, "--actor", "olga")[1])["document"]["body"]
+    refused(run("edit", letter, "--actor", "olga"), 1, "olga lacks the role DLQ_Payload")
+    assert good[:-1].decode() == json.loads(run("edit", letter, "--actor", "olga", *SEE)[1])["document"]["body"]
     fix, bad = tmp_path / "fix.json", tmp_path / "bad.json"
     fix.write_text(json.dumps([{"op": "replace", "path": "/body", "value": good.decode()}]))
     bad.write_text("[{]")

@@ -7,8 +7,11 @@ import psycopg
 import pytest
 
 from ordermend import bootstrap
+from ordermend.serving import Running
 from store.database import connect
 from streaming.producer import Headers, Record
+from telemetry.health import Health
+from telemetry.metrics import RECONCILE_EVENTS, RECONCILE_FINDINGS
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
@@ -42,6 +45,33 @@ def test_what_was_sent_is_what_arrived(line: Line, eventually: Eventually, owner
     assert {finding.rule: finding.order_id for finding in found.findings if finding.order_id in ids} == {
         "event_changed": ids[0], "event_lost": ids[1], "event_inverted": ids[2],
     }  # fmt: skip
+
+
+def test_what_never_stops_comparing_finds_the_same(
+    line: Line, eventually: Eventually, owner: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    worker = bootstrap.reconciler(line.settings, Health())
+    worker._every = 0.2
+    line.services["verifier"] = Running({"reconciler": worker.run})
+    orders = [line.state_order(shopify_order(7200 + number)) for number in range(3)]
+    before = RECONCILE_EVENTS._value.get()
+    eventually(lambda: line.one("select count(*) from outbox where sent_at is not null") == 3, what="three events sent")
+    eventually(lambda: RECONCILE_EVENTS._value.get() >= before + 3, what="the events compared")
+    assert 0 == RECONCILE_FINDINGS._value.get()
+
+    line.stop("relay")
+    ids = [order.order_id for order in orders]
+    lost = "insert into outbox (order_id, event_seq, event_id, topic, key, value, headers, sent_at) values (%s, %s, %s, 't', null, 'x', '{}', now())"
+    owner.execute(lost, (ids[0], 9, uuid.uuid4()))
+    _send(line, ids[1], 1, b"other bytes")
+    _send(line, uuid.uuid4(), 1, b"never made by the book")
+    for seq in (12, 11):
+        _send(line, ids[2], seq, b"x")
+        owner.execute(lost, (ids[2], seq, uuid.uuid4()))
+    rules = {"event_lost": ids[0], "event_changed": ids[1], "event_inverted": ids[2]}
+    eventually(lambda: rules.items() <= {(f.rule, f.order_id) for f in worker._standing.values()}, what="each fault found at its order")
+    assert {*rules, "event_foreign"} == {finding.rule for finding in worker._standing.values()}
+    assert len(worker._standing) == RECONCILE_FINDINGS._value.get()
 
 
 def _send(line: Line, order_id: uuid.UUID | None, seq: int | None, value: bytes) -> None:

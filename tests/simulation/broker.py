@@ -5,6 +5,7 @@ coordinator, keeps what it had and goes on with it: a zombie. Records are never 
 is the reader's doing, by where it starts.
 """
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -89,7 +90,7 @@ class Broker:
     def client(self, process: Process, config: dict[str, Any]) -> "Client":
         """Make a member of the group that the configuration names."""
         name = str(config["group.id"])
-        client = Client(self, self.groups.setdefault(name, Group(self, name)), process)
+        client = Client(self, self.groups.setdefault(name, Group(self, name)), process, config.get("stats_cb"))
         self.clients.append(client)
         return client
 
@@ -138,7 +139,10 @@ class Group:
 class Client:
     """A member's client: what `BatchConsumer` asks of confluent-kafka's."""
 
-    def __init__(self, broker: Broker, group: Group, process: Process) -> None:
+    def __init__(self, broker: Broker, group: Group, process: Process, told: Callable[[str], None] | None = None) -> None:
+        """`told` gets what a client's statistics say of its membership."""
+        self._told = told or (lambda _text: None)
+        self._steady = False
         self._broker = broker
         self.group = group
         self.process = process
@@ -168,12 +172,19 @@ class Client:
         """Serve a rebalance, then give out what is there; wait where nothing is and there is time for it."""
         self._broker.scheduler.pause("poll")
         self._serve()
+        self._tell()
         found = self._fetched(limit)
         if not found and timeout > 0.01:
             alarm = self.process.alarm()
             seconds = None if alarm is None else max(alarm - self._broker.scheduler.clock.seconds, 0.0)
             self._broker.scheduler.wait(lambda: self._process_has_work() or self.process.alarm() != alarm, seconds, "idle")
         return found
+
+    def _tell(self) -> None:
+        steady = self._has_share_of == self.group.generation
+        if steady != self._steady and not self.cut_off:
+            self._steady = steady
+            self._told(json.dumps({"cgrp": {"state": "up", "join_state": "steady" if steady else "init"}}))
 
     def _process_has_work(self) -> bool:
         return any(client.has_work() for client in self._broker.clients_of(self.process))
@@ -264,9 +275,15 @@ class Sender:
         self._broker = broker
         self._fails = fails
 
-    def send(self, records: Iterable[Record]) -> None:
+        self._batch: list[Record] = []
+
+    def enqueue(self, record: Record) -> None:
+        """Take a record; it counts as sent only after `confirm`."""
+        self._batch.append(record)
+
+    def confirm(self) -> None:
         """Append all, or say that it is not known."""
-        batch, how = list(records), self._fails()
+        batch, self._batch, how = self._batch, [], self._fails()
         if how == "before":
             raise DeliveryFailed("Kafka did not confirm the batch: nothing of it")
         for index, record in enumerate(batch):

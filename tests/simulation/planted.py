@@ -17,9 +17,7 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-import psycopg
-
-from modification_processor import replay, rows, service
+from modification_processor import replay, service
 from modification_processor.app import ProcessorApp
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Failed, Stored
@@ -33,6 +31,7 @@ from store.heads import Head, Lane
 from store.letters import Letter, Parked
 from store.outbox import Unsent
 from store.partitions import Advance
+from streaming.consumer import BatchConsumer
 from tests.simulation.memory import partitions as memory_partitions
 from tests.simulation.memory.database import Transaction
 from tests.simulation.run import simulate
@@ -145,8 +144,8 @@ def lane_check_outside_the_lock(world: World, stack: ExitStack) -> None:
 def relay_by_cursor(world: World, stack: ExitStack) -> None:
     original, seen = outbox.unsent, [0]
 
-    def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
-        found = [row for row in original(cursor, limit) if row.id > seen[0]]
+    def unsent(cursor: Cursor, limit: int, but: Any = ()) -> list[Unsent]:
+        found = [row for row in original(cursor, limit, but) if row.id > seen[0]]
         seen[0] = max([seen[0], *(row.id for row in found)])
         return found
 
@@ -157,8 +156,8 @@ def relay_by_cursor(world: World, stack: ExitStack) -> None:
 def relay_marks_first(world: World, stack: ExitStack) -> None:
     original = outbox.unsent
 
-    def unsent(cursor: Cursor, limit: int) -> list[Unsent]:
-        found = original(cursor, limit)
+    def unsent(cursor: Cursor, limit: int, but: Any = ()) -> list[Unsent]:
+        found = original(cursor, limit, but)
         outbox.mark_sent(cursor, found)
         return found
 
@@ -168,19 +167,21 @@ def relay_marks_first(world: World, stack: ExitStack) -> None:
 @bug("the relay sends the newest first")
 def relay_newest_first(world: World, stack: ExitStack) -> None:
     original = outbox.unsent
-    world.put(stack, outbox, "unsent", lambda cursor, limit: original(cursor, limit)[::-1])
+    world.put(stack, outbox, "unsent", lambda cursor, limit, but=(): original(cursor, limit, but)[::-1])
 
 
 @bug("the retrier tries followers though their head failed")
 def retry_without_head_check(world: World, stack: ExitStack) -> None:
     original = Processor._drain
 
-    def drain(self: Processor, work: OrderWork, batch: list[Read], settler: Settler, context: Any, topic: str) -> int:
-        left = original(self, work, batch[:1], settler, context, topic)
-        if left == 0 and len(batch) > 1 and topic in work.lanes:
+    def drain(
+        self: Processor, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Any, topic: str
+    ) -> list[Read]:
+        left = original(self, cursor, work, batch[:1], settler, context, topic)
+        if not left and len(batch) > 1 and topic in work.lanes:
             # The head failed: the next one is tried, and leaves the lane where it fares well.
             follower = batch[1]
-            outcome = self._tried(work, follower, settler.writes, context)
+            outcome = self._tried(cursor, work, follower, settler.writes, context)
             if not isinstance(outcome, Failed):
                 settler.settle(work, follower, outcome)
                 settler.writes.done.append((work.head.order_id, topic, follower.seq or 0))
@@ -398,15 +399,16 @@ def epoch_of_the_batch_ignored(world: World, stack: ExitStack) -> None:
 def moved_partition_is_forgotten(world: World, stack: ExitStack) -> None:
     original = Fenced.__init__
 
-    def init(self: Fenced, lost: set[tuple[str, int]], _moved: Any = None) -> None:
-        original(self, lost)
+    def init(self: Fenced, lost: set[tuple[str, int]], ahead: Any = None) -> None:
+        original(self, lost | set(ahead or ()))
 
     world.put(stack, Fenced, "__init__", init)
+    world.put(stack, BatchConsumer, "take_again", lambda _self: None)
 
 
 @bug("found: a partition that a late claim took away is never claimed again")
 def taken_partition_is_given_up(world: World, stack: ExitStack) -> None:
-    world.put(stack, ProcessorApp, "_take_again", lambda _self, _place: None)
+    world.put(stack, BatchConsumer, "take_again", lambda _self: None)
 
 
 @bug("found: a newer statement that waits is superseded by an older one that came late")
@@ -414,41 +416,22 @@ def newer_statement_superseded(world: World, stack: ExitStack) -> None:
     world.put(stack, service, "_is_superseded", lambda waiting, _by: not isinstance(waiting.body, ChangeStated))
 
 
-@bug("found: of two statements that waited together the second is not compared with the first")
-def second_statement_held(world: World, stack: ExitStack) -> None:
-    original = rows.taken_over
-
-    def taken_over(work: OrderWork, read: Read) -> None:
-        before = work.previous_raw
-        original(work, read)
-        if read.seq is not None:
-            work.previous_raw = before
-
-    from modification_processor import settle  # noqa: PLC0415 -- it has the name too
-
-    world.put(stack, rows, "taken_over", taken_over)
-    world.put(stack, settle, "taken_over", taken_over)
-
-
 @bug("found: a follower that kills is tried together with its head, and takes it along")
 def killer_behind_a_good_head(world: World, stack: ExitStack) -> None:
-    original = Processor._retry_safely
+    original = Processor._retried
 
-    def retry_safely(self: Processor, order_id: UUID, topic: str, _limit: int, failure: Failed | None) -> int:
+    def retried(self: Processor, order_id: UUID, topic: str, _limit: int, failure: Failed | None) -> int:
         return original(self, order_id, topic, 50, failure)
 
-    world.put(stack, Processor, "_retry_safely", retry_safely)
+    world.put(stack, Processor, "_retried", retried)
 
 
 @bug("found: what the tables refuse in a lane stops the retrier")
 def refusal_stops_the_retrier(world: World, stack: ExitStack) -> None:
-    original = service._is_refusal
+    def singly(_self: Processor, _order_id: UUID, _topic: str, error: Exception) -> int:
+        raise error
 
-    def is_refusal(error: psycopg.Error) -> bool:
-        task = world.scheduler.current
-        return original(error) and not (task is not None and task.process.name.startswith("retrier"))
-
-    world.put(stack, service, "_is_refusal", is_refusal)
+    world.put(stack, Processor, "_retried_singly", singly)
 
 
 @bug("found: a message that waited under another id than its own is never settled")

@@ -10,7 +10,7 @@ from modification_processor.incoming import Incoming, Read, read
 from modification_processor.service import Fenced, Processor
 from modification_processor.workbench import Workbench
 from schemas.assertion import Actor
-from store import heads, letters, partitions, tickets
+from store import heads, letters, partitions
 from store.partitions import Advance
 from tests.simulation.run import silence
 from tests.simulation.scheduler import BEGINNING, Crash
@@ -78,12 +78,12 @@ def bench() -> Iterator[Bench]:
         yield Bench(stack.enter_context(memory_book()))
 
 
-def test_of_two_statements_that_waited_together_the_second_is_compared_with_the_first(bench: Bench) -> None:
+def test_of_two_statements_that_waited_together_the_newer_one_stands(bench: Bench) -> None:
     bench.fails = {stated(NUMBER, version).message_id: OutsideIsAway() for version in (0, 1)}
     assert ["waiting", "waiting"] == [bench.send(stated(NUMBER, version)) for version in (0, 1)]
     bench.fails = {}
-    assert 2 == bench.retry(TOPICS.canonical)
-    assert ("accepted", "restated") == (bench.outcome("stated:700001:0"), bench.outcome("stated:700001:1"))
+    assert 1 == bench.retry(TOPICS.canonical)
+    assert ("superseded", "accepted") == (bench.outcome("stated:700001:0"), bench.outcome("stated:700001:1"))
     assert 2 == bench.ordered(RESTATED)
 
 
@@ -136,20 +136,6 @@ def test_what_the_tables_refuse_in_a_lane_fails_alone_and_stops_nobody(bench: Be
     assert ("applied", "waiting") == (bench.outcome(good.message_id), bench.outcome(follower.message_id))
 
 
-def test_a_defect_while_rows_are_written_fails_the_lanes_head_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "waiting" == bench.send(ticket(NUMBER, 3))
-    assert "accepted" == bench.send(stated(NUMBER, 0))
-
-    def broken(*_: object) -> None:
-        raise RuntimeError("a defect of ours")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tickets, "decide", broken)
-        assert 0 == bench.retry(TOPICS.modifications)
-    (lane,) = bench.book.database.tables["lane"][ORDER].values()
-    assert ("retrying", "unexpected", "BUG") == (lane.state, lane.code, lane.error_class)
-
-
 def test_a_ticket_that_the_tables_refuse_is_a_ticket_once_and_can_be_discarded(bench: Bench) -> None:
     assert "accepted" == bench.send(stated(NUMBER, 0))
     bench.book.database.refuses = lambda order: order.lines[AGENTS].ordered == 100
@@ -184,13 +170,13 @@ def test_a_partition_that_stands_further_is_told_from_one_that_is_lost(bench: Be
     again = bench.reading(stated(NUMBER, 0), 0)
     with pytest.raises(Fenced) as moved:
         bench.processor.handle([again], [Advance(TOPICS.canonical, 0, 1, None, 1)])
-    assert {(TOPICS.canonical, 0): 1} == moved.value.moved
+    assert {(TOPICS.canonical, 0): 1} == moved.value.ahead
     with bench.book.connect() as connection:
         partitions.claim(connection.cursor(), "g", "heir", [(TOPICS.canonical, 0, "id")])
     with pytest.raises(Fenced) as lost:
         bench.processor.handle([replace(again)], [Advance(TOPICS.canonical, 0, 1, 1, 2)])
     assert {(TOPICS.canonical, 0)} == lost.value.lost
-    assert {} == lost.value.moved
+    assert {} == lost.value.ahead
 
 
 def _state(bench: Bench, quantity: int) -> str:

@@ -21,6 +21,7 @@ from uuid import UUID
 from confluent_kafka import Consumer, Message
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from dlq_handler.budget import Budget
 from dlq_handler.desk import Desk, Handler
 from dlq_handler.retrier import Retrier
 from modification_processor import app as app_module
@@ -163,6 +164,15 @@ class SteppedReader(Reader):
 class SteppedApp(ProcessorApp):
     """The processor as a process, whose reader is a task."""
 
+    def alarm(self) -> float | None:
+        """When the polling loop wants to go round though nothing comes: to claim again what it has not."""
+        times = []
+        for name, consumer in (("express", self._express), ("channel", self._channel)):
+            if any(place not in self._epochs and place not in self._halted for place in consumer.given):
+                since = self._unclaimed_since.get(name)
+                times.append(0.0 if since is None else since + app_module.RECLAIM_SECONDS + 0.01)
+        return min(times, default=None)
+
     reads: dict[tuple[str, int, int], Read]
     """What was read before: reading is pure, and records come again and again."""
 
@@ -176,7 +186,7 @@ class SteppedApp(ProcessorApp):
 
     def take_steps(self, scheduler: Scheduler) -> Callable[[], None]:
         """Return what the reader's task runs."""
-        self._reader = SteppedReader(self._express, self._channel, self._read, lambda: self._epochs, self._tick)
+        self._reader = SteppedReader(self._express, self._channel, self._read, lambda: self._epochs, self._round)
         self._reader.step_with(scheduler)
         return self._reader._run
 
@@ -375,13 +385,14 @@ def _processor(world: World, process: Process) -> Sequence[tuple[str, Callable[[
     health = Health(lambda: world.scheduler.clock.seconds)
     app = SteppedApp(config, world.processor(process, "work"), KEYS, world.connector(process, "claims"), health, trial, kafka)
     app.reads = world.reads
-    process.alarm = lambda: min(app._taken.values(), default=None)
+    process.alarm = app.alarm
     return ("reader", app.take_steps(world.scheduler)), ("handler", lambda: app.run(_stop(world)))
 
 
 def _retrier(world: World, process: Process) -> Sequence[tuple[str, Callable[[], None]]]:
     worker = world.processor(process, "work")
-    retrier = QuietRetrier(world.connector(process, "rounds"), worker.retry_lane, worker.expire, worker.close)
+    budget = Budget(clock=lambda: world.scheduler.clock.seconds)
+    retrier = QuietRetrier(world.connector(process, "rounds"), worker.retry_lane, worker.expire, worker.close, budget=budget)
     return (("rounds", lambda: retrier.run(_stop(world))),)
 
 

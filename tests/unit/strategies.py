@@ -5,6 +5,7 @@ rates, 0-6 discounts (also more than a line has), shipping with its tax, currenc
 One generator over a `Random`: hypothesis drives it where a counterexample shall shrink, a seed where there shall be many.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -52,12 +53,13 @@ def inverses(order: Order, name: str, arguments: dict[str, Any], known: Context 
     return spec.inverse(order, spec.arguments.model_validate(arguments), known or context())
 
 
-def undo(order: Order, operations: tuple[Operation, ...]) -> Order:
-    """Carry out inverse operations, as a ticket of their own."""
+def undo(order: Order, operations: tuple[Operation, ...], former: Order | None = None) -> Order:
+    """Carry out inverse operations, as a ticket of their own; `former` is the order before what they take back."""
+    known = replace(context("eeeeeeee"), former=former)
     for operation in operations:
         spec = discover()[operation.name]
         arguments = spec.arguments.model_validate_json(operation.arguments)
-        order = recalculate(spec.apply(order, arguments, context("eeeeeeee")))
+        order = recalculate(spec.apply(order, arguments, known))
     return order
 
 

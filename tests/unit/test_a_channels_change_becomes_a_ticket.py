@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modification_processor.channel_changes import Asked, Unclear, asked, is_stale, ticket_id_of
 from modification_processor.operations.operation import Product
 from schemas.money import UnitPrice
-from schemas.order import Address, Order
+from schemas.order import Address, DeliveryWindow, Order
 from schemas.statement import ChangeStated, Finding, LineChange, RawDocument
 from tests.line import order_in, shopify_order
 
@@ -123,6 +123,35 @@ def test_a_stated_address_is_set_where_it_is_another() -> None:
     assert told(change(ship_to=ORDER.ship_to, findings=stated)) == []
     bare = asked(ORDER, change(ship_to=place.with_(city=None), findings=stated), None, PRODUCTS)
     assert bare == Asked((), ("ship_to_stated",)), "an address nobody can send to is a person's work, not lost"
+
+
+def test_a_stated_window_is_set_and_the_end_it_leaves_out_stays() -> None:
+    stated = (Finding(path="/DTM", rule="delivery_stated", message=""),)
+    first, second, third = (datetime(2026, 12, day, tzinfo=UTC) for day in (1, 5, 9))
+    mine = ORDER.with_(delivery_window=DeliveryWindow(earliest=first, latest=second))
+
+    def wanted(window: DeliveryWindow, order: Order = mine) -> list[tuple[str, str]]:
+        return told(change(delivery_window=window, findings=stated), order)
+
+    assert wanted(DeliveryWindow(latest=third)) == [
+        ("set_delivery_window", '{"earliest": "2026-12-01T00:00:00Z", "latest": "2026-12-09T00:00:00Z"}')
+    ]
+    assert wanted(DeliveryWindow(earliest=third)) == [("set_delivery_window", '{"earliest": "2026-12-09T00:00:00Z"}')]
+    assert wanted(DeliveryWindow(earliest=first, latest=second)) == []
+    assert wanted(DeliveryWindow(latest=third), ORDER) == [("set_delivery_window", '{"latest": "2026-12-09T00:00:00Z"}')]
+    late = asked(
+        ORDER,
+        change(row(line_id="101", quantity_ordered="3"), delivery_window=DeliveryWindow(latest=first), findings=stated),
+        None,
+        PRODUCTS,
+        second,
+    )
+    assert isinstance(late, Asked)
+    assert ([each.name for each in late.operations], late.left) == (["change_quantity"], ("delivery_stated",)), (
+        "a window that is past is a person's work"
+    )
+    unread = asked(ORDER, change(findings=stated), None, PRODUCTS)
+    assert unread == Asked((), ("delivery_stated",)), "a window that is no window is a person's work, not lost"
 
 
 @given(

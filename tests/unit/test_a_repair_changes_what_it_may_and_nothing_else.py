@@ -271,6 +271,26 @@ def test_a_tickets_text_is_its_fields_and_its_arguments() -> None:
     assert expected == patch_of("ModificationTicket", value, shown.replace("-3", "3"))
 
 
+def test_a_key_that_may_be_a_value_is_hidden_with_the_values() -> None:
+    personal = [
+        "ida@example.com",
+        "Ida Example",
+        "+44 113 496 0000",
+        "LS1 1AA",
+        "10115",
+        "Müller",
+        "1 High Street",
+        "http://x.example",
+        "a" * 61,
+    ]
+    fields = ["email", "address1", "AmazonOrderId", "line_items", "x-shopify-topic", "cbc:ID", "@type"]
+    document = {name: {"value": "Ida"} for name in [*personal, *fields]}
+    seen = patch.masked(document)
+    assert fields == list(seen)[len(personal) :]
+    assert len(document) == len(seen), "no two keys become one"
+    assert not [name for name in personal if name in str(seen)]
+
+
 def test_an_outline_has_the_names_and_none_of_the_values() -> None:
     seen = outline("IntakeFailed", failed(b'{"email": "ida@example.com", "lines": [{"price": 10.10}], "taxed": true}'))
     assert '"email": "•••"' in seen

@@ -1,6 +1,7 @@
 """The bench's pure parts: its documents, its edits, its figures, and what it makes of the given scripts' output."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from modification_processor.edit import Edited, calls_of, edit
 from modification_processor.operations.operation import Context
 from modification_processor.outcomes import Refused
 from normalizers import discover
-from ordermend.bench import bound, function, profiling, report
+from ordermend.bench import bound, function, peers, profiling, report, webhooks
 from ordermend.bench.child import Job, Kind
 from ordermend.bench.documents import CHANNEL, LINES, document
 from ordermend.bench.failure import BenchInvalid
@@ -107,10 +108,35 @@ def test_a_bound_that_says_nothing_is_no_bound() -> None:
 
 def test_intake_figures_are_ratios_of_medians() -> None:
     rates: Mapping[Kind, list[float]] = {"bare": [100.0, 50.0, 102.0], "loop": [90.0, 95.0, 10.0], "full": [20.0, 30.0, 25.0]}
-    found = report.intake_figures(rates, {"parse": 16.04}, messages=3)
+    found = report.intake_figures(rates, {"faust": [11.0, 12.4, 13.0]}, {"parse": 16.04}, messages=3)
     assert (0.9, 0.25) == (found["intake_loop_ratio"], found["intake_full_ratio"])
+    assert {"faust": 12} == found["intake"]["peers_per_second"]
     assert {"bare": [100, 50, 102], "loop": [90, 95, 10], "full": [20, 30, 25]} == found["intake"]["runs"]
     assert (100, {"parse": 16.0}, 3) == (found["intake"]["bare_per_second"], found["intake"]["stages_us"], found["intake"]["messages"])
+
+
+def test_a_load_of_the_door_is_summed_up() -> None:
+    level = webhooks.Level(4, 2.0, [float(taken) for taken in range(1, 101)], Counter({202: 100, 429: 25}))
+    assert level.figures() == {
+        "connections": 4, "taken_per_second": 50, "answered_per_second": 62, "p50_ms": 50.5, "p95_ms": 96.0, "p99_ms": 100.0,
+        "told_to_come_again": 0.2,
+    }  # fmt: skip
+
+
+def test_an_order_has_as_many_lines_as_it_is_asked_for() -> None:
+    for lines in (1, 60):
+        ((_, statement),) = statements(RawRecord("raw", 0, 1, *document(1, lines), {}), discover()[CHANNEL], rules())
+        assert isinstance(statement, OrderStated)
+        assert (lines, "accept") == (len(statement.order.lines), statement.verdict)
+
+
+def test_a_peer_without_an_environment_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "faust_app.py").touch()
+    assert peers.at_hand(None) == peers.at_hand(tmp_path) == ()
+    python = tmp_path / ".venvs" / "faust" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert peers.at_hand(tmp_path) == ("faust",)
 
 
 def test_processor_figures_take_the_bounds_best_batch() -> None:

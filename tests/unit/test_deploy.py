@@ -1,6 +1,7 @@
 """What operators apply names only what the code has: metrics, services, options, paths, topics, versions."""
 
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import typer
 import yaml
 
-from ordermend import bootstrap
+from ordermend import bootstrap, dashboards
 from ordermend.cli import build
 from ordermend.commands.services import SERVICES
 from ordermend.local.kafka_jars import KAFKA_VERSION
@@ -27,6 +28,7 @@ DEPLOY = ROOT / "deploy"
 YAML = sorted(DEPLOY.rglob("*.yaml"))
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 RULES = DEPLOY / "alerts" / "ordermend.rules.yaml"
+RUNBOOK = ROOT / "docs" / "runbook.md"
 RULE_TESTS = DEPLOY / "alerts" / "ordermend.rules.test.yaml"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 MANIFESTS = [
@@ -67,7 +69,44 @@ def test_every_metric_in_an_alert_exists(path: Path) -> None:
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["alert"]))
 def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"page", "ticket"}
-    assert {"summary", "action"} == set(alert["annotations"])
+    assert {"summary", "action", "runbook"} == set(alert["annotations"])
+
+
+def test_every_alert_has_its_section_in_the_runbook_and_no_section_is_left_over() -> None:
+    named = {alert["annotations"]["runbook"] for alert in ALERTS}
+    sections = re.findall(r"^## (Ordermend\w+)$", RUNBOOK.read_text(), re.MULTILINE)
+    assert {f"docs/{RUNBOOK.name}#{section.lower()}" for section in sections} == named
+    assert sorted(alert["alert"] for alert in ALERTS) == sorted(sections)
+
+
+def test_the_dashboards_are_those_the_code_describes() -> None:
+    there = {path.name: path.read_text() for path in (DEPLOY / "dashboards").glob("*.json")}
+    assert dashboards.written() == there
+    for text in there.values():
+        panels = json.loads(text)["panels"]
+        places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
+        assert len(panels) == len(places) == len({panel["id"] for panel in panels})
+        assert all(panel["description"] and panel["targets"] for panel in panels)
+
+
+def test_a_metric_on_no_panel_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboards, "registered", lambda: registered() | {"ordermend_new_total": "Something new."})
+    with pytest.raises(ValueError, match="ordermend_new_total"):
+        dashboards.written()
+    monkeypatch.setattr(dashboards, "registered", lambda: {name: text for name, text in registered().items() if "lag" not in name})
+    with pytest.raises(ValueError, match="ordermend_lag_records"):
+        dashboards.written()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_promtool_reads_what_the_panels_ask(tmp_path: Path) -> None:
+    asked = sorted({expression for _, panels in dashboards.DASHBOARDS.values() for panel in panels for expression, _ in panel.lines})
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    (tmp_path / "panels.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(tmp_path / "panels.yaml")], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
@@ -99,12 +138,12 @@ def test_every_service_is_deployed_on_both() -> None:
         assert set(SERVICES) == {call[1] for call in calls if call[0] == "run"}
 
 
-def test_the_processors_instance_is_its_ordinal() -> None:
-    (processor,) = (container for container in CONTAINERS if container["args"][:2] == ["run", "processor"])
-    (manifest,) = (manifest for manifest in MANIFESTS if manifest["kind"] == "StatefulSet")
-    assert "processor" == manifest["metadata"]["name"]
-    assert "$(POD_NAME)" == processor["args"][processor["args"].index("--instance") + 1]
-    assert "metadata.name" in {variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") for variable in processor["env"]}
+@pytest.mark.parametrize("service", ["intake", "processor"])
+def test_a_group_members_instance_is_its_ordinal(service: str) -> None:
+    (member,) = (container for container in CONTAINERS if container["args"][:2] == ["run", service])
+    assert service in {manifest["metadata"]["name"] for manifest in MANIFESTS if manifest["kind"] == "StatefulSet"}
+    assert "$(POD_NAME)" == member["args"][member["args"].index("--instance") + 1]
+    assert "metadata.name" in {variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") for variable in member["env"]}
 
 
 def test_probes_ask_paths_that_are_served() -> None:
@@ -169,6 +208,8 @@ def test_the_image_installs_what_the_runtime_lock_names() -> None:
     assert re.search(r"^USER 10001", text, re.MULTILINE)
     whole, runtime = (pins(ROOT / "requirements" / name) for name in ("lock.txt", "runtime.txt"))
     assert {} == {name: pin for name, pin in runtime.items() if whole.get(name) != pin}
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert set() == {re.split(r"[\[>=]", line)[0] for line in needed} - runtime.keys()
 
 
 def test_no_locked_package_has_the_name_of_one_of_ours() -> None:
@@ -186,4 +227,4 @@ def test_every_file_is_in_the_table_of_what_was_checked() -> None:
     text = (DEPLOY / "README.md").read_text()
     for path in sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.name != "README.md"):
         folder = f"{path.parent.name}/"
-        assert path.name.removesuffix(".dockerignore") in text or f"{folder}*.yaml" in text, path.name
+        assert path.name.removesuffix(".dockerignore") in text or f"{folder}*{path.suffix}" in text, path.name

@@ -7,17 +7,19 @@ runs: a book that does not answer stands for it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from console.access import ROLES, Action, can, roles_for
 from console.api.route import action_of
-from console.app import Console, Parts, create
+from console.app import ROUTERS, Console, Parts, create
 from console.book import Book
-from console.guard import API, MAX_BODY_BYTES, Buckets, Guard
+from console.guard import API, LOGIN_PATHS, MAX_BODY_BYTES, Buckets, Guard
 from console.services import Services
 from console.tokens import Verifier
 from schemas.assertion import create_key, load_signer
@@ -53,7 +55,9 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Console:
 
     Services.audit = audit  # type: ignore[method-assign,assignment]  # the audit log needs a book; here it is a list
     return Console(
-        made.api, made.services, Guard(made.api, verifier=parts.verifier, audit=made.services.audit, rate=Buckets(10_000, 10_000))
+        made.api,
+        made.services,
+        Guard(made.api, verifier=parts.verifier, audit=made.services.audit, revocations=lambda _: True, rate=Buckets(10_000, 10_000)),
     )
 
 
@@ -65,9 +69,7 @@ def _audit_again() -> Iterator[None]:
 
 
 def _routes() -> list[APIRoute]:
-    from console.api import events, operating, orders, tickets  # noqa: PLC0415 -- parametrised from them
-
-    return [route for part in (orders, tickets, events, operating) for route in part.router.routes if isinstance(route, APIRoute)]
+    return [route for part in ROUTERS for route in part.router.routes if isinstance(route, APIRoute)]
 
 
 ROUTES = {f"{method} {route.path}": (method, route) for route in _routes() for method in sorted(route.methods or ())}
@@ -144,9 +146,91 @@ def test_answers_are_kept_by_nobody_and_framed_by_nobody(console: Console) -> No
 
 
 def test_who_asks_too_often_waits(console: Console) -> None:
-    guard = Guard(console.api, verifier=Verifier(ISSUER, "ordermend", Published()), audit=lambda *_: None, rate=Buckets(3, 0))
+    guard = Guard(
+        console.api,
+        verifier=Verifier(ISSUER, "ordermend", Published()),
+        audit=lambda *_: None,
+        revocations=lambda _: True,
+        rate=Buckets(3, 0),
+    )
     asked = TestClient(guard, headers={"Authorization": f"Bearer {token()}"}, raise_server_exceptions=False)
     statuses = [asked.get(f"{API}operations").status_code for _ in range(5)]
     assert [200, 200, 200, 429, 429] == statuses
     other = TestClient(guard, headers={"Authorization": f"Bearer {token('ben')}"}, raise_server_exceptions=False)
     assert 200 == other.get(f"{API}operations").status_code
+
+
+def _guard(console: Console, **changes: Any) -> Guard:
+    given: dict[str, Any] = {
+        "verifier": Verifier(ISSUER, "ordermend", Published()),
+        "audit": console.services.audit,
+        "revocations": lambda _: True,
+    }
+    return Guard(console.api, **given | changes)
+
+
+def test_whose_token_was_revoked_is_told_so_and_that_is_remembered(console: Console) -> None:
+    asked = TestClient(_guard(console, revocations=lambda user: user.sub != "ana"), raise_server_exceptions=False)
+    DENIED.clear()
+    answer = asked.get(f"{API}operations", headers={"Authorization": f"Bearer {token('ana')}"})
+    assert (401, "token_refused", "token.revoked") == (answer.status_code, answer.json()["code"], answer.json()["rule"])
+    assert [("anonymous", f"GET {API}operations", "token_refused token.revoked")] == DENIED
+    assert 200 == asked.get(f"{API}operations", headers={"Authorization": f"Bearer {token('ben')}"}).status_code
+
+
+def test_a_door_that_cannot_tell_whether_a_token_was_revoked_stays_shut(console: Console) -> None:
+    def away(_user: object) -> bool:
+        raise DependencyUnavailable
+
+    asked = TestClient(_guard(console, revocations=away), raise_server_exceptions=False)
+    answer = asked.get(f"{API}operations", headers={"Authorization": f"Bearer {token()}"})
+    assert (503, "unavailable", "1") == (answer.status_code, answer.json()["code"], answer.headers["retry-after"])
+
+
+@pytest.mark.parametrize("path", sorted(LOGIN_PATHS))
+def test_who_begins_too_many_logins_waits(console: Console, path: str) -> None:
+    asked = TestClient(_guard(console, logins=Buckets(3, 0.25)), raise_server_exceptions=False)
+    answers = [asked.get(path) for _ in range(5)]
+    assert [False, False, False, True, True] == [answer.status_code == 429 for answer in answers]
+    assert "4" == answers[-1].headers["retry-after"]
+    assert "too_many_requests" == answers[-1].json()["code"]
+
+
+def test_who_is_told_to_wait_is_told_how_long(console: Console) -> None:
+    asked = TestClient(_guard(console, rate=Buckets(1, 0.1)), headers={"Authorization": f"Bearer {token()}"}, raise_server_exceptions=False)
+    first, second = (asked.get(f"{API}operations") for _ in range(2))
+    assert (200, 429, "10") == (first.status_code, second.status_code, second.headers["retry-after"])
+    strange = TestClient(_guard(console, strangers=Buckets(1, 0.2)), raise_server_exceptions=False)
+    first, second = (strange.get(f"{API}operations") for _ in range(2))
+    assert (401, 429, "5") == (first.status_code, second.status_code, second.headers["retry-after"])
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://testserver.evil.example"}]
+)
+def test_another_sites_page_opens_no_socket_to_ours(console: Console, headers: dict[str, str]) -> None:
+    DENIED.clear()
+    asked = TestClient(_guard(console), "http://testserver", raise_server_exceptions=False)
+    with pytest.raises(WebSocketDisconnect), asked.websocket_connect("/_nicegui_ws/socket.io/?transport=websocket", headers=headers):
+        pass
+    assert [("anonymous", "GET /_nicegui_ws/socket.io/", "origin_refused")] == DENIED
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/logout", "/_nicegui_ws/socket.io/", "/", "/anything"])
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null", "http://testserver@evil.example"])
+def test_nothing_is_changed_at_the_pages_from_another_site(console: Console, method: str, path: str, origin: str | None) -> None:
+    asked = TestClient(_guard(console), "http://testserver", raise_server_exceptions=False)
+    answer = asked.request(method, path, headers={"Origin": origin} if origin else {})
+    assert (403, "origin_refused") == (answer.status_code, answer.json()["code"])
+
+
+def test_the_pages_answer_under_their_own_name_alone_and_load_nothing_from_elsewhere(console: Console) -> None:
+    guard = _guard(console, host="orders.example")
+    assert 404 == TestClient(guard, "http://evil.example").get("/login").status_code
+    answer = TestClient(guard, "http://orders.example").get("/login")
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert {"'none'"} == {policy[name] for name in ("object-src", "base-uri", "frame-ancestors")}
+    assert {"'self'"} == {policy[name] for name in ("default-src", "connect-src", "form-action")}
+    assert not [word for word in answer.headers["content-security-policy"].split() if "*" in word or word.startswith("http")]
+    assert "same-origin" == answer.headers["cross-origin-opener-policy"]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modification_processor.edit_rules import default_edit_rules
 from modification_processor.field_locks import (
     COLUMNS,
     FULFILMENT_COLUMNS,
@@ -16,6 +17,7 @@ from modification_processor.field_locks import (
     STRICTNESS,
     FieldMode,
     LocksInvalid,
+    Moment,
     default_locks,
     evaluate,
     field_modes,
@@ -26,8 +28,10 @@ from modification_processor.field_locks import (
 from modification_processor.operations.operation import Touch
 from normalizers.channel import Verb
 from schemas.order import Hold, Order, OrderLine, Payment, PaymentKind, Source
+from tests.unit.strategies import AT
 
 TEXT = resources.files("modification_processor").joinpath("field_locks.toml").read_text(encoding="utf-8")
+NOW = Moment(AT, default_edit_rules())
 MODIFY = frozenset({"Order_Modify"})
 ADDRESS = Touch("ship_address", "/ship_to")
 UP = Touch("quantity_up", "/lines/L1/ordered", "L1")
@@ -52,7 +56,7 @@ def order(*states: str, channel: str = "shopify", paid: tuple[PaymentKind, ...] 
 
 
 def ask(subject: Order, touch: Touch, roles: frozenset[str] = MODIFY, verbs: frozenset[Verb] | None = frozenset()) -> FieldMode:
-    return evaluate(subject, touch, roles, verbs)
+    return evaluate(subject, touch, roles, verbs, when=NOW)
 
 
 class TestTable:
@@ -154,7 +158,7 @@ class TestAnswers:
         )
 
     def test_an_editable_field_says_nothing(self) -> None:
-        assert FieldMode("/ship_to", "ship_address", "editable", "locks.ship_address.confirmed") == ask(order(), ADDRESS)
+        assert FieldMode("/ship_to", "ship_address", "editable", "locks.ship_address.confirmed", cost=20) == ask(order(), ADDRESS)
 
     def test_the_payment_method_is_hidden_after_capture(self) -> None:
         answer = ask(order(paid=("capture",)), Touch("payment_method", "/payment_method"))
@@ -168,7 +172,7 @@ class TestAnswers:
 
     def test_without_the_role_everything_is_locked(self) -> None:
         subject = order()
-        assert {"locked"} == {answer.mode for answer in field_modes(subject, frozenset({"Order_View"}), None)}
+        assert {"locked"} == {answer.mode for answer in field_modes(subject, frozenset({"Order_View"}), None, NOW)}
         assert ask(subject, ADDRESS, frozenset()).rule_id == "locks.role"
 
     def test_an_unknown_class_is_locked(self) -> None:
@@ -203,7 +207,7 @@ class TestChannels:
 
 def test_a_form_is_told_of_every_field_and_by_the_same_evaluator() -> None:
     subject = order("confirmed", "released")
-    modes = field_modes(subject, MODIFY, frozenset())
+    modes = field_modes(subject, MODIFY, frozenset(), NOW)
     assert {"/ship_to", "/lines/L1/sku", "/lines/L2/ordered", "/payment_method", "/warehouse"} <= {mode.path for mode in modes}
     for mode in modes:
         line_id = mode.path.split("/")[2] if mode.path.startswith("/lines/L") else None

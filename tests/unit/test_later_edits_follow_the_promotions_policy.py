@@ -4,6 +4,7 @@ The order's goods come to 60.00 less 3.00; SPEND50 takes 5.00 off from 50.00 on,
 """
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,12 +13,13 @@ import pytest
 from modification_processor.edit import Edited, calls_of, edit
 from modification_processor.operations.operation import Context, Product
 from modification_processor.outcomes import Refused
+from modification_processor.promotions import uses_moved
 from schemas.catalogue import STANDARD, ProductEntry, Promotion, TaxRate, TaxRates, area_of
 from schemas.money import UnitPrice
 from schemas.order import Order
 from schemas.ticket import Operation
 from tests.contract.test_operations import going_on
-from tests.unit.strategies import context
+from tests.unit.strategies import AT, context
 
 SPEND = Promotion(code="SPEND50", currency="EUR", version=1, label="Five off", kind="amount", amount="5.00", threshold="50.00")
 
@@ -147,3 +149,84 @@ def test_an_order_that_leaves_its_tax_area_is_taxed_where_it_goes_or_says_that_i
     assert isinstance(unknown, Edited), unknown
     assert unknown.order.taxes == before.taxes
     assert [warning.code for warning in (*found.warnings, *unknown.warnings)] == ["tax_area_changed", "tax_area_changed"]
+
+
+LATER: dict[str, dict[str, Any]] = {
+    "still in force": {},
+    "expired": {"ends_at": AT},
+    "not started again": {"starts_at": AT + timedelta(days=1)},
+    "disabled": {"active": False},
+    "re-versioned": {"amount": "8.00", "label": "Eight off"},
+    "for other goods now": {"skus": ("CUP-2",)},
+}
+"""What the version in force says by the time the order is edited; the order carries version 1 of 5.00 off."""
+GONE: tuple[int | None, int | None, list[str]] = (None, None, ["promotion_not_reapplied"])
+REAPPLIED: dict[str, tuple[int | None, int | None, list[str]]] = {
+    "still in force": (500, 2, []),
+    "expired": GONE,
+    "not started again": GONE,
+    "disabled": GONE,
+    "re-versioned": (800, 2, []),
+    "for other goods now": GONE,
+}
+
+
+@pytest.mark.parametrize("policy", ["pinned", "warn", "revalidate", "drop", "reapply"])
+@pytest.mark.parametrize("later", LATER)
+def test_what_the_promotion_became_since_matters_to_who_reapplies_it_alone(later: str, policy: Any) -> None:
+    here = known(in_force=SPEND.with_(version=2, **LATER[later]))
+    found = edited(promoted(), "change_quantity", {"line_id": "L1", "quantity": 4, "promotions": policy}, here)
+    assert isinstance(found, Edited), found
+    row = next((row for row in found.order.adjustments if row.code == SPEND.code), None)
+    seen = (carries(found.order), row.promotion_version if row else None, [warning.code for warning in found.warnings])
+    # The shares were 2.50 a line at 3 units each; the fourth unit brings its line's share to 3.33.
+    pinned: tuple[int | None, int | None, list[str]] = (583, 1, [])
+    dropped: tuple[int | None, int | None, list[str]] = (None, None, ["promotion_dropped"])
+    assert {"drop": dropped, "reapply": REAPPLIED[later]}.get(policy, pinned) == seen
+    assert uses_moved(promoted(), found.order) == ({} if row else {SPEND.code: -1})
+
+
+@pytest.mark.parametrize(("limit", "left"), [(None, 500), (7, 500), (6, None)])
+def test_a_use_of_the_orders_own_does_not_stand_in_its_way(limit: int | None, left: int | None) -> None:
+    """Seven uses are counted, one of them this order's: six of others leave room under a limit of seven, not of six."""
+    limited = SPEND.with_(limit=limit)
+    here = replace(known(SPEND, in_force=limited), uses={SPEND.code: 7})
+    found = edited(promoted(), "change_quantity", {"line_id": "L1", "quantity": 4, "promotions": "reapply"}, here)
+    assert isinstance(found, Edited), found
+    assert left == carries(found.order)
+
+
+@pytest.mark.parametrize(("moved", "code"), [(0, "applied"), (1, "promotion_exhausted"), (-1, "applied")])
+def test_uses_of_the_same_transaction_count(moved: int, code: str) -> None:
+    here = replace(known(SPEND.with_(limit=5)), uses={SPEND.code: 4}, moved={SPEND.code: moved})
+    found = edited(going_on(), "apply_promotion", {"code": SPEND.code}, here)
+    assert code == ("applied" if isinstance(found, Edited) else found.code)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_one_order_has_a_promotion_as_often_as_its_version_allows(limit: int) -> None:
+    free = SPEND.with_(threshold=None)
+    here = known(free.with_(limit_per_order=limit))
+    order = going_on()
+    for number in range(limit):
+        found = edited(order, "apply_promotion", {"code": SPEND.code}, replace(here, ticket_id=f"{number:08x}-0000-4000-8000-000000000000"))
+        assert isinstance(found, Edited), (number, found)
+        order = found.order
+    assert uses_moved(going_on(), order) == {SPEND.code: limit}
+    refused = edited(order, "apply_promotion", {"code": SPEND.code}, replace(here, ticket_id="ffffffff-0000-4000-8000-000000000000"))
+    assert isinstance(refused, Refused)
+    assert ("promotion_already_applied", limit > 1) == (refused.code, f" {limit} times" in refused.message)
+    again = replace(here, promotions={(SPEND.code, "EUR"): free.with_(version=2, limit_per_order=1)})
+    fewer = edited(order, "change_quantity", {"line_id": "L1", "quantity": 4, "promotions": "reapply"}, again)
+    assert isinstance(fewer, Edited)
+    assert [2] == [row.promotion_version for row in fewer.order.adjustments if row.code == SPEND.code]
+
+
+def test_a_cancelled_order_and_a_removed_promotion_give_their_use_back() -> None:
+    order = promoted()
+    removed = edited(order, "remove_promotion", {"adjustment_id": order.adjustments[-1].adjustment_id}, known())
+    gone = edited(order, "cancel_order", {}, known())
+    assert isinstance(removed, Edited)
+    assert isinstance(gone, Edited)
+    assert {SPEND.code: -1} == uses_moved(order, removed.order) == uses_moved(order, gone.order)
+    assert {} == uses_moved(gone.order, gone.order.model_copy(update={"note": "x"}))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from modification_processor.decide import _intake_failed
 from modification_processor.outcomes import Failed
-from modification_processor.service import _refused_by_tables, _unexpected
+from modification_processor.service import _unexpected
+from modification_processor.unwritable import failure_of
 from schemas.failures import (
     DependencyUnavailable,
     InvalidRecord,
@@ -84,7 +85,7 @@ def refused_by_tables(state: str) -> Fault:
     import psycopg  # noqa: PLC0415 -- the one test here that speaks of the driver
 
     kind = psycopg.errors.lookup(state)
-    return lambda noise: _refused_by_tables(kind(f"value {noise.random()} out of range"))
+    return lambda noise: failure_of(kind(f"value {noise.random()} out of range"))
 
 
 CAUSES: list[Fault] = [

@@ -68,6 +68,43 @@ def test_where_nobody_can_be_charged_again_the_customer_is_asked() -> None:
     assert [("request_payment", "", 40)] == moved(plan_payments(order(500, *ledger), order(540, *ledger)))
 
 
+def test_a_payment_request_that_nobody_has_met_is_taken_back_before_anything_is_refunded() -> None:
+    """Add, then remove before paying: what was paid stays where it is, and nobody is asked for the rest any more."""
+    ledger = (paid("capture", "t", 1000, "bank_transfer"),)
+    asked = pending(1, "request_payment", "", 300, "sent")
+    whole = plan_payments(order(1300, *ledger), order(1000, *ledger), [asked])
+    assert (Step("take_back", "adyen", "", "card", 300, asked.action_id),) == whole.steps
+    part = plan_payments(order(1300, *ledger), order(1200, *ledger), [asked])
+    assert (("take_back", 100), asked.action_id) == ((part.steps[0].kind, part.steps[0].amount_minor), part.steps[0].after_id)
+    more = plan_payments(order(1300, *ledger), order(900, *ledger), [asked])
+    assert [("take_back", "", 300), ("refund", "t", 100)] == moved(more)
+
+
+def test_a_taking_back_that_was_not_sent_is_cancelled_by_what_adds_again() -> None:
+    ledger = (paid("capture", "t", 1000, "bank_transfer"),)
+    asked = pending(1, "request_payment", "", 300, "sent")
+    back = pending(2, "take_back", "", 300, after=asked.action_id)
+    assert Plan((), (back,)) == plan_payments(order(1000, *ledger), order(1300, *ledger), [asked, back])
+    on_its_way = back._replace(state="sent")
+    assert [("request_payment", "", 300)] == moved(plan_payments(order(1000, *ledger), order(1300, *ledger), [asked, on_its_way]))
+
+
+def test_a_request_is_taken_back_once_and_what_is_left_of_it_only() -> None:
+    ledger = (paid("capture", "t", 1000, "bank_transfer"),)
+    asked = pending(1, "request_payment", "", 300, "sent")
+    back = pending(2, "take_back", "", 200, "sent", asked.action_id)
+    plan = plan_payments(order(1100, *ledger), order(950, *ledger), [asked, back])
+    assert [("take_back", "", 100), ("refund", "t", 50)] == moved(plan)
+
+
+def test_what_was_asked_back_of_a_request_is_not_refunded_beside_it_once_the_request_was_paid() -> None:
+    """The customer paid while the taking back was under way: its answer makes a refund of that payment, so nothing else may."""
+    ledger = (paid("capture", "t", 1000, "bank_transfer"), paid("capture", "p", 300, "bank_transfer"))
+    back = pending(2, "take_back", "p", 300, "sent", UUID(int=1))
+    assert 1000 == ledger_of(ledger, [back]).covered
+    assert [("refund", "t", 50)] == moved(plan_payments(order(1000, *ledger), order(950, *ledger), [back]))
+
+
 def test_what_was_open_before_stays_open_as_agreed() -> None:
     deposit = (paid("capture", "a", 200),)
     assert [("charge", "a", 100)] == moved(plan_payments(order(1000, *deposit), order(1100, *deposit)))
@@ -141,13 +178,16 @@ class World:
             self.flying.append(_flying(self.number, step))
 
     def send(self) -> None:
-        self.flying = [step._replace(state="sent") if step.after_id is None else step for step in self.flying]
+        self.flying = [step._replace(state="sent") if step.after_id is None or step.kind == "take_back" else step for step in self.flying]
 
     def answer(self, *, yes: bool) -> None:
-        step = next((step for step in self.flying if step.after_id is None), None)
+        step = next((step for step in self.flying if step.after_id is None or step.kind == "take_back"), None)
         if step is None:
             return
         self.flying.remove(step)
+        if step.kind == "take_back":
+            self._take_back(step, yes=yes)
+            return
         if not yes:
             self.flying = [other for other in self.flying if other.after_id != step.action_id]
             return
@@ -159,9 +199,21 @@ class World:
             tender = step.transaction
             self.ledger.append(paid(kind, made, step.amount_minor, step.method or "card", tender, step.provider))
             made = tender
-        self.flying = [
-            other._replace(transaction=made, after_id=None) if other.after_id == step.action_id else other for other in self.flying
-        ]
+        self.flying = [_following(other, made) if other.after_id == step.action_id else other for other in self.flying]
+
+    def _take_back(self, step: Pending, *, yes: bool) -> None:
+        """Lower a payment request, or, where its customer was faster, make a refund of its payment of it."""
+        request = next((other for other in self.flying if other.action_id == step.after_id), None)
+        if request is None:
+            self.flying.append(step._replace(kind="refund", state="planned", after_id=None))
+            return
+        assert step.amount_minor <= request.amount_minor
+        place = self.flying.index(request)
+        if yes:
+            left = request.amount_minor - step.amount_minor
+            self.flying[place : place + 1] = [request._replace(amount_minor=left)] if left else []
+        else:
+            self.flying.append(step._replace(kind="refund", state="planned"))
 
     def check(self) -> None:
         """No tender ever gives back more than it brought, nor releases more than it holds; counting by hand."""
@@ -171,13 +223,20 @@ class World:
                 kind: sum(row.amount_minor for row in mine if row.kind == kind) for kind in ("authorization", "capture", "refund", "void")
             }
             coming = [step for step in self.flying if (step.provider, step.transaction) == name and step.kind not in COLLECTS]
-            refunding = sum(step.amount_minor for step in coming if step.kind == "refund")
+            refunding = sum(step.amount_minor for step in coming if step.gives_back)
             lowering = sum(step.amount_minor for step in coming if step.kind == "lower_authorization")
             assert total["refund"] + refunding <= total["capture"]
             assert not (lowering or total["void"]) or total["void"] + lowering + total["capture"] <= total["authorization"]
 
     def covered(self) -> int:
         return ledger_of(self.ledger, self.flying).covered
+
+
+def _following(step: Pending, made: str) -> Pending:
+    """What a step that went through means for one behind it: it knows its tender; what was to take it back gives it back."""
+    if step.kind != "take_back":
+        return step._replace(transaction=made, after_id=None)
+    return step._replace(transaction=made) if step.state == "sent" else step._replace(kind="refund", transaction=made, after_id=None)
 
 
 def _flying(number: int, step: Step) -> Pending:

@@ -126,11 +126,11 @@ def test_a_refusals_first_reason_is_the_rule_and_an_order_says_by_which_tuning_i
     assert taken.order.source.rules_version == 4
 
 
-def test_an_order_without_a_known_currency_is_warned_of_and_held_where_that_is_enforced() -> None:
+def test_an_order_without_a_known_currency_is_held_and_only_warned_of_where_a_tuning_says_so() -> None:
     found, findings, _ = judge(stated(currency=NO_CURRENCY), discover())
-    assert found == "accept_with_warning"
-    enforced = Tuning(1, {"currency_known": (Scope("enforce"),)})
-    assert judge(stated(currency=NO_CURRENCY), discover(), enforced.mode_of)[0] == "accept_with_hold"
+    assert found == "accept_with_hold"
+    warned = Tuning(1, {"currency_known": (Scope("warn"),)})
+    assert judge(stated(currency=NO_CURRENCY), discover(), warned.mode_of)[0] == "accept_with_warning"
     assert [finding.rule for finding in findings] == ["currency_known"]
     assert judge(stated(), discover())[0] == "accept"
 

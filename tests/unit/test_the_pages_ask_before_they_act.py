@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from console.access import ROLES, User, can
+from console.access import ROLES, Action, User, can
 from console.api.problems import Problem
 from console.desks import Desks, no_desk
 from console.letter_work import LetterWork
@@ -21,10 +21,17 @@ from store.claims import Claim
 LETTER = UUID(int=7)
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 ACTS: dict[str, tuple[str, ...]] = {
-    "outline": (), "payload": (), "dry_run": (), "claim": (), "assign": ("otto",), "release": (), "remark": ("told",), "keep_patch": ("[]",),
+    "outline": (), "payload": (), "dry_run": (), "claim": (), "assign": ("otto",), "release": (), "remark": ("told", "k1"), "keep_patch": ("[]",),
     "keep_text": ("{}",), "approve": ("replay",), "replay": (), "discard": ("twice",),
 }  # fmt: skip
-OLGA = User("olga", frozenset({"DLQ_Operate"}))
+RIGHTS: dict[str, Action] = {
+    "payload": "letters.payload",
+    "keep_text": "letters.payload",
+    "keep_patch": "letters.repair",
+    "approve": "letters.approve",
+}
+"""Acts that take more than working on letters."""
+OLGA = User("olga", frozenset({"DLQ_Operate", "DLQ_Payload", "Order_Modify", "Order_Approve"}))
 
 
 class Asked(Services):
@@ -43,13 +50,13 @@ def act(work: LetterWork, name: str, user: User) -> object:
 
 
 @pytest.mark.parametrize("name", ACTS)
-@pytest.mark.parametrize("role", ["Order_Modify", "Order_Approve", "Rules_Tune", "Audit_Read"])
+@pytest.mark.parametrize("role", ["Order_Modify", "Order_Approve", "DLQ_Payload", "Rules_Tune", "Audit_Read"])
 def test_without_the_right_no_desk_is_reached_and_that_is_remembered(name: str, role: str) -> None:
     services = Asked()
     work = LetterWork(services, Desks(lambda: pytest.fail("nobody works here")))
     with pytest.raises(Problem, match="takes the role DLQ_Operate"):
         act(work, name, User("ana", frozenset({role})))
-    right = "letters.payload" if name in ("payload", "keep_text") else "letters.work"
+    right = RIGHTS.get(name, "letters.work")
     assert [("ana", f"letter {LETTER}", f"role_missing {right}")] == cast("Any", services).denied
 
 
@@ -67,7 +74,7 @@ class Recorder:
         return answer
 
 
-BULKS: dict[str, tuple[Any, ...]] = {"prepare": ("cause", None), "progress": (), "approve_bulk": (), "run": ()}
+BULKS: dict[str, tuple[Any, ...]] = {"prepare": ("cause", None), "progress": (), "approve_bulk": (), "run": (), "start": (), "pause": ()}
 
 
 @pytest.mark.parametrize("name", BULKS)
@@ -75,6 +82,15 @@ def test_a_bulk_replay_takes_the_right_too(name: str) -> None:
     work = LetterWork(Asked(), Desks(lambda: pytest.fail("nobody works here")))
     with pytest.raises(Problem, match="takes the role DLQ_Operate"):
         getattr(work, name)(User("ana", frozenset({"Order_Modify", "Order_Approve"})), LETTER, *BULKS[name])
+
+
+@pytest.mark.parametrize(("name", "more"), [("payload", "DLQ_Payload"), ("keep_patch", "Order_Modify"), ("approve", "Order_Approve")])
+def test_whoever_works_on_letters_may_not_do_everything_with_them(name: str, more: str) -> None:
+    work = LetterWork(Asked(), Desks(lambda: pytest.fail("nobody works here")))
+    with pytest.raises(Problem, match=f"takes the role DLQ_Operate with {more}"):
+        act(work, name, User("olga", frozenset({"DLQ_Operate"})))
+    with pytest.raises(Problem, match="DLQ_Operate"):
+        act(work, name, User("olga", frozenset({more})))
 
 
 def test_long_work_is_asked_to_pause_when_the_process_ends() -> None:
@@ -136,6 +152,11 @@ def test_who_tunes_is_named_in_the_version() -> None:
     rosa, book = User("rosa", frozenset({"Rules_Tune"})), Book()
     assert 4 == tuning(Asked(), book).tune(rosa, "lines_present", None, ("ebay", None, None), "why")
     assert 4 == tuning(Asked(), book).revert(rosa, 2, "why")
-    assert [("lines_present", None, ("ebay", None, None), "rosa", "why"), (2, "rosa", "why")] == book.asked
+    assert 4 == tuning(Asked(), book).revert(rosa, 2, "why", 7)
+    assert [
+        ("lines_present", None, ("ebay", None, None), "rosa", "why", None),
+        (2, "rosa", "why", None),
+        (2, "rosa", "why", 7),
+    ] == book.asked
     with pytest.raises(DependencyUnavailable, match="without a rulebook"):
         tuning(Asked(), None).rules()

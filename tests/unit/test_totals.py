@@ -1,5 +1,6 @@
 """Money laws: sums exact, recalculation a fixed point, edit + inverse = identity, nothing negative."""
 
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from modification_processor.operations import discover
 from modification_processor.totals import discountable, gross_of, recalculate, share, totals_of
-from schemas.money import UnitPrice, allocate
+from schemas.money import Rounding, UnitPrice, allocate, round_ratio
 from schemas.order import Adjustment, Allocation, Basis, Order, OrderLine, Source, TaxRow, order_id_of
 from tests.unit.strategies import (
     LINE_EDITS,
@@ -292,6 +293,24 @@ def test_two_taxes_included_in_a_price_are_both_taken_out_of_it() -> None:
     order = order_with(line("L1", 1, 11500), taxes=taxes)
     assert [row.amount_minor for row in order.taxes] == [500, 1000]
     assert order.totals.grand_total_minor == 11500
+
+
+@given(
+    st.integers(0, 10**9),
+    st.lists(st.sampled_from(("0.07", "0.2", "0.055", "0.08875", "0.19", "0.001", "0")), min_size=1, max_size=4),
+    st.sampled_from(("half_up", "half_even")),
+    st.randoms(use_true_random=False),
+)
+def test_taxes_inside_a_price_and_its_net_amount_are_the_price(price: int, rates: list[str], rounding: Rounding, random: Random) -> None:
+    rows = [TaxRow(tax_id=f"X{n}", position=n, line_id="L1", rate=rate, included=True, amount_minor=0) for n, rate in enumerate(rates)]
+    order = order_with(line("L1", 1, price), taxes=tuple(rows)).model_copy(update={"rounding": rounding})
+    found = recalculate(order)
+    net = round_ratio(price, 10**5, 10**5 + sum(int(Decimal(rate) * 10**5) for rate in rates), rounding)
+    assert price - net == sum(row.amount_minor for row in found.taxes)
+    assert all(row.amount_minor >= 0 for row in found.taxes)
+    random.shuffle(rows)
+    shuffled = recalculate(order.model_copy(update={"taxes": tuple(rows)}))
+    assert {row.tax_id: row.amount_minor for row in found.taxes} == {row.tax_id: row.amount_minor for row in shuffled.taxes}
 
 
 def test_a_full_discount_leaves_nothing_to_tax_and_follows_the_quantity() -> None:

@@ -6,22 +6,27 @@
 import json
 import os
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from modification_processor.decide import Known, decide
 from modification_processor.edit import calls_of
-from modification_processor.field_locks import PAYMENT_COLUMNS, FieldMode, field_modes
+from modification_processor.edit_rules import Closed, Closes, EditRules, Window
+from modification_processor.field_locks import PAYMENT_COLUMNS, FieldMode, Moment, default_locks, field_modes
 from modification_processor.incoming import Incoming, Read
 from modification_processor.operations import discover
 from modification_processor.outcomes import Applied, AwaitsApproval, AwaitsRecalls, Outcome, Refused
+from modification_processor.recalls import recalled
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.assertion import Actor
 from schemas.money import UnitPrice
-from schemas.order import Address, Basis, Contact, Hold, Order, OrderLine, Payment, Source
+from schemas.order import Address, Basis, Contact, DeliveryWindow, Hold, Order, OrderLine, Payment, Source
 from schemas.ticket import ModificationTicket, Operation
 from tests.unit.strategies import context
 
@@ -31,6 +36,7 @@ ROLES = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Rules_Tu
 NEVER = frozenset({"identity", "payment_dates", "warehouse", "derived"})
 """Classes that no operation writes, whatever the door."""
 
+NOW = Moment(AT, EditRules(1))
 Asked = tuple[str, dict[str, Any], str]
 
 
@@ -57,13 +63,15 @@ def _line(rng: Random, number: int) -> OrderLine:
 
 def _order(rng: Random) -> Order:
     kinds: tuple[Any, ...] = ((), ("authorization",), ("authorization", "capture"))[rng.randrange(len(PAYMENT_COLUMNS))]
-    holds = rng.sample(("manual", "fraud", "channel", "fulfilment_conflict"), rng.choice((0, 0, 0, 1, 2)))
+    holds = rng.sample(("manual", "risk", "fraud", "channel", "fulfilment_conflict"), rng.choice((0, 0, 0, 1, 2)))
     return recalculate(
         Order(
             order_id=UUID(int=1),
             order_number="1",
             source=Source(channel=rng.choice(("shopify", "amazon", "ebay", "x12")), channel_order_id="1"),
             currency="EUR",
+            placed_at=rng.choice((None, AT - timedelta(minutes=rng.randint(0, 3000)))),
+            delivery_window=DeliveryWindow(latest=AT + timedelta(minutes=rng.randint(0, 3000))) if rng.random() < 0.5 else None,
             lifecycle=rng.choice(("received", "held", "confirmed", "confirmed", "confirmed", "closed", "cancelled")),
             contact=Contact(email="a@example.com"),
             ship_to=Address(lines=("1 Old Road",), city="Paris", country="FR"),
@@ -74,9 +82,41 @@ def _order(rng: Random) -> Order:
     )
 
 
+def _rules(rng: Random) -> EditRules:
+    """Return rules of windows and risk such as somebody may put into force: often none that closes, sometimes several."""
+    classes = sorted(default_locks().labels)
+    windows = tuple(
+        Window(
+            window_id=f"w{number}",
+            classes=frozenset(rng.sample(classes, rng.randint(1, 8))),
+            closes=rng.choice(get_args(Closes)),
+            mode=rng.choice(get_args(Closed)),
+            channels=frozenset(rng.sample(("shopify", "amazon", "ebay", "x12"), rng.randint(0, 2))),
+            accounts=frozenset(rng.choice((("default",), ("elsewhere",), ()))),
+            minutes=timedelta(minutes=rng.randint(0, 3000)),
+            at=time(rng.randint(0, 23), rng.randint(0, 59)),
+            zone=ZoneInfo(rng.choice(("Europe/Berlin", "America/Los_Angeles", "Pacific/Auckland"))),
+        )
+        for number in range(rng.choice((0, 0, 1, 3)))
+    )
+    return EditRules(
+        1,
+        windows,
+        risk_kinds=frozenset({"risk"}),
+        risk_classes=frozenset(rng.sample(classes, rng.randint(0, 12))),
+        approval_from=rng.choice((0, 40, 100)),
+        class_points={name: rng.randint(0, 60) for name in classes},
+        state_points={"allocated": 5, "released": 30, "packed": 50, "part_shipped": 50},
+        value_points=rng.choice((0, 40)),
+        value_from={"*": Decimal(100)},
+    )
+
+
 def _asked(order: Order, mode: FieldMode) -> Asked:
     """Return a real request on that field: operation, arguments and a reason that fits."""
     line = order.line(mode.path.split("/")[2]) if mode.path.startswith("/lines/L") else None
+    if mode.field_class == "release_hold":
+        return "release_hold", {"hold_id": mode.path.split("/")[2]}, "fraud_review"
     address = {"lines": ["2 New Road"], "city": "Paris", "country": "DE" if mode.field_class == "ship_address_area" else "FR"}
     if line is not None:
         by_field: dict[str, Asked] = {
@@ -112,13 +152,30 @@ def _asked(order: Order, mode: FieldMode) -> Asked:
     return by_path[mode.path]
 
 
-def _outcome(order: Order, asked: Asked, roles: frozenset[str], verbs: frozenset[Verb] | None) -> Outcome:
+def _recalled_once_approved(order: Order, asked: Asked, roles: frozenset[str], verbs: frozenset[Verb] | None, when: Moment) -> bool:
+    """Approve a ticket, let the warehouse give back what it asks for, and say whether it came to be applied."""
+    first = _outcome(order, asked, roles, verbs, when)
+    assert isinstance(first, AwaitsApproval)
+    approved = ("carla", first.effects_hash)
+    second = _outcome(order, asked, roles, verbs, when, approved)
+    assert isinstance(second, AwaitsRecalls), second
+    assert ("carla", first.effects_hash) == (second.approved_by, second.effects_hash)
+    back = recalled(order, (recall.line_id for recall in second.recalls))
+    third = _outcome(back, asked, roles, verbs, when, approved)
+    assert isinstance(third, Applied), third
+    assert third.approved_by == "carla"
+    return True
+
+
+def _outcome(
+    order: Order, asked: Asked, roles: frozenset[str], verbs: frozenset[Verb] | None, when: Moment, approved: tuple[str, str] | None = None
+) -> Outcome:
     name, arguments, reason = asked
     operations = (Operation(name=name, arguments=json.dumps(arguments)),)
     ticket = ModificationTicket(ticket_id=UUID(int=9), order_id=order.order_id, operations=operations, reason_code=reason, opened_at=AT)
     incoming = Incoming("t", 0, 0, None, b"", None, AT)
     read = Read(incoming, order.order_id, "ticket:9", "ModificationTicket", b"", ticket, Actor("u", roles, "d"), calls=calls_of(operations))
-    return decide(order, read, Known(1, AT, context(), verbs))
+    return decide(order, read, Known(1, when.at, replace(context(), at=when.at), verbs, edit_rules=when.rules, approved=approved))
 
 
 def _agrees(mode: FieldMode, outcome: Outcome, *, may_modify: bool) -> bool:
@@ -139,18 +196,30 @@ def _agrees(mode: FieldMode, outcome: Outcome, *, may_modify: bool) -> bool:
 
 def test_the_mode_shown_and_the_outcome_of_a_ticket_agree() -> None:
     seen: Counter[tuple[str, str]] = Counter()
+    ruled: Counter[str] = Counter()
     for seed in range(CASES):
         rng = Random(seed)
         order = _order(rng)
         roles = frozenset(rng.sample(ROLES, rng.randint(0, 3))) | (frozenset({"Order_Modify"}) if rng.random() < 0.8 else frozenset())
         verbs = None if rng.random() < 0.1 else frozenset(rng.sample(sorted(Verb), rng.randint(0, len(Verb))))
-        mode = rng.choice(field_modes(order, roles, verbs))
+        when = Moment(AT, _rules(rng))
+        mode = rng.choice(field_modes(order, roles, verbs, when))
         if mode.field_class in NEVER:
             assert mode.mode in ("locked", "hidden"), (seed, mode)
             continue
-        outcome = _outcome(order, _asked(order, mode), roles, verbs)
+        outcome = _outcome(order, _asked(order, mode), roles, verbs, when)
         assert _agrees(mode, outcome, may_modify="Order_Modify" in roles), (seed, mode, outcome)
         seen[mode.mode, type(outcome).__name__] += 1
+        ruled[_rule(mode)] += 1
+        assert mode.until is None or not mode.rule_id.startswith("window."), (seed, mode)
+        ruled["until"] += mode.until is not None and mode.mode not in ("locked", "hidden")
+        if mode.compensates and isinstance(outcome, AwaitsApproval):
+            ruled["approval, then compensation"] += _recalled_once_approved(order, _asked(order, mode), roles, verbs, when)
+        # What is shown as open until a moment is closed, or at least no milder, from that moment on.
+        if mode.until is not None and mode.mode == "editable":
+            later = Moment(datetime.fromisoformat(mode.until), when.rules)
+            (then,) = [m for m in field_modes(order, roles, verbs, later) if (m.path, m.field_class) == (mode.path, mode.field_class)]
+            assert then.rule_id.startswith("window."), (seed, mode, then)
     # The agreement must not hold for want of cases: every mode met the outcome it promises.
     for pair in (
         ("editable", Applied),
@@ -160,13 +229,33 @@ def test_the_mode_shown_and_the_outcome_of_a_ticket_agree() -> None:
         ("hidden", Refused),
     ):
         assert seen[pair[0], pair[1].__name__] > CASES / 1000, seen
+    # Every narrowing met cases of its own, those shown as open until a moment too.
+    for rule in (
+        "window.locked",
+        "window.approval",
+        "risk.hold",
+        "risk.cost_of_change",
+        "locks.hold",
+        "locks.channel",
+        "until",
+        "approval, then compensation",
+    ):
+        assert ruled[rule] > CASES / 1000, ruled
     assert seen["editable", "Applied"] > 0.8 * sum(count for (mode, _), count in seen.items() if mode == "editable"), seen
+
+
+def _rule(mode: FieldMode) -> str:
+    """Return the kind of rule that decided: a window by what it makes of the field."""
+    kind = ".".join(mode.rule_id.split(".")[:2])
+    return f"window.{mode.mode}" if kind.startswith("window.") else kind
 
 
 def test_no_operation_writes_what_nobody_may_edit() -> None:
     order = _order(Random(1))
     for name, spec in discover().items():
-        asked = next((a for a in (_maybe(order, mode) for mode in field_modes(order, frozenset(ROLES), None)) if a and a[0] == name), None)
+        asked = next(
+            (a for a in (_maybe(order, mode) for mode in field_modes(order, frozenset(ROLES), None, NOW)) if a and a[0] == name), None
+        )
         if asked is None:
             continue
         arguments = spec.arguments.model_validate_json(json.dumps(asked[1]))

@@ -18,7 +18,7 @@ from typing import Final, Self
 from schemas.failures import StackFailed
 
 PROCESSES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
-    {"processor": ("processor",), "intake": ("intake", "relay", "retrier", "settlement", "bulk", "verifier")}
+    {"processor": ("processor",), "intake": ("intake", "relay", "retrier", "settlement", "fetcher", "bulk", "verifier")}
 )
 """Process -> the services in it. The one writer has a process to itself."""
 CONSOLE: Final[Mapping[str, Sequence[str]]] = MappingProxyType({"console": ("console",)})

@@ -59,6 +59,7 @@ def fresh(stack: Stack, connected: Settings) -> Place:
         **python_environment(),
         **stack.environment(),
         "ORDERMEND_PORTS": settings.ports or "simulated",
+        "ORDERMEND_SOURCES": settings.sources or "simulated",
         "ORDERMEND_TOPIC_PREFIX": settings.topic_prefix,
         "ORDERMEND_DB_SCHEMA": settings.db_schema,
         "ORDERMEND_CONSOLE_LISTEN": listen,

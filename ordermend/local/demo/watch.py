@@ -93,7 +93,9 @@ class Watch:
         done = {
             row[0]: int(row[1]) for row in self._rows("select topic, coalesce(sum(next_offset), 0) from partition_owner group by topic")
         }
-        tickets = {row[0]: int(row[1]) for row in self._rows("select state, count(*) from ticket group by state")}
+        tickets = {
+            row[0]: int(row[1]) for row in self._rows("select state, count(*) from ticket where door <> 'restatement' group by state")
+        }
         orders, letters = self._one("select (select count(*) from orders), (select count(*) from dead_letter)")
         return Progress(orders, done.get(self._topics.canonical, 0), done.get(self._topics.fulfillment, 0), tickets, letters)
 
@@ -143,15 +145,20 @@ class Watch:
             letters=dict(self._rows("select error_class || ' ' || code, count(*) from dead_letter group by 1 order by 2 desc, 1")),
             answers=dict(
                 self._rows(
-                    "select state || coalesce(' ' || code, ''), count(*) from ticket where state <> all(%s) group by 1 order by 2 desc, 1",
+                    "select state || coalesce(' ' || code, ''), count(*) from ticket where door <> 'restatement' and state <> all(%s) group by 1 order by 2 desc, 1",
                     _APPLIED,
                 )
             ),
-            operations=dict(self._rows("select operations, count(*) from ticket where state = any(%s) group by 1 order by 1", _APPLIED)),
+            operations=dict(
+                self._rows(
+                    "select operations, count(*) from ticket where door <> 'restatement' and state = any(%s) group by 1 order by 1",
+                    _APPLIED,
+                )
+            ),
             latencies=self._latencies(),
             last_statement_at=self._one("select max(at) from inbox where topic = %s", topics.canonical)[0],
-            last_edit_at=self._one("select max(decided_at) from ticket")[0],
-            first_edit_at=self._one("select min(submitted_at) from ticket")[0],
+            last_edit_at=self._one("select max(decided_at) from ticket where door <> 'restatement'")[0],
+            first_edit_at=self._one("select min(submitted_at) from ticket where door <> 'restatement'")[0],
         )
 
     def _outcomes(self, topic: str, message: str = "%") -> Outcomes:
@@ -178,7 +185,7 @@ class Watch:
         for took, parked in self._rows(
             """select (extract(epoch from t.decided_at - t.submitted_at) * 1000)::float8,
                       exists (select 1 from parked p where p.order_id = t.order_id and p.message_id = 'ticket:' || t.ticket_id)
-                 from ticket t where t.state = any(%s)""",
+                 from ticket t where t.door <> 'restatement' and t.state = any(%s)""",
             _APPLIED,
         ):
             (waited if parked else at_once).append(took)

@@ -1,6 +1,7 @@
 """`store.letters` in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -93,13 +94,26 @@ def last_recorded(tx: Transaction, order_id: UUID, subject: str, actions: Sequen
     return max(rows, key=lambda row: row.at, default=None)
 
 
-def due_lanes(tx: Transaction, limit: int) -> list[tuple[UUID, str]]:
-    rows = [
-        row
-        for row in tx.every("lane")
-        if row.state in ("retrying", "ordering") and row.next_attempt_at is not None and row.next_attempt_at <= tx.now
-    ]
-    return [(row.order_id, row.topic) for row in sorted(rows, key=lambda row: row.next_attempt_at)[:limit]]
+def due_lanes(tx: Transaction, budget: Mapping[str, int]) -> list[tuple[UUID, str, str]]:
+    found, left = [], dict(budget)
+    rows = [row for row in tx.every("lane") if row.state in ("retrying", "ordering")]
+    for row in sorted((row for row in rows if row.next_attempt_at is not None), key=lambda row: row.next_attempt_at):
+        kind = _kind(tx, row)
+        if row.next_attempt_at <= tx.now and left.get(kind, 0) > 0:
+            left[kind] -= 1
+            found.append((row.order_id, row.topic, kind))
+    return found
+
+
+def _kind(tx: Transaction, lane: Any) -> str:
+    replaying = any(row.topic == lane.topic and row.status == "replaying" for row in tx.rows("dead_letter", lane.order_id))
+    if lane.error_class not in ("BUG", "DEPENDENCY") or replaying:
+        return "work"
+    return "released" if lane.code.startswith("breaker:") else "failed"
+
+
+def postpone(tx: Transaction, order_id: UUID, topic: str, wait: timedelta) -> None:
+    tx.update("lane", (order_id, topic), lambda row: row._replace(next_attempt_at=tx.now + wait))
 
 
 def suspect(tx: Transaction, order_id: UUID, topic: str) -> int:

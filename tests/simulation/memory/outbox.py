@@ -1,6 +1,6 @@
 """`store.outbox` in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -38,8 +38,8 @@ def listen(tx: Transaction) -> None:
     del tx
 
 
-def unsent(tx: Transaction, limit: int) -> list[Unsent]:
-    rows = sorted(row for row in tx.every("outbox") if row.sent_at is None)
+def unsent(tx: Transaction, limit: int, but: Collection[UUID] = ()) -> list[Unsent]:
+    rows = sorted(row for row in tx.every("outbox") if row.sent_at is None and row.order_id not in but)
     return [Unsent(row.id, row.order_id, row.topic, row.key, row.value, row.headers) for row in rows[:limit]]
 
 

@@ -58,12 +58,17 @@ def _is_ours(row: Owner | None, epoch: int, expected: int | None) -> bool:
     return row is not None and row.epoch == epoch and row.next_offset == expected
 
 
+def handled(tx: Transaction) -> int:
+    return sum(row.next_offset or 0 for row in tx.every("partition_owner"))
+
+
 def stored(tx: Transaction, group: str, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Claim]:
     rows = [tx.get("partition_owner", group, topic, part) for topic, part in partitions]
     return {(row.topic, row.part): Claim(row.epoch, row.next_offset) for row in rows if row is not None}
 
 
-def release(tx: Transaction, group: str, owner: str) -> None:
-    for row in tx.rows("partition_owner", group):
-        if row.owner == owner:
-            tx.update("partition_owner", row[:3], lambda now: now._replace(released=True) if now.owner == owner else None)
+def release(tx: Transaction, group: str, held: Sequence[tuple[str, int, int]]) -> None:
+    for topic, part, epoch in held:
+        tx.update(
+            "partition_owner", (group, topic, part), lambda row, epoch=epoch: row._replace(released=True) if row.epoch == epoch else None
+        )

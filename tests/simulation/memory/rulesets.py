@@ -5,6 +5,5 @@ from datetime import datetime
 from tests.simulation.memory.database import Transaction
 
 
-def moment(tx: Transaction, kind: str) -> tuple[datetime, int]:
-    del kind
-    return tx.now, 0
+def moments(tx: Transaction, *kinds: str) -> tuple[datetime, tuple[int, ...]]:
+    return tx.now, tuple(0 for _ in kinds)

@@ -1,0 +1,39 @@
+"""Money and addresses as Amazon's answers write them, whatever the API: names differ in their first letter and in a few words.
+
+Output:  an amount in minor units of the order's currency; an `Address`, or None where nothing of a place is stated.
+Fails:   NormalizationFailed with the JSON pointer of an amount in another currency than the order's.
+Source:  developer-docs.amazon.com/sp-api: Orders v0 and 2026-01-01, Vendor Orders v1, Direct Fulfillment Orders; read 2026-11-28.
+"""
+
+from normalizers.building import Draft, address_of, amount_of
+from normalizers.wire import Json, child, fail, present, text
+from schemas.order import Address
+
+
+def money_in(row: Json | None, key: str, at: str, draft: Draft) -> int | None:
+    """Read `{"CurrencyCode": …, "Amount": …}` (or `currencyCode`, `amount`); another currency than the order's fails."""
+    pair = child(row, key, at) if row else None
+    if not pair:
+        return None
+    code = text(pair, "CurrencyCode") or text(pair, "currencyCode")
+    if draft.foreign(code):
+        fail(f"{at}/{key}", "CurrencyCode", "one_currency", code, f"{at}/{key} is in {code}, the order in {draft.currency}")
+    return amount_of(pair, "Amount" if "Amount" in pair else "amount", f"{at}/{key}", draft.currency, draft.report)
+
+
+def address_in(row: Json | None) -> Address | None:
+    """Read an address of either version: the field names differ in their first letter and in a few words."""
+    if not row:
+        return None
+    low = {key[:1].lower() + key[1:]: value for key, value in row.items()}
+    found = address_of(
+        name=text(low, "name"),
+        company=text(low, "companyName"),
+        lines=present((text(low, "addressLine1"), text(low, "addressLine2"), text(low, "addressLine3"))),
+        city=text(low, "city") or text(low, "municipality"),
+        region=text(low, "stateOrRegion") or text(low, "county") or text(low, "districtOrCounty"),
+        postal_code=text(low, "postalCode"),
+        country=text(low, "countryCode"),
+        phone=text(low, "phone"),
+    )
+    return found if found.country or found.postal_code or found.lines or found.name else None
