@@ -15,7 +15,7 @@ CODE := schemas telemetry normalizers streaming store intake modification_proces
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-faults-counted test-fuzz test-laws measure-rules bench docs docs-check \
+.PHONY: help setup up down status run demo lint format types imports test test-unit test-integration test-e2e test-faults test-faults-counted test-simulation test-planted test-fuzz test-laws measure-rules bench docs docs-check \
 	schemas check lock clean
 
 help: ## list the targets
@@ -63,10 +63,10 @@ imports: setup ## check that imports go one way
 	$(BIN)/lint-imports $(ARGS)
 
 test: setup ## unit, contract and integration tests, on a real broker and a real database
-	$(BIN)/python -m pytest tests/unit tests/contract tests/integration $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/contract tests/simulation tests/integration $(ARGS)
 
 test-unit: setup ## unit and contract tests only: no server, seconds
-	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/contract tests/simulation -m "not server" $(ARGS)
 
 test-integration: setup ## integration tests only
 	$(BIN)/python -m pytest tests/integration $(ARGS)
@@ -76,6 +76,12 @@ test-e2e: setup ## the agent's day in a real browser; needs Chromium (Debian: ap
 
 test-faults: setup ## five minutes of kills, freezes and restarts under load, then the proof that nothing is lost; ARGS="--seed 7 --brokers 3"; long: ARGS="--minutes 60 --rate 400"
 	$(BIN)/python -m tests.faults.ring $(ARGS)
+
+test-simulation: setup ## the protocol under 1,000 seeds of faults, in one thread; ARGS="--seeds 5000 --first 1", or "--seed 7" for one with its trace
+	$(BIN)/python -m tests.simulation.run $(ARGS)
+
+test-planted: setup ## plant each known bug, and find it in the simulation; ARGS="--seeds 5000"
+	$(BIN)/python -m tests.simulation.planted $(ARGS)
 
 test-faults-counted: setup ## each fault scenario at its counts: 10 zombies, 50 cuts, 50 races of fifty clients … COUNTS=long: 200, 1,000, 1,000 …
 	ORDERMEND_ZOMBIES=$(if $(filter long,$(COUNTS)),200,10) ORDERMEND_CUTS=$(if $(filter long,$(COUNTS)),1000,50) \

@@ -72,6 +72,8 @@ class Read:
     calls: tuple[Call, ...] | Refused = ()
     seq: int | None = None
     """Its place in its lane, where it comes from there."""
+    received_as: str | None = None
+    """The id it was received under, where it comes from its lane and that is not its own."""
 
 
 def read(incoming: Incoming, logical_topic: str, keys: KeyRing) -> Read:
@@ -130,16 +132,19 @@ def _read(incoming: Incoming, logical_topic: str, keys: KeyRing) -> Read:
     return Read(incoming, lane, message_id, message, content, body, actor, calls=calls)
 
 
-def read_again(incoming: Incoming, order_id: UUID, actor: Actor | None, seq: int) -> Read:
+def read_again(incoming: Incoming, order_id: UUID, actor: Actor | None, seq: int, received_as: str | None = None) -> Read:
     """Read a parked record: its sender was verified when it first came."""
     digest = sha256(incoming.value).digest()
     try:
         body = decode(incoming.value)
     except OrdermendError as error:
-        return Read(incoming, order_id, place_of(incoming), "unreadable", digest, failure=Failed.of(error, "read"), seq=seq)
+        failure = Failed.of(error, "read")
+        return Read(incoming, order_id, place_of(incoming), "unreadable", digest, failure=failure, seq=seq, received_as=received_as)
     assert isinstance(body, Body)
     calls = calls_of(body.operations) if isinstance(body, ModificationTicket) else ()
-    return Read(incoming, order_id, message_id_of(body), type(body).__name__, digest, body, actor, calls=calls, seq=seq)
+    return Read(
+        incoming, order_id, message_id_of(body), type(body).__name__, digest, body, actor, calls=calls, seq=seq, received_as=received_as
+    )
 
 
 def _key_of(incoming: Incoming) -> UUID | None:

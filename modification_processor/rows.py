@@ -116,9 +116,17 @@ def first_version(work: OrderWork, order: Order, read: Read, writes: Writes) -> 
     head = work.head
     origin = origin_of(order, writes.key_of(work), writes.at)
     head.version, head.chain = 1, origin.sha256
-    work.order, work.stored, work.dirty, work.statement_id = order, False, True, read.message_id
+    work.order, work.stored, work.dirty = order, False, True
+    taken_over(work, read)
     writes.origins.append(origin)
     writes.heads[head.order_id] = head
+
+
+def taken_over(work: OrderWork, read: Read) -> None:
+    """Remember the statement that the order now follows: later messages of the same transaction are compared with it."""
+    body = read.body
+    assert isinstance(body, OrderStated)
+    work.statement_id, work.previous_raw = read.message_id, (body.raw.packed(), body.raw.sha256)
 
 
 def keep_statement(work: OrderWork, read: Read, outcome: str, writes: Writes, says: Order | None = None) -> None:

@@ -59,6 +59,8 @@ from telemetry.metrics import STAGE_SECONDS
 
 RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 MAX_REDO = 5
+MAX_READ = 10_000
+"""More than any lane holds."""
 
 
 class Fenced(OrdermendError):
@@ -377,11 +379,8 @@ class Processor:
         if isinstance(outcome, Reviewed):
             outcome = self._review(cursor, work, read, outcome, settler)
         word = settler.settle(work, read, outcome)
-        if is_restated(outcome):
-            assert isinstance(read.body, OrderStated)
-            work.previous_raw = (read.body.raw.packed(), read.body.raw.sha256)
-            if lane is not None:
-                self._supersede(cursor, work, lane, settler)
+        if is_restated(outcome) and lane is not None:
+            self._supersede(cursor, work, lane, read, settler)
         if isinstance(outcome, Recalled):
             self._go_on(cursor, work, read, outcome, settler)
         if isinstance(outcome, Withdrawn):
@@ -446,13 +445,17 @@ class Processor:
             in_bulk=in_bulk, by_channel=by_channel,
         )  # fmt: skip
 
-    def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, settler: Settler) -> None:
+    def _supersede(self, cursor: Cursor, work: OrderWork, lane: Lane, read: Read, settler: Settler) -> None:
         """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody.
 
-        A change is none of them: it says what the statement may not have yet, and is decided in its turn.
+        A change is none of them: it says what the statement may not have yet, and is decided in its turn. Nor is a statement that
+        the channel made later and that came earlier.
         """
         settler.writes.flush_waiting(cursor)
-        ids, left = letters.supersede(cursor, work.head.order_id, lane.topic, kept=ChangeStated.__name__)
+        waiting = letters.waiting(cursor, work.head.order_id, lane.topic, MAX_READ)
+        others = _reads_of(waiting, settler.writes.key_of(work))
+        past_it = [other.seq for other in others if other.seq is not None and _is_superseded(other, read)]
+        ids, left = letters.supersede(cursor, work.head.order_id, lane.topic, past_it)
         settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
         _open(work, lane, lane.depth - left, settler.writes)
 
@@ -717,13 +720,19 @@ class Processor:
         return Handled(tuple(words), len({read.order_id for read in batch}))
 
     def _park_culprit(self, read: Read, step: Advance, failure: Failed) -> Handled:
-        """Park a message under the id of its place: its own may be what the tables refuse.
+        """Park a message: as its ticket and under its own id, or under the id of its place where one of them is what the tables refuse.
 
         Where not even its dead letter can be written it waits in its lane without one, to be tried again; where it has no lane to wait in,
         or cannot be parked either, its partition halts. It is never skipped.
         """
         self._rollback()
         culprit = replace(read, message_id=place_of(read.incoming), body=None, calls=(), failure=failure)
+        try:
+            return self._once([replace(read, failure=failure)], [step])
+        except psycopg.Error as error:
+            if not is_of_data(error):
+                raise
+            self._rollback()
         try:
             return self._once([culprit], [step])
         except psycopg.Error as error:
@@ -756,9 +765,11 @@ class Processor:
             starts = letters.suspect(cursor, order_id, topic)
         self.connection.commit()
         self._faultpoint("retry.suspected")
-        poison = self._poison_of(order_id, topic) if starts > CRASHES else None
+        suspect = starts > CRASHES
+        poison = self._poison_of(order_id, topic) if suspect else None
         try:
-            return self._retried(order_id, topic, limit, poison)
+            # What lived through the child is committed before the next is looked at: it may be a follower that kills.
+            return self._retried(order_id, topic, 1 if suspect else limit, poison)
         except (psycopg.Error, OutputTooLarge) as error:
             if not is_of_data(error):
                 raise
@@ -845,11 +856,10 @@ class Processor:
         outcome = self._tried(cursor, work, whole, settler.writes, context)
         if not is_restated(outcome):
             return []
-        assert isinstance(whole.body, OrderStated)
         assert whole.seq is not None
         settler.settle(work, whole, outcome)
-        work.previous_raw = (whole.body.raw.packed(), whole.body.raw.sha256)
-        ids, _ = letters.supersede(cursor, work.head.order_id, topic, kept=ChangeStated.__name__, before=whole.seq)
+        past_it = [other.seq for other in batch if other.seq is not None and other.seq < whole.seq and _is_superseded(other, whole)]
+        ids, _ = letters.supersede(cursor, work.head.order_id, topic, past_it)
         settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
         settler.writes.done.append((work.head.order_id, topic, whole.seq))
         _open(work, work.lanes[topic], 1 + len(ids), settler.writes)
@@ -866,7 +876,7 @@ class Processor:
             read = Read(incoming, row.order_id, row.message_id, row.message, sha256(value).digest(), failure=poison, seq=row.seq)
             work = OrderWork(head, None, "", {lane.topic: lane for lane in heads.lanes(cursor, [row.order_id]).values()})
             Settler(writes, self._topics).settle(work, read, poison)
-            if row.message == ModificationTicket.__name__:
+            if row.message_id.startswith("ticket:") and work.lanes[row.topic].state == "blocked":
                 tickets.bury(cursor, row.order_id, UUID(row.message_id.removeprefix("ticket:")))
             writes.flush(cursor, {row.order_id: work})
         return 0
@@ -924,6 +934,16 @@ def _other_content(read: Read) -> Read:
     return replace(read, message_id=f"{read.message_id}!{at.topic}:{at.part}:{at.off}", body=None, failure=_SAME_ID)
 
 
+def _is_superseded(waiting: Read, by: Read) -> bool:
+    """Whether a whole statement leaves nothing to do for a message that waits in its lane."""
+    if isinstance(waiting.body, ChangeStated):
+        return False
+    if not isinstance(waiting.body, OrderStated) or not isinstance(by.body, OrderStated):
+        return True
+    theirs, ours = waiting.body.order.source.channel_updated_at, by.body.order.source.channel_updated_at
+    return theirs is None or ours is None or theirs <= ours
+
+
 def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
     """Read parked messages again; who sent them was verified when they first came."""
     reads = []
@@ -936,7 +956,9 @@ def _reads_of(waiting: Sequence[Parked], key: OrderKey) -> list[Read]:
             else Actor(row.actor["user_id"], frozenset(row.actor["roles"]), row.actor["door"], row.actor.get("on_behalf_of"))
         )
         reads.append(
-            read_again(Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq)
+            read_again(
+                Incoming(row.topic, row.part, row.off, raw_key, value, None, row.appended_at), row.order_id, actor, row.seq, row.message_id
+            )
         )
     return reads
 

@@ -42,6 +42,7 @@ from modification_processor.rows import (
     open_items,
     plan_fetch,
     stale_preview,
+    taken_over,
     ticket_row,
 )
 from modification_processor.work import OrderWork, Writes
@@ -109,7 +110,7 @@ class Settler:
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
-            self.writes.settled.append((read.order_id, read.message_id, word))
+            self.writes.settled.append((read.order_id, read.received_as or read.message_id, word))
         return word
 
     def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:  # noqa: C901, PLR0912 -- one case per outcome is the point
@@ -120,7 +121,8 @@ class Settler:
             case Restated():
                 changes = self._restated(work, read, outcome)
                 keep_statement(work, read, "restated", self.writes, outcome.says)
-                work.statement_id, work.dirty = read.message_id, True
+                work.dirty = True
+                taken_over(work, read)
                 if changes:
                     total = outcome.order.totals.grand_total_minor
                     emit(

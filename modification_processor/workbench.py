@@ -123,7 +123,7 @@ class Workbench(Processor):
         lanes = {lane.topic: lane for lane in heads.lanes(cursor, [letter.order_id]).values()}
         work = OrderWork(head, None, "", lanes)
         parked = letters.parked_at(cursor, letter.order_id, letter.topic, letter.seq) if letter.seq is not None else None
-        if parked is not None and letter.message == "ModificationTicket":
+        if parked is not None and letter.message_id.startswith("ticket:"):
             incoming = Incoming(letter.topic, letter.part, letter.off, None, b"", None, writes.at)
             read = Read(incoming, letter.order_id, f"discard:{letter.letter_id}", "Discard", b"", actor=actor)
             self._end(cursor, work, read, UUID(letter.message_id.removeprefix("ticket:")), "cancelled", writes)

@@ -123,23 +123,21 @@ def set_status(cursor: Cursor, rows: Sequence[tuple[UUID, str, int]], status: st
     )
 
 
-def supersede(cursor: Cursor, order_id: UUID, topic: str, kept: str, before: int | None = None) -> tuple[list[str], int]:
-    """Mark what waits in a lane as superseded (with `before`: what came before that number), but for records named `kept`.
-
-    Letters of what is superseded are resolved.
+def supersede(cursor: Cursor, order_id: UUID, topic: str, seqs: Sequence[int]) -> tuple[list[str], int]:
+    """Mark messages that wait in a lane as superseded; their letters are resolved.
 
     Returns the message ids, and how many messages still wait.
     """
     cursor.execute(
-        """update parked set status = 'superseded' where order_id = %s and topic = %s and status in ('waiting', 'dead') and message <> %s
-           and (%s::bigint is null or seq < %s) returning message_id""",
-        (order_id, topic, kept, before, before),
+        """update parked set status = 'superseded' where order_id = %s and topic = %s and status in ('waiting', 'dead')
+              and seq = any(%b::bigint[]) returning message_id""",
+        (order_id, topic, list(seqs)),
     )
     ids = [row[0] for row in cursor.fetchall()]
     cursor.execute(
         """update dead_letter set status = 'superseded', resolved_at = now() where order_id = %s and topic = %s
-           and status in ('unresolved', 'replaying') and seq is not null and message <> %s and (%s::bigint is null or seq < %s)""",
-        (order_id, topic, kept, before, before),
+           and status in ('unresolved', 'replaying') and seq = any(%b::bigint[])""",
+        (order_id, topic, list(seqs)),
     )
     cursor.execute("select count(*) from parked where order_id = %s and topic = %s and status = 'waiting'", (order_id, topic))
     row = cursor.fetchone()

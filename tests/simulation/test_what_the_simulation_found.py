@@ -1,0 +1,192 @@
+"""Bugs of the product that seeds of the simulation brought to light, each as the shortest scenario that shows it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from modification_processor.incoming import Incoming, Read, read
+from modification_processor.service import Fenced, Processor
+from modification_processor.workbench import Workbench
+from schemas.assertion import Actor
+from store import heads, letters, partitions
+from store.partitions import Advance
+from tests.simulation.run import silence
+from tests.simulation.scheduler import BEGINNING, Crash
+from tests.simulation.workload import AGENTS, CHANGED, KEYS, RESTATED, TOPICS, Post, changed, order_of, stated, ticket, ticket_id
+from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
+from tests.stores import MemoryBook, memory_book
+
+NUMBER = 700_001
+ORDER = order_of(NUMBER).order_id
+DAY = 86_400.0
+
+
+class Bench:
+    """A processor on a book in memory, fed by hand."""
+
+    def __init__(self, book: MemoryBook) -> None:
+        self.book = book
+        self.fails: dict[str, BaseException] = {}
+        """Message -> what handling it raises."""
+        self.offsets: dict[str, int] = {}
+        self.processor = Processor(book.connect, "g", VAULT, TOPICS, self._step, catalogue=lambda _cursor: NoCatalogue())
+        with book.connect() as connection:
+            sources = (TOPICS.canonical, TOPICS.modifications, TOPICS.fulfillment)
+            partitions.claim(connection.cursor(), "g", "me", [(topic, 0, "id") for topic in sources])
+
+    def _step(self, step: str) -> None:
+        error = self.fails.get(step.removeprefix("decide "))
+        if error is not None:
+            raise error
+
+    def reading(self, post: Post, offset: int) -> Read:
+        incoming = Incoming(post.topic, 0, offset, post.key, post.value, post.assertion, BEGINNING)
+        return read(incoming, post.topic, KEYS)
+
+    def send(self, post: Post) -> str:
+        """Handle a message as the next of its partition; return its outcome's word."""
+        offset = self.offsets.get(post.topic)
+        self.offsets[post.topic] = (offset or 0) + 1
+        advance = Advance(post.topic, 0, 1, offset, self.offsets[post.topic])
+        return self.processor.handle([self.reading(post, offset or 0)], [advance]).words[0][1]
+
+    def retry(self, topic: str) -> int:
+        """Try the order's lane once it is due."""
+        self.book.scheduler.clock.seconds += DAY / 2
+        return self.processor.retry_lane(ORDER, topic)
+
+    def outcome(self, message_id: str) -> str:
+        row = self.book.database.tables["inbox"][ORDER][ORDER, message_id]
+        return str(row.outcome)
+
+    def ordered(self, line: int) -> int:
+        row = self.book.database.tables["orders"][ORDER][(ORDER,)]
+        return int(row.order.lines[line].ordered)
+
+    def letter(self) -> letters.Letter:
+        (row,) = self.book.database.tables["dead_letter"][ORDER].values()
+        found: letters.Letter = row
+        return found
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with ExitStack() as stack:
+        stack.enter_context(silence())
+        yield Bench(stack.enter_context(memory_book()))
+
+
+def test_of_two_statements_that_waited_together_the_newer_one_stands(bench: Bench) -> None:
+    bench.fails = {stated(NUMBER, version).message_id: OutsideIsAway() for version in (0, 1)}
+    assert ["waiting", "waiting"] == [bench.send(stated(NUMBER, version)) for version in (0, 1)]
+    bench.fails = {}
+    assert 1 == bench.retry(TOPICS.canonical)
+    assert ("superseded", "accepted") == (bench.outcome("stated:700001:0"), bench.outcome("stated:700001:1"))
+    assert 2 == bench.ordered(RESTATED)
+
+
+def test_a_statement_that_comes_late_supersedes_no_newer_one_that_waits(bench: Bench) -> None:
+    bench.fails = {"stated:700001:1": OutsideIsAway()}
+    assert "waiting" == bench.send(stated(NUMBER, 1))
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    assert "waiting" == bench.outcome("stated:700001:1")
+    bench.fails = {}
+    assert 1 == bench.retry(TOPICS.canonical)
+    assert 2 == bench.ordered(RESTATED)
+
+
+def test_a_statement_goes_before_the_change_that_waits_for_its_order(bench: Bench) -> None:
+    assert "waiting" == bench.send(changed(NUMBER, 5))
+    bench.fails = {"stated:700001:0": OutsideIsAway()}
+    assert "waiting" == bench.send(stated(NUMBER, 0))
+    bench.fails = {}
+    assert 2 == bench.retry(TOPICS.canonical)
+    assert 5 == bench.ordered(CHANGED)
+
+
+def test_a_killer_behind_a_good_head_does_not_take_it_along(bench: Bench) -> None:
+    good, killer = ticket(NUMBER, 3), ticket(NUMBER, 4)
+    assert ["waiting", "waiting"] == [bench.send(post) for post in (good, killer)]
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    bench.fails = {killer.message_id: Crash()}
+    for _ in range(3):
+        with pytest.raises(Crash):
+            bench.retry(TOPICS.modifications)
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert ("applied", "waiting") == (bench.outcome(good.message_id), bench.outcome(killer.message_id))
+
+
+def test_what_the_tables_refuse_in_a_lane_fails_alone_and_stops_nobody(bench: Bench) -> None:
+    good, refused, follower = ticket(NUMBER, 3), ticket(NUMBER, 100), ticket(NUMBER, 5)
+    assert ["waiting"] * 3 == [bench.send(post) for post in (good, refused, follower)]
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    bench.book.database.refuses = lambda order: order.lines[AGENTS].ordered == 100 and order.order_id == ORDER
+    # All three at once leave the order at 5, which the table takes; so the follower must not be there yet.
+    bench.fails = {follower.message_id: OutsideIsAway()}
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert 0 == bench.retry(TOPICS.modifications)
+    assert ("refused_by_tables", refused.message_id, "unresolved") == (
+        bench.letter().code,
+        bench.letter().message_id,
+        bench.letter().status,
+    )
+    assert "dead" == _state(bench, 100)
+    assert ("applied", "waiting") == (bench.outcome(good.message_id), bench.outcome(follower.message_id))
+
+
+def test_a_ticket_that_the_tables_refuse_is_a_ticket_once_and_can_be_discarded(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    bench.book.database.refuses = lambda order: order.lines[AGENTS].ordered == 100
+    assert "dead" == bench.send(ticket(NUMBER, 100))
+    assert "duplicate" == bench.send(ticket(NUMBER, 100))
+    assert "dead" == _state(bench, 100)
+    _discard(bench)
+    assert ("cancelled", "cancelled") == (_state(bench, 100), bench.outcome(ticket(NUMBER, 100).message_id))
+
+
+def test_a_ticket_whose_row_the_tables_refuse_can_be_discarded_too(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    assert "dead" == bench.send(ticket(NUMBER, 3, reason="nul\x00"))
+    assert f"{TOPICS.modifications}:0:0" == bench.letter().message_id
+    assert "waiting" == bench.send(ticket(NUMBER, 4))
+    _discard(bench)
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert ("discarded", 4) == (bench.outcome(bench.letter().message_id), bench.ordered(AGENTS))
+
+
+def test_a_message_that_waited_under_the_id_of_its_place_is_settled_under_it(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    assert "dead" == bench.send(ticket(NUMBER, 3, reason="nul\x00"))
+    with bench.book.connect() as connection:
+        heads.try_now(connection.cursor(), ORDER, TOPICS.modifications)
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert "refused" == bench.outcome(f"{TOPICS.modifications}:0:0")
+
+
+def test_a_partition_that_stands_further_is_told_from_one_that_is_lost(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    again = bench.reading(stated(NUMBER, 0), 0)
+    with pytest.raises(Fenced) as moved:
+        bench.processor.handle([again], [Advance(TOPICS.canonical, 0, 1, None, 1)])
+    assert {(TOPICS.canonical, 0): 1} == moved.value.ahead
+    with bench.book.connect() as connection:
+        partitions.claim(connection.cursor(), "g", "heir", [(TOPICS.canonical, 0, "id")])
+    with pytest.raises(Fenced) as lost:
+        bench.processor.handle([replace(again)], [Advance(TOPICS.canonical, 0, 1, 1, 2)])
+    assert {(TOPICS.canonical, 0)} == lost.value.lost
+    assert {} == lost.value.ahead
+
+
+def _state(bench: Bench, quantity: int) -> str:
+    row = bench.book.database.tables["ticket"][ORDER][ORDER, ticket_id(NUMBER, quantity)]
+    return str(row.state)
+
+
+def _discard(bench: Bench) -> None:
+    desk = Workbench(bench.book.connect, "g", VAULT, TOPICS)
+    with bench.book.connect() as connection, connection.cursor() as cursor:
+        heads.lock(cursor, [ORDER])
+        desk.discard(cursor, bench.letter(), Actor("olga", frozenset({"DLQ_Operate"}), "cli"))
+    assert "discarded" == bench.letter().status

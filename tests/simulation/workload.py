@@ -1,0 +1,266 @@
+"""What is sent in one run: a few orders, and for each a stream of statements, changes, tickets, withdrawals and facts.
+
+A plan follows from its seed alone. Messages are made and signed once and used by every seed that draws them. Each line of an order
+belongs to one kind of author (agents, restatements, channel changes, warehouse), so that what has to be in the book in the
+end follows from what was sent, without any rule of merging.
+"""
+
+import json
+import random
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from modification_processor.settle import Topics
+from schemas import topics
+from schemas.assertion import KeyRing, RegisteredKey, Signer
+from schemas.codec import encode
+from schemas.facts import FactLine, FulfillmentFact
+from schemas.model import Model
+from schemas.order import NAMESPACE, Order
+from schemas.statement import ChangeStated, LineChange, OrderStated, RawDocument
+from schemas.ticket import ModificationTicket, Operation, TicketCancelled
+from tests.line import order_in, shopify_order
+from tests.simulation.scheduler import BEGINNING
+
+TOPICS = Topics(topics.CANONICAL.name, topics.MODIFICATIONS.name, topics.FULFILLMENT.name, topics.EVENTS.name)
+AGENTS, RESTATED, CHANGED, WAREHOUSE = range(4)
+"""Whose line is which, by its place in the order."""
+REFUSED_QUANTITY = 100
+"""A constraint of the simulated table keeps out orders with so many units on the agents' line: it is full of them."""
+PLACED = (2, 1, 1, 100)
+MOST_EDITS = 28
+"""One order is not edited more often: after thirty edits every further one waits for an approval."""
+STATEMENTS = ("OrderStated", "ChangeStated")
+TICKETS = ("ModificationTicket", "TicketCancelled")
+
+
+def _signer(kid: str) -> Signer:
+    return Signer(kid, ed25519.Ed25519PrivateKey.from_private_bytes(sha256(kid.encode()).digest()), kid, 30 * 86_400)
+
+
+DOORS = {"console": TICKETS, "intake": STATEMENTS, "warehouse": ("FulfillmentFact",)}
+SIGNERS = {kid: _signer(kid) for kid in DOORS}
+KEYS = KeyRing(
+    RegisteredKey(kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify"}), frozenset(DOORS[kid]))
+    for kid, signer in SIGNERS.items()
+)
+
+
+class Post(NamedTuple):
+    """A record as it is sent."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    assertion: bytes
+    order_id: str
+    message_id: str
+    kind: str
+    about: str = ""
+    """The quantity it sets, or the ticket it withdraws."""
+
+
+def _post(topic: str, order_id: UUID, body: Model, message_id: str, kid: str, about: object = "", roles: tuple[str, ...] = ()) -> Post:
+    value = encode(body)
+    token = SIGNERS[kid].sign(value, message_id=message_id, order_id=str(order_id), sub=kid, roles=roles, now=BEGINNING.timestamp())
+    return Post(topic, str(order_id).encode(), value, token, str(order_id), message_id, type(body).__name__, str(about))
+
+
+def _document(number: int, version: int) -> bytes:
+    quantities = (PLACED[0], PLACED[1] + version, *PLACED[2:])
+    lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCD", quantities, strict=True)]
+    return shopify_order(number, lines=lines, updated=f"2026-11-01T{10 + version}:00:00Z")
+
+
+@cache
+def order_of(number: int) -> Order:
+    """The order as it was placed."""
+    return order_in(_document(number, 0))
+
+
+@cache
+def stated(number: int, version: int) -> Post:
+    """The channel states the order; a later version has one unit more on the line of restatements."""
+    body, order = _document(number, version), order_in(_document(number, version))
+    message_id = f"stated:{number}:{version}"
+    raw = RawDocument(body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=0, offset=number * 100 + version)
+    statement = OrderStated(message_id=message_id, order=order, event="update" if version else "create", verdict="accept", raw=raw)
+    return _post(TOPICS.canonical, order.order_id, statement, message_id, "intake", order.lines[RESTATED].ordered)
+
+
+@cache
+def changed(number: int, quantity: int) -> Post:
+    """The channel changes the quantity of its line."""
+    order, message_id = order_of(number), f"changed:{number}:{quantity}"
+    body = message_id.encode()
+    raw = RawDocument(
+        body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=0, offset=number * 100 + quantity
+    )
+    row = LineChange(action="change", line_id=order.lines[CHANGED].channel_line_id, quantity_ordered=str(quantity))
+    source = order.source
+    change = ChangeStated(
+        message_id=message_id, order_id=order.order_id, channel=source.channel, account=source.account,
+        channel_order_id=source.channel_order_id, event="edit", line_changes=(row,), raw=raw,
+    )  # fmt: skip
+    return _post(TOPICS.canonical, order.order_id, change, message_id, "intake", quantity)
+
+
+def ticket_id(number: int, quantity: int) -> UUID:
+    """The id of the ticket that sets this quantity."""
+    return uuid5(NAMESPACE, f"simulated:{number}:{quantity}")
+
+
+@cache
+def ticket(number: int, quantity: int, *, allowed: bool = True, says: int | None = None, reason: str = "customer_request") -> Post:
+    """An agent sets the quantity of the agents' line; `says`: other content under the same id."""
+    order, name = order_of(number), ticket_id(number, quantity)
+    arguments = json.dumps({"line_id": order.lines[AGENTS].line_id, "quantity": says or quantity})
+    body = ModificationTicket(
+        ticket_id=name, order_id=order.order_id, operations=(Operation(name="change_quantity", arguments=arguments),),
+        reason_code=reason, opened_at=BEGINNING,
+    )  # fmt: skip
+    return _post(TOPICS.modifications, order.order_id, body, f"ticket:{name}", "console", quantity, ("Order_Modify",) if allowed else ())
+
+
+@cache
+def withdrawn(number: int, quantity: int) -> Post:
+    """An agent withdraws that ticket."""
+    order, name = order_of(number), uuid5(NAMESPACE, f"withdrawn:{number}:{quantity}")
+    body = TicketCancelled(cancel_id=name, ticket_id=ticket_id(number, quantity), order_id=order.order_id, at=BEGINNING)
+    return _post(TOPICS.modifications, order.order_id, body, f"cancel:{name}", "console", f"ticket:{body.ticket_id}", ("Order_Modify",))
+
+
+@cache
+def fact(number: int, count: int) -> Post:
+    """The warehouse allocates a unit."""
+    order, name = order_of(number), f"{number}-{count}"
+    body = FulfillmentFact(
+        fact_id=name, order_id=order.order_id, kind="allocated", at=BEGINNING,
+        lines=(FactLine(line_id=order.lines[WAREHOUSE].line_id, quantity=1),),
+    )  # fmt: skip
+    return _post(TOPICS.fulfillment, order.order_id, body, f"fact:{name}", "warehouse", count)
+
+
+@cache
+def garbage(number: int, count: int) -> Post:
+    """Bytes that nobody can read, and nobody signed, under an order's key."""
+    order_id = str(order_of(number).order_id)
+    return Post(TOPICS.modifications, order_id.encode(), b"\x00garbage %d" % count, b"", order_id, f"garbage:{number}:{count}", "garbage")
+
+
+@dataclass
+class Plan:
+    """What is sent when, and what is the matter with which message."""
+
+    posts: list[tuple[float, Post]] = field(default_factory=list)
+    """Seconds after the beginning, in their order."""
+    transient: dict[str, int] = field(default_factory=dict)
+    """Message -> how often handling it fails for want of something outside."""
+    poison: set[str] = field(default_factory=set)
+    """Messages that our own code cannot handle until it is mended."""
+    killers: set[str] = field(default_factory=set)
+    """Messages that kill the process that handles them."""
+    unstorable: set[str] = field(default_factory=set)
+    """Messages that the tables refuse."""
+    forbidden: set[str] = field(default_factory=set)
+    """Tickets whose author lacks the role."""
+    twisted: set[bytes] = field(default_factory=set)
+    """SHA-256 of values that come under the id of another."""
+
+
+class Writer:
+    """Writes a plan."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = random.Random(f"{seed}:plan")
+        self._plan = Plan()
+        self._tickets: dict[int, list[Post]] = {}
+        self._next: dict[int, dict[str, int]] = {}
+        self._sent: list[Post] = []
+
+    def write(self) -> Plan:
+        """Return the plan: one to five orders, five to forty messages."""
+        dice = self._dice
+        numbers = [700_001 + n for n in range(dice.choice((1, 2, 3, 5)))]
+        early = {number for number in numbers if dice.random() < 0.4}
+        at, waiting = 0.0, set(early)
+        for number in numbers:
+            self._next[number] = {"stated": 1, "changed": 2, "ticket": 3, "fact": 1, "garbage": 0}
+            if number not in early:
+                self._send(at, stated(number, 0))
+        for _ in range(dice.choice((5, 10, 20, 40))):
+            at += dice.choice((0.0, 0.005, 0.05, 0.5, 3.0))
+            self._send(at, self._any(dice.choice(numbers)))
+            if waiting and dice.random() < 0.15:
+                self._send(at, stated(waiting.pop(), 0))
+        for number in sorted(waiting):
+            self._send(at + dice.choice((0.0, 1.0)), stated(number, 0))
+        return self._plan
+
+    def _any(self, number: int) -> Post:
+        kind = self._dice.choices(
+            ("ticket", "fact", "changed", "stated", "again", "withdraw", "forbidden", "twisted", "unstorable", "garbage"),
+            (50, 14, 8, 8, 8, 5, 3, 3, 1, 1),
+        )[0]
+        if kind == "again" and self._sent:
+            return self._dice.choice(self._sent[-10:])
+        if kind in ("withdraw", "twisted") and self._tickets.get(number):
+            old = self._dice.choice(self._tickets[number][-5:])
+            if kind == "withdraw":
+                return withdrawn(number, int(old.about))
+            post = ticket(number, int(old.about), says=int(old.about) + 500)
+            self._plan.twisted.add(sha256(post.value).digest())
+            return post
+        return self._fresh(number, kind)
+
+    def _fresh(self, number: int, kind: str) -> Post:
+        upcoming = self._next[number]
+        name = kind if kind in upcoming else "ticket"
+        if upcoming["ticket"] >= MOST_EDITS:
+            name = kind = "fact"
+        count = upcoming[name]
+        upcoming[name] += 1
+        if name == "stated" and count < 12:
+            return stated(number, count)
+        if name == "changed":
+            return changed(number, count)
+        if name == "fact":
+            return fact(number, count)
+        if name == "garbage":
+            return garbage(number, count)
+        post = ticket(number, upcoming["ticket"] if name == "stated" else count)
+        if name == "stated":
+            upcoming["ticket"] += 1
+        if kind == "forbidden":
+            post = ticket(number, count, allowed=False)
+            self._plan.forbidden.add(post.message_id)
+        elif kind == "unstorable":
+            post = ticket(number, count, reason="nul\x00") if self._dice.random() < 0.5 else ticket(number, REFUSED_QUANTITY + count)
+            self._plan.unstorable.add(post.message_id)
+        else:
+            self._tickets.setdefault(number, []).append(post)
+        return post
+
+    def _send(self, at: float, post: Post) -> None:
+        dice, plan = self._dice, self._plan
+        first = all(post.message_id != other.message_id for other in self._sent)
+        if first and post.kind not in ("garbage", "TicketCancelled") and post.message_id not in plan.unstorable:
+            die = dice.random()
+            if die < 0.10:
+                plan.transient[post.message_id] = dice.choice((1, 1, 2, 3, 9))
+            elif die < 0.14:
+                plan.poison.add(post.message_id)
+            elif die < 0.145 and post.kind != "OrderStated":
+                plan.killers.add(post.message_id)
+        self._sent.append(post)
+        plan.posts.append((at, post))
+
+
+def plan_of(seed: int) -> Plan:
+    """Return the plan of a seed."""
+    return Writer(seed).write()
