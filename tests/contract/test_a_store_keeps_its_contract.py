@@ -439,8 +439,8 @@ class TestTickets:
         assert done is not None
         assert ("applied", 3, b"request") == (done.state, done.new_version, bytes(done.request_sealed))
         keys = [(ONE, UUID(int=n)) for n in (1, 2, 9)]
-        assert {keys[0]: "applied", keys[1]: "cancelled"} == tickets.states(first.cursor(), keys)
-        assert tickets.find(first.cursor(), ONE, UUID(int=9)) is None
+        assert {keys[0]: "applied", keys[1]: "cancelled", keys[2]: "applied"} == tickets.states(first.cursor(), keys)
+        assert tickets.find(first.cursor(), ONE, UUID(int=8)) is None
         with pytest.raises(psycopg.errors.UniqueViolation):
             tickets.insert(first.cursor(), [ticket(1)])
 

@@ -22,6 +22,7 @@ def insert(tx: Transaction, rows: Sequence[TicketRow]) -> None:
 
 def decide(tx: Transaction, rows: Sequence[TicketRow]) -> None:
     for r in rows:
+        tx.insert("ticket", (r.order_id, r.ticket_id), r, or_nothing=True)
         tx.update("ticket", (r.order_id, r.ticket_id), lambda row, r=r: _decided(row, r))
 
 
