@@ -43,7 +43,7 @@ class Many:
     def try_it(self, user: User, request: BulkRequest, ids: tuple[UUID, ...], told: Callable[[int], None]) -> DryRun:
         """Say what a job would do; writes nothing. `told`: how many orders were tried so far."""
         self.services.check(user, "bulk.work", "bulk dry run")
-        found = DryRun()
+        found, request = DryRun(), self.request(user, request)
         with self._own() as connection:
             for start in range(0, max(1, len(ids)), SLICE):
                 part = try_bulk(connection, request, ids[start : start + SLICE])
@@ -57,7 +57,7 @@ class Many:
         """Freeze the selection and start the job."""
         self.services.check(user, "bulk.work", f"bulk edit {job_id}")
         with self._own() as connection:
-            return submit_bulk(connection, request, ids, job_id).job_id
+            return submit_bulk(connection, self.request(user, request), ids, job_id).job_id
 
     def first(self, user: User, job_id: UUID) -> First:
         """Return the orders of a job that need somebody first, with their numbers."""

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
-from nicegui import background_tasks, ui
+from nicegui import ui
 
 from console import csv_text
 from console.api import bulk_models as b
@@ -39,7 +40,6 @@ def install(desk: Desk) -> None:
         with shell(desk, session, "Bulk edits"):
             page = _Page(desk, session, found, first)
             page.draw()
-        background_tasks.create(page.watch(ui.context.client), name=f"watch bulk edit {job_id}")
         return None
 
 
@@ -70,6 +70,7 @@ class _Page:
             self._said = markup(show.Markup(""))
         self._orders = markup(show.Markup(""))
         self._refresh()
+        self._timer = ui.timer(LOOK_SECONDS, self._tick)
 
     def _steers(self, act: str) -> Callable[[], Awaitable[None]]:
         async def done() -> None:
@@ -108,19 +109,13 @@ class _Page:
             self._found, self._first = now
             self._refresh()
 
-    async def watch(self, client: Any) -> None:
+    async def _tick(self) -> None:
         """Show how far it is, for as long as the page is open and an order has no final outcome."""
-        await client.connected()
-        while not client.is_deleted and not self._desk.bell.stopping and not self._over():
-            await self._desk.bell.wait(LOOK_SECONDS)
-            try:
-                if not client.is_deleted:
-                    with client:
-                        await self._look(self._desk.look)
-            except DependencyUnavailable:
-                continue
-            except (SignedOut, Problem):
-                return
+        if self._over():
+            self._timer.deactivate()
+            return
+        with suppress(DependencyUnavailable, SignedOut, Problem):
+            await self._look(self._desk.look)
 
     def _over(self) -> bool:
         moving = ("planned", "sent", "waiting", "settling", "compensating")
