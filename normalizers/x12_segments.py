@@ -122,7 +122,8 @@ def _split(text: str, element: str, terminator: str, component: str | None) -> I
 
 def _without_terminator(segment: str, element: str) -> Iterator[str]:
     """Cut where a line break and a segment's tag stand inside a segment: its terminator was left out (the counts in SE and CTT judge)."""
-    parts = re.split(rf"\s*[\r\n]\s*(?=[A-Z][A-Z0-9]{{1,2}}{re.escape(element)})", segment)
+    # A run of blanks is taken whole and once: tried from each of its blanks, four kilobytes of them cost a minute.
+    parts = re.split(rf"(?<!\s)(?=[^\S\r\n]*+[\r\n])\s++(?=[A-Z][A-Z0-9]{{1,2}}{re.escape(element)})", segment)
     for part in parts:
         yield " ".join(part.split("\n")) if "\n" in part else part
 
