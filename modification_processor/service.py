@@ -834,8 +834,10 @@ class Processor:
         left: list[Read] = []
         if batch:
             work = works[order_id]
-            left = self._whole_first(cursor, work, batch, settler, context, topic)
+            left, failure = self._whole_first(cursor, work, batch, settler, context, topic)
             left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
+            if failure is not None:
+                settler.soon_again(work.lanes[topic], failure)
         for read in left:
             assert read.seq is not None
             letters.resolve(cursor, order_id, topic, read.seq, "resolved")
@@ -845,17 +847,17 @@ class Processor:
 
     def _whole_first(
         self, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Context, topic: str
-    ) -> list[Read]:
+    ) -> tuple[list[Read], Failed | None]:
         """Try a whole statement that waits behind others as if it had only just come: it says all they could, and supersedes them.
 
-        Returns it, where it left the lane. Where it fails again it waits in its turn.
+        Returns it, where it left the lane. Where it fails again it waits in its turn, and the failure is returned.
         """
         whole = next((read for read in reversed(batch[1:]) if isinstance(read.body, OrderStated)), None)
         if whole is None:
-            return []
+            return [], None
         outcome = self._tried(cursor, work, whole, settler.writes, context)
         if not is_restated(outcome):
-            return []
+            return [], outcome if isinstance(outcome, Failed) else None
         assert whole.seq is not None
         settler.settle(work, whole, outcome)
         past_it = [other.seq for other in batch if other.seq is not None and other.seq < whole.seq and _is_superseded(other, whole)]
@@ -863,7 +865,7 @@ class Processor:
         settler.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
         settler.writes.done.append((work.head.order_id, topic, whole.seq))
         _open(work, work.lanes[topic], 1 + len(ids), settler.writes)
-        return [whole]
+        return [whole], None
 
     def _bury_head(self, cursor: Cursor, waiting: Sequence[Parked], poison: Failed, writes: Writes) -> int:
         """Make a dead letter of a head that nobody may look into; its lane waits for a person."""

@@ -371,6 +371,15 @@ class Settler:
         self._park(work, lane, read, "waiting")
         return lane
 
+    def soon_again(self, lane: Lane, failure: Failed) -> None:
+        """Have a lane whose head waits for its order tried by the clock: the whole statement that failed behind it is that order."""
+        if lane.state != "ordering" or failure.error_class not in RETRYABLE or failure.error_class == "ORDERING":
+            return
+        assert lane.next_attempt_at is not None
+        again = self.writes.at + timedelta(seconds=self._wait(lane, min(lane.attempt, len(RETRY_SECONDS) - 1)))
+        lane.state, lane.next_attempt_at = "retrying", min(again, lane.next_attempt_at)
+        lane.error_class, lane.code = failure.error_class, failure.code
+
     def _next_attempt(self, lane: Lane, failure: Failed) -> bool:
         """Set when the lane is tried next; False when it is up to a person now."""
         lane.error_class, lane.code = failure.error_class, failure.code
@@ -383,10 +392,14 @@ class Settler:
         limit = 3 if failure.error_class == "BUG" else len(RETRY_SECONDS)
         if lane.attempt >= limit:
             return False
-        wobble = (uuid5(NAMESPACE, f"{lane.order_id}:{lane.topic}:{lane.attempt}").int % 1000) / 1000 * 2 - 1
-        wait = RETRY_SECONDS[lane.attempt] * (1 + JITTER * wobble)
-        lane.state, lane.next_attempt_at = "retrying", self.writes.at + timedelta(seconds=wait)
+        lane.state, lane.next_attempt_at = "retrying", self.writes.at + timedelta(seconds=self._wait(lane, lane.attempt))
         return True
+
+    @staticmethod
+    def _wait(lane: Lane, attempt: int) -> float:
+        """Return the seconds until the next attempt, a little off the schedule: what failed together is not tried together."""
+        wobble = (uuid5(NAMESPACE, f"{lane.order_id}:{lane.topic}:{lane.attempt}").int % 1000) / 1000 * 2 - 1
+        return RETRY_SECONDS[attempt] * (1 + JITTER * wobble)
 
     def _park(self, work: OrderWork, lane: Lane, read: Read, status: str) -> None:
         at, actor = read.incoming, read.actor

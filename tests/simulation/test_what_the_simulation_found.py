@@ -106,6 +106,18 @@ def test_a_statement_goes_before_the_change_that_waits_for_its_order(bench: Benc
     assert 5 == bench.ordered(CHANGED)
 
 
+def test_a_statement_that_fails_for_longer_behind_such_a_change_is_tried_by_the_clock(bench: Bench) -> None:
+    assert "waiting" == bench.send(changed(NUMBER, 5))
+    bench.fails = {"stated:700001:0": OutsideIsAway()}
+    assert "waiting" == bench.send(stated(NUMBER, 0))
+    bench.book.scheduler.clock.seconds += 60.0
+    assert 0 == bench.processor.retry_lane(ORDER, TOPICS.canonical)
+    bench.fails = {}
+    bench.book.scheduler.clock.seconds += 60.0  # not the day for which a change may wait for its order
+    assert 2 == bench.processor.retry_lane(ORDER, TOPICS.canonical)
+    assert 5 == bench.ordered(CHANGED)
+
+
 def test_a_killer_behind_a_good_head_does_not_take_it_along(bench: Bench) -> None:
     good, killer = ticket(NUMBER, 3), ticket(NUMBER, 4)
     assert ["waiting", "waiting"] == [bench.send(post) for post in (good, killer)]
