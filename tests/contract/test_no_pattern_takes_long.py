@@ -125,7 +125,7 @@ def texts(source: str, flags: int) -> list[tuple[str, str, str]]:
     """Return (before, what is repeated, after) for each repetition in a pattern, and some that suit no pattern in particular."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        parsed = sre_parse.parse(source, flags)
+        parsed: Any = sre_parse.parse(source, flags)
     found = [("", part, end) for part in ("a", "0", " ", "\t\n", "-", ".", "a ", "0.", '"', "\\", "é", "x@") for end in ("", "!", "\x00")]
     for before, part in _repeated(list(parsed), ""):
         found += [(before, part, end) for end in ("", "!", "\x00", part + "~")]
