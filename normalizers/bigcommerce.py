@@ -164,7 +164,7 @@ def _webhook(body: Json, at: str, account: str) -> StatedPart:
     order_id = text(data, "orderId") or text(data, "order_id")
     scope = text(body, "scope") or ""
     if order_id is None and scope and not scope.startswith("store/order/") and text(data, "type") != "order":
-        fail(at, "scope", "names_an_order", scope, f"a webhook of {scope[:60]} names no order")
+        fail(at, "scope", "names_an_order", scope, "a webhook of this scope names no order")
     order_id = order_id or need_text(data, "id", where)
     producer = (text(body, "producer") or "").removeprefix("stores/")
     account = account if account != "default" else producer or account

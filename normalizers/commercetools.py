@@ -121,7 +121,7 @@ def _result(message: Message) -> Result:
         if not isinstance(inner, dict):
             if text(resource, "typeId") not in {None, "order"}:
                 kind = text(resource, "typeId")
-                fail(f"{at}/resource", "typeId", "names_an_order", kind, f"a message about a {kind}, not about an order")
+                fail(f"{at}/resource", "typeId", "names_an_order", kind, "a message about another resource, not about an order")
             order_id = need_text(resource, "id", f"{at}/resource")
             if body.get("orderState") == "Cancelled":
                 report = Report()

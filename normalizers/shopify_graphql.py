@@ -83,12 +83,31 @@ def _object(row: Json) -> Json:
         if name in _WORDS and isinstance(plain, str):
             plain = plain.lower()
         found.setdefault(name, plain)
+        if beside := _beside(value):
+            found[f"{name}_connection"] = beside
     return _line_named(found)
 
 
 def _shop_amount(bag: Json) -> Any:
     money = bag.get("shopMoney")
     return money.get("amount") if isinstance(money, dict) else None
+
+
+def _beside(value: Any) -> Json:
+    """Return what a connection says beside its nodes, other than where the next page begins."""
+    if not isinstance(value, dict) or not any(isinstance(value.get(key), list) for key in ("nodes", "edges")):
+        return {}
+    return {key: _plain(item) for key, item in value.items() if key not in {"nodes", "edges", "pageInfo"}}
+
+
+def _edge(edge: Any) -> Any:
+    """Return an edge's node, with what else the edge says in it."""
+    if not isinstance(edge, dict):
+        return _plain(edge)
+    node = edge.get("node")
+    return _plain(
+        {**{key: item for key, item in edge.items() if key not in {"node", "cursor"}}, **node} if isinstance(node, dict) else node
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -99,7 +118,7 @@ def _plain(value: Any) -> Any:
     if isinstance(nodes := value.get("nodes"), list):
         return _plain(nodes)
     if isinstance(edges := value.get("edges"), list):
-        return [_plain(edge.get("node") if isinstance(edge, dict) else edge) for edge in edges]
+        return [_edge(edge) for edge in edges]
     return _object(value)
 
 

@@ -121,7 +121,7 @@ def _payment_event(body: Json, name: str, account: str, at: str) -> StatedPart:
     """Return the order that a payment, a charge or a refund is about: the session in its metadata, else by the payment's own id."""
     kind = text(body, "object")
     if kind not in _OF_A_PAYMENT:
-        fail(at, "object", "names_an_order", kind, f"a {kind} is no session and no payment of one")
+        fail(at, "object", "names_an_order", kind, "an object that is no session and no payment of one")
     metadata = body.get("metadata")
     named = (text(metadata, "checkout_session") or text(metadata, "order_id")) if isinstance(metadata, dict) else None
     order_id = named or text(body, "payment_intent") or name

@@ -192,7 +192,7 @@ def _result(message: Message) -> Result:
     account = account_of(message.headers, message.headers.get("x-wix-instance-id"))
     about = text(body, "entityFqdn") or "wix.ecom.v1.order"
     if "order" not in about.lower():
-        fail(at, "entityFqdn", "names_an_order", about, f"an event of {about[:60]} names no order")
+        fail(at, "entityFqdn", "names_an_order", about, "an event of this entity names no order")
     if "lineItems" not in body:
         named = "id" if body.get("entityFqdn") is None and "id" in body else "entityId" if "entityId" in body else "orderId"
         return StatedPart(channel_order_id=need_text(body, named, at), event="notification", missing=("order",), account=account)

@@ -5,6 +5,7 @@ of those that a module reads and that only say again what others say: `said_agai
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
@@ -70,6 +71,10 @@ def other(value: Any) -> Any:
         return f"{value}x"
 
 
+SPELLINGS = (UNKNOWN, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", UNKNOWN).lower())
+"""GraphQL's names are read, and kept, as the REST resource spells them."""
+
+
 @pytest.mark.parametrize("name", sorted(discover()))
 def test_a_field_nobody_knows_is_kept_wherever_it_stands(name: str) -> None:
     tried = 0
@@ -86,7 +91,7 @@ def test_a_field_nobody_knows_is_kept_wherever_it_stands(name: str) -> None:
                     if isinstance(result, StatedOrder)
                     for path, text in result.order.extensions.items()
                 ]
-                assert any(UNKNOWN in text for text in kept), where_it_stands(changed)
+                assert any(spelling in text for text in kept for spelling in SPELLINGS), where_it_stands(changed)
     assert tried or name in {"edifact", "x12"}
 
 
@@ -98,6 +103,9 @@ def with_unknown(name: str, body: bytes) -> Iterator[bytes]:
                 document = JsonDocument(body)
                 document.add_unknown(at, UNKNOWN, {"deep": [1, "two"]})
                 yield document.body()
+        return
+    if name == "ebay":  # whose labelled set is JSON; the Trading API is XML
+        yield body.replace(b"<Order>", f"<Order><{UNKNOWN}>{UNKNOWN}</{UNKNOWN}>".encode(), 1)
         return
     for place in channels()[name]["places"].get("extra", []):
         document_of_text, (_, _, rest) = TextDocument(body), place.rpartition(":(?") if place[1:2] == ":" else ("", "", place)
