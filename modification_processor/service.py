@@ -836,7 +836,7 @@ class Processor:
             work = works[order_id]
             left, failure = self._whole_first(cursor, work, batch, settler, context, topic)
             left += self._drain(cursor, work, _still_waiting(batch, left), settler, context, topic)
-            if failure is not None:
+            if failure is not None and topic in work.lanes:  # else all of it went through after all
                 settler.soon_again(work.lanes[topic], failure)
         for read in left:
             assert read.seq is not None

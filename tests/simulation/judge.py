@@ -24,8 +24,10 @@ ORDERED = ("ModificationTicket", "FulfillmentFact", "ChangeStated")
 SCHEDULE_HOURS = 10.5
 """The whole retry schedule, stretched as far as it may be, and what a message that fails once more after a replay takes on top.
 
-Messages of one lane go through it one after the other: each that becomes a dead letter keeps those behind it that long.
+Messages of one order go through it one after the other: each that becomes a dead letter keeps those behind it that long.
 """
+DAY_HOURS = 24
+"""So long messages may wait for their order, while its statement fails and is tried again."""
 APPLIED = frozenset({"applied", "settling", "settled", "settlement_failed"})
 NOTHING: tuple[Any, ...] = (None, 0, False, "", [], {})
 
@@ -258,15 +260,15 @@ def _rest(told: Told, found: Found) -> Iterator[Violation]:
             yield Violation("lane_left", order, f"its head counts {depth} messages that wait")
     if found.unsent:
         yield Violation("outbox_left", "outbox", f"{found.unsent} rows were never sent")
-    most = SCHEDULE_HOURS * (1 + _letters_in_a_row(told, found))
+    most = DAY_HOURS + SCHEDULE_HOURS * (1 + _letters_in_a_row(told, found))
     if found.rest_after_hours > most:
         yield Violation("late", "world", f"it took {found.rest_after_hours:.1f} h until nothing was left to do, where {most:g} h suffice")
 
 
 def _letters_in_a_row(told: Told, found: Found) -> int:
-    """Return how many messages of one lane became dead letters, at most."""
-    lanes = {message.place: (message.order, message.place[0]) for message in told.messages}
-    return max(Counter(lanes.get(place) for _, place in found.letters.values()).values(), default=0)
+    """Return how many messages of one order became dead letters, at most."""
+    orders = {message.place: message.order for message in told.messages}
+    return max(Counter(orders.get(place) for _, place in found.letters.values()).values(), default=0)
 
 
 def _bounds(told: Told, found: Found) -> Iterator[Violation]:
