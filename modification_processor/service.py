@@ -488,7 +488,7 @@ class Processor:
         body = read.body
         if not isinstance(body, ModificationTicket) or body.undoes is None or work.order is None:
             return None
-        if work.dirty:
+        if work.dirty or any(row.ticket_id == body.undoes for rows in (writes.tickets, writes.decided) for row in rows):
             self._flush_past(cursor, writes)
         ticket = tickets.find(cursor, work.head.order_id, body.undoes)
         refusal = undo.undoable(body, ticket)
