@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ordermend-ready
 UV ?= uv
+# How many processes share the tests; each has a broker and a database of its own.
+WORKERS ?= 2
 CODE := schemas telemetry normalizers streaming store intake modification_processor dlq_handler console ordermend tests
 
 # The first Python that is new enough; PYTHON=… overrides.
@@ -63,7 +65,7 @@ imports: setup ## check that imports go one way
 	$(BIN)/lint-imports $(ARGS)
 
 test: setup ## unit, contract and integration tests, on a real broker and a real database
-	$(BIN)/python -m pytest tests/unit tests/contract tests/simulation tests/integration $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/contract tests/simulation tests/integration -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-unit: setup ## unit and contract tests only: no server, seconds
 	$(BIN)/python -m pytest tests/unit tests/contract tests/simulation -m "not server" $(ARGS)

@@ -97,6 +97,7 @@ class Line:
     def start(self, *names: str) -> None:
         """Start services, each with its loops in threads."""
         for name in names:
+            assert name not in self.services, f"{name} runs already, and would never be stopped"
             self.services[name] = Running(loops_of(name, self.settings, Health(), f"{name}-0", self.channels))
 
     def stop(self, *names: str) -> None:

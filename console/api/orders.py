@@ -33,10 +33,10 @@ def find_orders(
     channel: Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$")] = None,
     hold: Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$", description="A kind of hold that the order has.")] = None,
     age: Annotated[Age | None, Query(description="How long ago it arrived: within an hour, …, or over a day, … ago.")] = None,
-    edited: Annotated[bool | None, Query(description="Whether any edit was applied.")] = None,
+    edited: Annotated[Literal["true", "false"] | None, Query(description="Whether any edit was applied.")] = None,
 ) -> m.OrderPage:
     """Find orders, newest arrival first."""
-    return does.find(Filters(q, lifecycle, channel, hold, age, edited), cursor, limit)
+    return does.find(Filters(q, lifecycle, channel, hold, age, None if edited is None else edited == "true"), cursor, limit)
 
 
 @router.get(

@@ -111,7 +111,6 @@ def test_nothing_is_released_while_an_edit_waits_for_what_comes_back(line: Line,
 def test_a_recall_that_comes_too_late_is_kept_and_told(line: Line, tmp_path: Path, eventually: Eventually) -> None:
     order = picked(line, eventually, 9105)
     first = order.lines[0].line_id
-    line.start("retrier")
     ticket = line.ticket(order.order_id, ("change_quantity", {"line_id": first, "quantity": 1}))
     eventually(lambda: line.state(ticket) == "compensating", what="the ticket waiting for the warehouse")
     line.book.execute("update action set state = 'sent', next_attempt_at = now() where port = 'warehouse'")

@@ -25,7 +25,7 @@ from streaming.reading import Reader
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
-OLGA = Actor("olga", frozenset({"DLQ_Operate", "Order_Modify"}), "test")
+OLGA = Actor("olga", frozenset({"DLQ_Operate", "DLQ_Payload", "Order_Modify"}), "test")
 AT_WORK = {("orders", "doc"), ("order_search", "terms")}
 """Where the current order is worked with: in clear by design, until its person is erased."""
 IN_PASSING = {("outbox", "value")}
