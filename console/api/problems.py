@@ -115,7 +115,7 @@ def response(problem: Problem) -> JSONResponse:
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """Return what a route may answer beside its own, for the OpenAPI document. What every route may is added."""
     found: dict[int | str, dict[str, Any]] = {}
-    for code in (*codes, "token_refused", "role_missing", "invalid_request", "too_many_requests", "unavailable"):
+    for code in (*codes, "token_refused", "role_missing", "invalid_request", "body_too_large", "too_many_requests", "unavailable"):
         status, title = CODES[code]
         words = {title, *str(found.get(status, {}).get("description", "")).split(" / ")} - {""}
         schema = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}

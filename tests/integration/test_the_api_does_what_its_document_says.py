@@ -106,7 +106,10 @@ def _ask(operation: Any, mode: GenerationMode, known: dict[str, str]) -> int:
         tried += 1
         if mode is GenerationMode.POSITIVE and tried % 2:
             case.path_parameters |= {name: known[name] for name in known.keys() & case.path_parameters.keys()}
-        case.call_and_validate(headers={"Authorization": f"Bearer {token('ana', ROLES)}"}, checks=CHECKS)
+        answer = case.call(headers={"Authorization": f"Bearer {token('ana', ROLES)}"})
+        # A body above the door's cap is refused before anything of it is read: the library does not count that as a refusal.
+        checks = [check for check in CHECKS if answer.status_code != 413 or check is not negative_data_rejection]
+        case.validate_response(answer, checks=checks)
 
     ask()
     return tried
