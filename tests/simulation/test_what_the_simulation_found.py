@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, Read, read
-from modification_processor.service import Fenced, Processor
+from modification_processor.service import Processor
 from modification_processor.workbench import Workbench
 from schemas.assertion import Actor
 from store import heads, letters, partitions
@@ -197,7 +198,7 @@ def _state(bench: Bench, quantity: int) -> str:
 
 
 def _discard(bench: Bench) -> None:
-    desk = Workbench(bench.book.connect, "g", VAULT, TOPICS)
+    desk = Workbench(bench.book.connect, VAULT, TOPICS)
     with bench.book.connect() as connection, connection.cursor() as cursor:
         heads.lock(cursor, [ORDER])
         desk.discard(cursor, bench.letter(), Actor("olga", frozenset({"DLQ_Operate"}), "cli"))

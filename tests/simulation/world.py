@@ -25,7 +25,7 @@ from dlq_handler.budget import Budget
 from dlq_handler.desk import Desk, Handler
 from dlq_handler.retrier import Retrier
 from modification_processor import app as app_module
-from modification_processor import service as service_module
+from modification_processor import handling as handling_module
 from modification_processor.app import AppConfig, Kafka, ProcessorApp
 from modification_processor.incoming import Incoming, Read, read
 from modification_processor.outcomes import Failed
@@ -276,7 +276,7 @@ class World:
             (app_module, "time", time),
             (app_module, "random", self._app_dice),
             (failpoints, "hit", self.failpoint),
-            (service_module, "MAX_DEPTH", self.max_depth),
+            (handling_module, "MAX_DEPTH", self.max_depth),
         ):
             self.put(stack, module, name, value)
 
@@ -407,7 +407,7 @@ def _stop(world: World) -> Event:
 
 def desk_of(world: World, process: Process) -> Desk:
     """Return a desk, put together as the composition root does."""
-    bench = Workbench(world.connector(process, "workbench"), GROUP, VAULT, TOPICS, world.failpoint)
+    bench = Workbench(world.connector(process, "workbench"), VAULT, TOPICS, world.failpoint)
     handler = Handler(
         send_back=lambda cursor, letter, repaired: send_back(cursor, VAULT, TOPICS, letter, repaired),
         rehearse=bench.rehearse,
