@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from modification_processor import undo as undo_module
 from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, Read, read
 from modification_processor.retrying import POSTPONED
@@ -18,6 +19,7 @@ from schemas.assertion import Actor
 from store import heads, letters, partitions, tickets
 from store.database import Cursor
 from store.partitions import Advance
+from store.sealing import KeyVault
 from store.tickets import TicketRow
 from telemetry.metrics import LANES_POSTPONED
 from tests.simulation.broker import Broker
@@ -27,8 +29,10 @@ from tests.simulation.workload import (
     AGENTS,
     CHANGED,
     KEYS,
+    PLACED,
     RESTATED,
     TOPICS,
+    UNDONE,
     Post,
     changed,
     large,
@@ -37,6 +41,8 @@ from tests.simulation.workload import (
     stated,
     ticket,
     ticket_id,
+    undo,
+    undoable,
     withdrawn,
 )
 from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
@@ -217,6 +223,34 @@ def test_a_review_that_had_to_wait_does_what_it_says(bench: Bench, decision: Lit
     bench.fails = {}
     assert 1 == bench.retry(TOPICS.modifications)
     assert (state, "reviewed") == (bench.ticket(name).state, bench.outcome(review.message_id))
+
+
+def test_a_review_of_what_was_erased_is_refused_and_stops_nobody(bench: Bench) -> None:
+    # Keys that do not follow from their order: who makes one anew has another.
+    bench.processor = Processor(bench.book.connect, "g", KeyVault(bytes(32)), TOPICS, catalogue=lambda _cursor: NoCatalogue())
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    asked = large(NUMBER, 1)
+    assert "awaiting_approval" == bench.send(asked)
+    bench.processor.erase(ORDER, "dana", "asked for it")
+    name = UUID(asked.message_id.removeprefix("ticket:"))
+    assert "refused" == bench.send(reviewed(ORDER, name, 0, "approve", None, "ruth"))
+    assert "awaiting_approval" == bench.ticket(name).state
+
+
+def test_what_goes_wrong_in_working_out_an_undo_costs_that_undo(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    done = undoable(NUMBER, 1)
+    assert "applied" == bench.send(done)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(undo_module, "operations", fail)
+    back = undo(NUMBER, 0, UUID(done.message_id.removeprefix("ticket:")), PLACED[UNDONE], 2)
+    assert "waiting" == bench.send(back)
+    monkeypatch.undo()
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert ("applied", PLACED[UNDONE]) == (bench.outcome(back.message_id), bench.ordered(UNDONE))
 
 
 def test_a_withdrawal_that_had_to_wait_ends_its_ticket_wherever_that_is(bench: Bench) -> None:
