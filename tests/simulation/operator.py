@@ -1,9 +1,11 @@
 """A person at the desk: sends dead letters back, or discards what cannot be sent back; sometimes too early, sometimes with a colleague."""
 
+from collections.abc import Callable
 from functools import partial
 
 import psycopg
 
+from dlq_handler.desk import ApprovalNeeded
 from schemas.assertion import Actor
 from schemas.failures import OrdermendError
 from store import letters
@@ -12,6 +14,7 @@ from tests.simulation.scheduler import Process
 from tests.simulation.world import World, desk_of
 
 ROLES = frozenset({"DLQ_Operate", "Order_Approve", "Order_Modify"})
+SUPERVISOR = Actor("supervisor", ROLES, "cli")
 STATEMENT = "OrderStated"
 
 
@@ -57,12 +60,21 @@ class Operator:
             if self._discards(letter):
                 world.discarded.add(letter.message_id)
                 world.trace.add(f"discard {letter.message_id}")
-                self._desk.discard(letter.letter_id, self._actor, "it cannot be helped")
+                self._with_a_second(letter, "discard", lambda: self._desk.discard(letter.letter_id, self._actor, "it cannot be helped"))
             elif world.mended or dice.random() < 0.3:
                 world.trace.add(f"replay {letter.message_id}")
-                self._desk.replay(letter.letter_id, self._actor)
+                self._with_a_second(letter, "replay", lambda: self._desk.replay(letter.letter_id, self._actor))
         except OrdermendError as refusal:
             world.trace.add(f"{self._process.name} is told {refusal.code}")
+
+    def _with_a_second(self, letter: Letter, act: str, do: Callable[[], str]) -> None:
+        """Do it; where it takes a second person, ask the supervisor and do it again."""
+        try:
+            do()
+        except ApprovalNeeded:
+            self._desk.claim(letter.letter_id, self._actor)
+            self._desk.approve(letter.letter_id, SUPERVISOR, act)
+            do()
 
     def _discards(self, letter: Letter) -> bool:
         if letter.seq is None:
