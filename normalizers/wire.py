@@ -342,14 +342,26 @@ class Named:
     report: "Report"
 
 
+class Kept(dict[str, str]):
+    """What of an order has no canonical place: JSON pointer -> JSON text; and of which objects all of that is here."""
+
+    __slots__ = ("whole",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole: dict[int, tuple[Json, frozenset[str]]] = {}
+        """Objects gone through by `unmapped`, by identity: the object (so that its identity stays its own), and its mapped keys."""
+
+
 class Report:
     """What is worth saying about one order while it is read; a warning changes the verdict, a note does not."""
 
-    __slots__ = ("findings", "warned")
+    __slots__ = ("findings", "kept", "warned")
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.warned = False
+        self.kept = Kept()
 
     def note(self, path: str, rule: str, message: str, value: object = None) -> None:
         """Say something the reader of the order may want to know."""
@@ -477,7 +489,9 @@ def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -
 
 def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
     """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
-    if row.keys() <= mapped:
+    if type(found) is Kept:
+        found.whole[id(row)] = row, mapped
+    if mapped.issuperset(row):
         return
     for key, value in row.items():
         if key not in mapped and value is not None and value not in _SAYS_NOTHING:
