@@ -17,7 +17,6 @@ from typing import Any
 from normalizers.wire import Kept, escape, json_text
 
 _Place = tuple[str | int, "Any"]
-_CONTAINERS = frozenset({dict, list})
 _SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -29,18 +28,19 @@ def leftovers(channel: str, objects: Iterable[tuple[Any, str]], kept: Kept) -> d
     stack: list[tuple[Any, _Place]] = [(value, (at, None)) for value, at in objects]
     while stack:
         value, place = stack.pop()
-        if type(value) is list:
-            stack += [(item, (index, place)) for index, item in enumerate(value) if item.__class__ in _CONTAINERS]
+        if value.__class__ is list:
+            for index, item in enumerate(value):
+                if item and (item.__class__ is dict or item.__class__ is list):
+                    stack.append((item, (index, place)))
             continue
         # Of an object that was gone through, what the module does not map is kept already, with all that is in it.
         read = whole[id(value)][1] if id(value) in whole else known
-        if not known.issuperset(value) and (unknown := [key for key in value if key not in known and (read is known or key in read)]):
+        unknown = None if known.issuperset(value) else [key for key in value if key not in known and (read is known or key in read)]
+        if unknown:
             _keep(value, unknown, place, kept, found)
-        stack += [
-            (child, (key, place))
-            for key, child in value.items()
-            if child.__class__ in _CONTAINERS and child and key in read and key in known
-        ]
+        for key, child in value.items():
+            if (child.__class__ is dict or child.__class__ is list) and child and key in read and key in known:
+                stack.append((child, (key, place)))
     return found
 
 

@@ -14,7 +14,7 @@ Source: Apache Avro 1.12 specification, "Binary Encoding", read 2026-11-23. Meas
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
@@ -22,12 +22,12 @@ from pydantic import BaseModel
 
 Write = Callable[[BaseModel], str]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LONG = (-(2**63), 2**63 - 1)
 _PAIR = 1 << 14
 """Numbers are written two bytes, fourteen bits, at a time."""
 _LAST = [chr(low) if low < 0x80 else chr(low & 0x7F | 0x80) + chr(low >> 7) for low in range(_PAIR)]
 _GOES_ON = [chr(low & 0x7F | 0x80) + chr(low >> 7 | 0x80) for low in range(_PAIR)]
+_NEAR = 1 << 27
 _LONGEST = _PAIR // 2
 """Whole numbers and lengths below this are looked up where they are written, without a call."""
 _TABLE = _LAST[::2]
@@ -37,6 +37,13 @@ _RUN = 3
 
 def long_text(value: int) -> str:
     """Return an Avro long: zig-zag, seven bits a byte, low bits first."""
+    if value.__class__ is int and 0 <= value < _NEAR:
+        low = value << 1
+        return _LAST[low] if low < _PAIR else _GOES_ON[low & (_PAIR - 1)] + _LAST[low >> 14]
+    return _far_text(value)
+
+
+def _far_text(value: int) -> str:
     if value.__class__ is not int:
         message = f"{value!r} is no whole number"
         raise TypeError(message)
@@ -52,12 +59,14 @@ def long_text(value: int) -> str:
 
 
 def _micros(value: datetime) -> str:
-    return long_text((value - _EPOCH) // _MICROSECOND)
+    since = value - _EPOCH
+    return _far_text((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
 def _text(value: str) -> str:
     if value.isascii():
-        return long_text(len(value)) + value
+        size = len(value)
+        return (_TABLE[size] if size < _LONGEST else long_text(size)) + value
     encoded = value.encode()
     return long_text(len(encoded)) + encoded.decode("latin-1")
 
