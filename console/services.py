@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from console import submitting
-from console.access import Action, User, can, roles_for
+from console.access import Action, User, may, roles_for
 from console.api import models as m
 from console.api.problems import Problem
 from console.asked import amount as _amount
@@ -69,7 +69,7 @@ class Services:
 
     def check(self, user: User, action: Action, subject: str, order_id: UUID | None = None) -> None:
         """Raise where the user may not; the denial is audited."""
-        if not can(action, user.roles):
+        if not may(action, user):
             self.audit(user.sub, subject, f"role_missing {action}", order_id)
             needed = " or ".join(roles_for(action))
             raise Problem("role_missing", f"{action} takes the role {needed}", rule=f"access.{action}")
