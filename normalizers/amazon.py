@@ -178,7 +178,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     status = text(body, "OrderStatus")
     state = _state(status, f"{at}/OrderStatus", report)
     draft = Draft(currency, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     included = _tax_included(draft, body, items, at)
     summary = _lines_v0(draft, items, at, included, extensions)
     grand = money_in(body, "OrderTotal", at, draft)
@@ -322,7 +322,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     status = text(fulfillment, "fulfillmentStatus")
     state = _state(status, f"{at}/fulfillment/fulfillmentStatus", report)
     draft = Draft(currency, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     breakdown = _breakdown(draft, proceeds, f"{at}/proceeds")
     _lines_2026(draft, items, at, extensions)
     _charges_2026(draft, items, at, breakdown)

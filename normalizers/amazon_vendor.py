@@ -47,7 +47,7 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
         report,
         cancelled=text(details, "orderStatus") == "CANCELLED",
     )
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, where, extensions)
     tax = _taxes(draft, details, items, where)
     totals = draft.totals(None)

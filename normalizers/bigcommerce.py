@@ -219,7 +219,7 @@ def _order(
         report,
         cancelled=event == "cancel",
     )
-    extensions: dict[str, str] = {}
+    extensions = report.kept
 
     def amount(key: str) -> int | None:
         return amount_of(body, key, at, draft.currency, report)

@@ -113,7 +113,7 @@ def _reduced(body: Json, items: list[Json], at: str, order_id: str, account: str
 def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     state = _fulfillment(items)
     draft = Draft(CURRENCY, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, at, extensions)
     totals = draft.totals(None)
     unmapped(body, _MAPPED, at, extensions)

@@ -497,7 +497,7 @@ class Draft:
         of: Iterable[tuple[Any, str]] = (),
     ) -> StatedOrder:
         """Return the result: `order` with its findings and its verdict, and with what of its objects (`of`) nobody has read."""
-        if left := leftovers(order.source.channel, of, order.extensions):
+        if left := leftovers(order.source.channel, of, self.report.kept):
             order = order.with_(extensions={**order.extensions, **left})
         return StatedOrder(
             order=order,

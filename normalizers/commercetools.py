@@ -221,7 +221,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     state = text(body, "orderState")
     if state is not None and state not in _STATES:
         report.note(f"{at}/orderState", "unknown_status", "no documented order state", state)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     shipped = text(body, "shipmentState") in {"Shipped", "Delivered"}
     shares = _lines(draft, body, at, extensions, shipped=shipped)
     goods = sum(draft.stated_left.values())

@@ -141,7 +141,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     cancel = child(body, "cancelStatus", at) or {}
     cancelled = text(cancel, "cancelState") in _CANCELLED
     draft = Draft(currency, report, cancelled=cancelled)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, at, extensions, fulfilled=text(body, "orderFulfillmentStatus") == "FULFILLED")
     _charges(draft, summary, prices)
     discount = _discounts(draft, items, at, summary, prices)

@@ -174,7 +174,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     )
     if (word := _status(body)) is not None and word not in _KNOWN:
         report.note(f"{at}/status", "unknown_status", "no documented receipt status", word)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     shipped = body.get("is_shipped") is True
     _lines(draft, items, at, extensions, shipped=shipped)
     goods = sum(draft.stated_left.values())

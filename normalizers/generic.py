@@ -266,7 +266,7 @@ def _order(one: _Stated, order_id: str, account: str, event: StatedEvent | None,
     cancelled = event == "cancel" or fulfillment == "cancelled" or bool(body.get("cancelled_at"))
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     draft = Draft(currency, report, cancelled=cancelled)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     included = truth(body, "prices_include_tax")
     where = one.rows_at or [f"{at}/lines/{number}" for number in range(len(lines))]
     _lines(draft, lines, where, extensions, included=included, shipped=fulfillment == "fulfilled")

@@ -177,7 +177,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
     state, status = _state(body), text(body, "status")
     if state is not None and state not in _STATES:
         report.note(f"{at}/state", "unknown_status", "a state of the shop's own", state)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
 
     def amount(key: str) -> int | None:
         return amount_of(body, key, at, draft.currency, report)

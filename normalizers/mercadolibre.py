@@ -167,7 +167,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     shipment = child(body, "shipping", at) or {}
     state = _fulfillment(body, shipment, status)
     draft = Draft(currency, report, cancelled=status == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, at, extensions, shipped=state == "fulfilled")
     goods = sum(line.gross_minor for line in draft.lines)
     payments = rows(body, "payments", at)

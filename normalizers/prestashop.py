@@ -153,7 +153,7 @@ def _order(
     body: Json, at: str, order_id: str, account: str, parts: Mapping[str, Mapping[str, Json]], stated_currency: str | None, report: Report
 ) -> StatedOrder:
     state = text(body, "current_state")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     draft = Draft(_currency(body, at, parts, stated_currency, report, extensions), report, cancelled=state == _CANCELLED)
 
     def amount(key: str) -> int | None:

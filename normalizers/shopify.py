@@ -242,7 +242,7 @@ def _order(body: Json, named: Named) -> StatedOrder:
     order_id, account, at, event, headers, report = named.order_id, named.account, named.at, named.event, named.headers, named.report
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     cancelled_at = instant(body, "cancelled_at", at, report)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     draft = Draft(currency, report, cancelled=cancelled_at is not None)
     parts = _rows_of(body, at)
     _lines(draft, parts, body, at, extensions)

@@ -174,7 +174,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     if status not in {None, "gross", "net", "tax-free"}:
         report.note(f"{where}/taxStatus", "unknown_status", "no documented tax status", status)
     included = status == "gross"
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     deliveries = rows(body, "deliveries", at)
     shipped = bool(deliveries) and all(_state(row, f"{at}/deliveries/{index}") == "shipped" for index, row in enumerate(deliveries))
     _lines(draft, body, at, extensions, included=included, shipped=shipped)

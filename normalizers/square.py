@@ -163,7 +163,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         report,
         cancelled=event == "cancel",
     )
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     state = text(body, "state")
     fulfillment = _fulfillment(body, at, state, draft)
     _lines(draft, body, at, extensions, shipped=fulfillment == "fulfilled")

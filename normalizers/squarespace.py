@@ -124,7 +124,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     if status is not None and status not in _FULFILLMENT:
         report.note(f"{at}/fulfillmentStatus", "unknown_status", "no documented fulfilment status", status)
     included = text(body, "priceTaxInterpretation") == "INCLUSIVE"
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, body, at, extensions, included=included, shipped=status == "FULFILLED")
     _discounts(draft, body, at, abs(discount or 0))
     if shipping is not None:

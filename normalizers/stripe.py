@@ -145,7 +145,7 @@ def _amount(row: Json, key: str, at: str, draft: Draft) -> int | None:
 def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, lines: list[Json], report: Report) -> Result:
     draft = Draft(currency_of(text(body, "currency"), f"{at}/currency", report), report, cancelled=event == "cancel")
     details, where = child(body, "total_details", at) or {}, f"{at}/total_details"
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     expanded = child(body, "line_items", at) or {}
     items = lines or rows(expanded, "data", f"{at}/line_items")
     discount, shipping, tax = (_amount(details, key, where, draft) for key in ("amount_discount", "amount_shipping", "amount_tax"))

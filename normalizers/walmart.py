@@ -165,7 +165,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     counts = [_counts(row, f"{where}/{index}", report) for index, row in enumerate(lines)]
     state = _fulfillment(counts)
     draft = Draft(currency, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     charged = [_listed(row, "charges", "charge", f"{where}/{index}") for index, row in enumerate(lines)]
     _lines(draft, lines, where, charged, counts, extensions)
     goods = sum(draft.stated_left.values())

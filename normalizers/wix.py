@@ -233,7 +233,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         for key in ("subtotal", "shipping", "tax", "discount", "totalPrice" if "totalPrice" in sums else "total")
     )
     discount = None if discount is None else abs(discount)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     fees = [_cash(row, "price", f"{at}/additionalFees/{index}", draft) or 0 for index, row in enumerate(rows(body, "additionalFees", at))]
     included = _included(body, draft, (subtotal, shipping, tax, discount, grand), sum(fees))
     shipped = text(body, "fulfillmentStatus") == "FULFILLED"

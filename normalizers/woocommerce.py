@@ -169,7 +169,7 @@ def _order(body: Json, named: Named) -> Result:
         report.note(f"{at}/status", "unknown_status", "a status of the shop's own", status)
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     draft = Draft(currency, report, cancelled=status in _CANCELLED)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     placed_at = _moment(body, "date_created", at, report)
     _lines(draft, body, at, extensions, shipped=status == "completed")
     _charges(draft, body, at)

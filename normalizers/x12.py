@@ -122,7 +122,7 @@ def _order(one: TransactionSet, head: Segment, order_id: str, account: str, repo
     currency = _currency(header, loops, report)
     cancelled = head.at(1) in _CANCEL
     draft = Draft(currency, report, cancelled=cancelled)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     ship_to, bill_to = _party(header, ("ST", "BS")), _party(header, ("BT", "BS"))
     _lines(draft, loops, extensions)
     for line_id, loop in zip([line.line_id for line in draft.lines], loops, strict=True):

@@ -85,6 +85,8 @@ def judge(
 
 def with_holds(order: Order, rules: Iterable[Rule], findings: Sequence[Finding], spoke: Sequence[tuple[str, Mode]]) -> Order:
     """Return the order held by each enforced rule that says so; the reason is the rule's sentence, which names no value."""
+    if not spoke:
+        return order
     holding = {rule.name for rule in rules if rule.verdict == "accept_with_hold"} & {name for name, mode in spoke if mode == "enforce"}
     if not holding:
         return order

@@ -46,6 +46,7 @@ from telemetry import failpoints
 from telemetry.health import Health
 from tests.simulation.broker import Broker, Sender
 from tests.simulation.memory.database import Database, Session, Transaction
+from tests.simulation.memory.partitions import Owner
 from tests.simulation.scheduler import Process, Scheduler, Trace
 from tests.simulation.workload import AGENTS, KEYS, REFUSED_QUANTITY, TOPICS, Plan
 
@@ -240,6 +241,8 @@ class World:
         self.database.refuses = lambda order: order.lines[AGENTS].ordered >= REFUSED_QUANTITY
         self.deepest = 0
         """The most tickets that ever waited in one lane."""
+        self.stale_writes: list[str] = []
+        """Offsets that were moved by somebody else than who had claimed the partition last."""
         self.broker = Broker(self.scheduler, random.Random(f"{seed}:broker"), dice.choice((1, 2, 3)))
         self.max_depth = dice.choice((3, 6, 200))
         self.counts = {name: dice.choice(range(low, high + 1)) for name, (low, high) in PROCESSES.items()}
@@ -273,6 +276,13 @@ class World:
         for order_id in {row.order_id for row in transaction.written("parked") if row is not None}:
             waiting = [r for r in transaction.rows("parked", order_id) if r.topic == TOPICS.modifications and r.status == "waiting"]
             self.deepest = max(self.deepest, len([row for row in waiting if row.message_id.startswith("ticket:")]))
+        for row in transaction.written("partition_owner"):
+            self._look_who_moves(row, transaction.session.name.partition(" ")[0])
+
+    def _look_who_moves(self, row: Owner | None, process: str) -> None:
+        before = None if row is None else self.database.tables["partition_owner"].get(row.group, {}).get((row.group, row.topic, row.part))
+        if row is not None and before is not None and row.next_offset != before.next_offset and before.owner != process:
+            self.stale_writes.append(f"{process} moved {row.topic}[{row.part}] to {row.next_offset}, which {before.owner} had claimed")
 
     def patched(self, stack: ExitStack) -> None:
         """Put our clock, our dice and our failpoints where the product has the world's; undone with the stack."""
