@@ -15,6 +15,7 @@ from console.api import bulk, events, letters, operating, orders, problems, repl
 from console.around import OrderAround
 from console.book import Book
 from console.bulk_work import BulkWork
+from console.delegations import Delegations
 from console.desks import Desks, no_desk
 from console.editing import Editing
 from console.finding import Finding
@@ -80,16 +81,17 @@ def create(parts: Parts) -> Console:
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
     desks = Desks(parts.desk)
+    lent = Delegations(parts.book).lent
     api = _api(parts, services, desks)
     if parts.issuer is not None:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
-        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
+        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault, lent=lent), parts.base_url, services.audit)
         works = (api.state.letters, api.state.rules, api.state.bulk, Editing(services), Finding(services), Many(services))
         shown = (Reviewing(services), OrderAround(services), Measures(services, api.state.rules, parts.read_topics, parts.ends))
         pages.install(api, pages.Desk(services, login, api, *works, *shown))
     guard = Guard(
-        api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, host=urlsplit(parts.base_url).netloc
+        api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, lent=lent, host=urlsplit(parts.base_url).netloc
     )  # fmt: skip
     return Console(api, services, guard)
 

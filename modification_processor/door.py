@@ -20,7 +20,7 @@ from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
-from modification_processor.service import context_of, known_to
+from modification_processor.snapshot import context_of, known_to
 from modification_processor.verify import begin, verify_range
 from normalizers import discover as channels
 from normalizers.channel import Verb
@@ -150,6 +150,16 @@ def review_right(cursor: Cursor, ticket: TicketRow, user_id: str, roles: frozens
     review = TicketReviewed(review_id=uuid.uuid4(), ticket_id=ticket.ticket_id, order_id=ticket.order_id, decision="approve", at=at)
     lent = tuple(d for d in rules.delegations if d.taker == user_id and d.giver != ticket.user_id and at < d.until)
     return ReviewRight(may_review(reviewer, review, ticket, currency, rules, at), lent)
+
+
+def lent_roles(cursor: Cursor) -> Mapping[str, frozenset[str]]:
+    """Return who stands in for others now, and with which of the roles that approve: what the commit would add to their own."""
+    approvals = approval_rules()
+    at, (version,) = rulesets.moments(cursor, approvals.kind)
+    rules = approvals.at(cursor, version)
+    approving = {tier.role for tier in rules.approvers}
+    standing = [d for d in rules.delegations if at < d.until and d.role in approving]
+    return {taker: frozenset(d.role for d in standing if d.taker == taker) for taker in {d.taker for d in standing}}
 
 
 class LookedOver(NamedTuple):

@@ -236,6 +236,12 @@ class Failed:
         return fingerprint(error_class=self.error_class, stage=self.stage, exception=exception, frame=self.where, path=self.field or "")
 
 
+def unexpected(error: Exception, stage: str) -> Failed:
+    """Return what a defect of ours means for the message that met it: its exception and its place are the cause."""
+    name, frame = type(error).__name__, frame_of(error)
+    return Failed("BUG", "unexpected", stage, f"{name} in {frame}", rule=name, where=frame)
+
+
 Outcome = (
     Stored
     | Restated

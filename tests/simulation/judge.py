@@ -17,7 +17,7 @@ from tests.faults.checker import Edit, Row, Seen, Sent, Violation, check
 KINDS = (
     "effect_reordered", "fact_doubled", "change_lost", "change_wrong", "restatement_lost", "refused_without_cause", "history_torn",
     "history_misses_the_order", "letter_without_copy", "letter_left", "message_left", "lane_left", "lane_too_deep", "outbox_left",
-    "copy_without_letter", "letter_without_cause", "conflict_swallowed", "late", "service_ended", "no_rest",
+    "copy_without_letter", "letter_without_cause", "conflict_swallowed", "late", "service_ended", "no_rest", "stale_write",
 )  # fmt: skip
 ORDERED = ("ModificationTicket", "FulfillmentFact", "ChangeStated")
 """Which messages take effect in the order in which they were sent."""
@@ -87,6 +87,8 @@ class Found:
     unsent: int = 0
     deepest: int = 0
     """The most tickets that ever waited in one lane."""
+    stale_writes: list[str] = field(default_factory=list)
+    """Transactions that a process committed over a partition which another had claimed by then."""
     ever_parked: dict[str, int] = field(default_factory=dict)
     """Order -> how many messages of its ever waited."""
 
@@ -275,5 +277,8 @@ def _letters_in_a_row(told: Told, found: Found) -> int:
 def _bounds(told: Told, found: Found) -> Iterator[Violation]:
     if found.deepest > told.max_depth:
         yield Violation("lane_too_deep", "lanes", f"{found.deepest} tickets waited in one, {told.max_depth} may")
+    for write in found.stale_writes:
+        # The offset alone would keep effects right; that a process of the past stores nothing is promised besides: it may be of another version.
+        yield Violation("stale_write", "partition_owner", write)
     for place in told.twisted & found.repeats:
         yield Violation("conflict_swallowed", "{}[{}]@{}".format(*place), "it has other content under its id, and counts as a repeat")

@@ -81,6 +81,7 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
     told = observer.told(world.plan, world.broker, world.discarded, world.max_depth)
     found = observer.found(world.database.committed, world.broker)
     found.deepest, found.rest_after_hours = world.deepest, (rest_at - mended_at) / 3600
+    found.stale_writes = world.stale_writes
     return stuck + judge(told, found)
 
 

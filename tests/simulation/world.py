@@ -25,7 +25,7 @@ from dlq_handler.budget import Budget
 from dlq_handler.desk import Desk, Handler
 from dlq_handler.retrier import Retrier
 from modification_processor import app as app_module
-from modification_processor import service as service_module
+from modification_processor import handling as handling_module
 from modification_processor.app import AppConfig, Kafka, ProcessorApp
 from modification_processor.incoming import Incoming, Read, read
 from modification_processor.outcomes import Failed
@@ -45,6 +45,7 @@ from telemetry import failpoints
 from telemetry.health import Health
 from tests.simulation.broker import Broker, Sender
 from tests.simulation.memory.database import Database, Session, Transaction
+from tests.simulation.memory.partitions import Owner
 from tests.simulation.scheduler import Process, Scheduler, Trace
 from tests.simulation.workload import AGENTS, KEYS, REFUSED_QUANTITY, TOPICS, Plan
 
@@ -233,6 +234,8 @@ class World:
         self.database.refuses = lambda order: order.lines[AGENTS].ordered >= REFUSED_QUANTITY
         self.deepest = 0
         """The most tickets that ever waited in one lane."""
+        self.stale_writes: list[str] = []
+        """Offsets that were moved by somebody else than who had claimed the partition last."""
         self.broker = Broker(self.scheduler, random.Random(f"{seed}:broker"), dice.choice((1, 2, 3)))
         self.max_depth = dice.choice((3, 6, 200))
         self.counts = {name: dice.choice(range(low, high + 1)) for name, (low, high) in PROCESSES.items()}
@@ -266,6 +269,13 @@ class World:
         for order_id in {row.order_id for row in transaction.written("parked") if row is not None}:
             waiting = [r for r in transaction.rows("parked", order_id) if r.topic == TOPICS.modifications and r.status == "waiting"]
             self.deepest = max(self.deepest, len([row for row in waiting if row.message_id.startswith("ticket:")]))
+        for row in transaction.written("partition_owner"):
+            self._look_who_moves(row, transaction.session.name.partition(" ")[0])
+
+    def _look_who_moves(self, row: Owner | None, process: str) -> None:
+        before = None if row is None else self.database.tables["partition_owner"].get(row.group, {}).get((row.group, row.topic, row.part))
+        if row is not None and before is not None and row.next_offset != before.next_offset and before.owner != process:
+            self.stale_writes.append(f"{process} moved {row.topic}[{row.part}] to {row.next_offset}, which {before.owner} had claimed")
 
     def patched(self, stack: ExitStack) -> None:
         """Put our clock, our dice and our failpoints where the product has the world's; undone with the stack."""
@@ -276,7 +286,7 @@ class World:
             (app_module, "time", time),
             (app_module, "random", self._app_dice),
             (failpoints, "hit", self.failpoint),
-            (service_module, "MAX_DEPTH", self.max_depth),
+            (handling_module, "MAX_DEPTH", self.max_depth),
         ):
             self.put(stack, module, name, value)
 
@@ -407,7 +417,7 @@ def _stop(world: World) -> Event:
 
 def desk_of(world: World, process: Process) -> Desk:
     """Return a desk, put together as the composition root does."""
-    bench = Workbench(world.connector(process, "workbench"), GROUP, VAULT, TOPICS, world.failpoint)
+    bench = Workbench(world.connector(process, "workbench"), VAULT, TOPICS, world.failpoint)
     handler = Handler(
         send_back=lambda cursor, letter, repaired: send_back(cursor, VAULT, TOPICS, letter, repaired),
         rehearse=bench.rehearse,
