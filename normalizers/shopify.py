@@ -60,6 +60,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "shopify"
+MAPPING = 2
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
@@ -265,6 +266,7 @@ def _order(body: Json, named: Named) -> StatedOrder:
         order_number=text(body, "name") or text(body, "order_number") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=headers.get("x-shopify-shop-domain"),
             channel_order_id=order_id,
@@ -649,6 +651,7 @@ CHANNEL = Channel(
     account_field="x-shopify-shop-domain",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )
