@@ -55,6 +55,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
+MAPPING = 2
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -243,6 +244,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         order_number=text(body, "orderNumber") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "lastModifiedAt", at, report),
@@ -438,6 +440,7 @@ CHANNEL = Channel(
     account_field="/projectKey",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -50,6 +50,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "shopware"
+MAPPING = 2
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "open": "unpaid", "in_progress": "unpaid", "unconfirmed": "unpaid", "reminded": "unpaid", "failed": "unpaid", "authorized": "authorized",
@@ -201,6 +202,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         order_number=text(body, "orderNumber") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "updatedAt", at, report),
@@ -377,6 +379,7 @@ CHANNEL = Channel(
     account_field="/salesChannelId",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )
