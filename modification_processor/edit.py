@@ -144,7 +144,10 @@ def reads_and_writes(order: Order, calls: Sequence[Call]) -> frozenset[str]:
 
 def overlaps(path: str, paths: Iterable[str]) -> bool:
     """Whether `path` is one of `paths`, below one, or above one."""
-    return any(path == other or path.startswith(other + "/") or other.startswith(path + "/") for other in paths)
+    for other in paths:  # noqa: SIM110 -- asked of every changed leaf: `any` makes a generator each time
+        if path == other or path.startswith(other + "/") or other.startswith(path + "/"):
+            return True
+    return False
 
 
 def edit(
@@ -178,7 +181,9 @@ def edit(
         asked += found.approvals
         base = recalled(order, (recall.line_id for recall in recalls))
         found = _carry_out(base, calls, reason_code, bounds, context)
-    return found if isinstance(found, Refused) else replace(found, recalls=recalls, before_recall=tuple(dict.fromkeys(asked)))
+    if not recalls or isinstance(found, Refused):
+        return found
+    return replace(found, recalls=recalls, before_recall=tuple(dict.fromkeys(asked)))
 
 
 def _carry_out(

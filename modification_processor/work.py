@@ -56,6 +56,8 @@ class OrderWork:
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False
+    refind: bool = False
+    """Whether what the order is found by may have changed."""
     edits: int = 0
     edited: int = 0
     """Edits applied before this batch."""
@@ -136,7 +138,7 @@ class Writes:
     def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
         """Write everything: one statement per table that has rows."""
         changed = [work for work in works.values() if work.dirty]
-        rows = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and w.stored]
+        rows = [Written(w.order, w.head.version, w.statement_id, w.edits, w.refind) for w in changed if w.order is not None and w.stored]
         new = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and not w.stored]
         _write(cursor, heads.save_keys, self.keys)
         _write(cursor, orders.insert, new)

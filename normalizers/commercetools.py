@@ -55,7 +55,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
-MAPPING = 2
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -167,13 +167,15 @@ def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
             report.note(f"{at}/stagedActions/{index}", "action_not_read", "an action that no operation carries", action)
     result = body.get("result")
     applied = text(result, "type") == "Applied" if isinstance(result, dict) else False
+    if not applied:
+        report.note(f"{at}/result", "edit_not_applied", "the channel has not applied the edit: it says what would change")
     return StatedChange(
         channel_order_id=order_id,
         event="edit",
         account=account,
         changed_at=instant(body, "lastModifiedAt", at, report),
-        line_changes=tuple(changes) if applied else (),
-        ship_to=ship_to if applied else None,
+        line_changes=tuple(changes),
+        ship_to=ship_to,
         findings=tuple(report.findings),
         stated={"applied": applied, "version": text(body, "version"), "line_changes": [change_values(change) for change in changes]},
     )

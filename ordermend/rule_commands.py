@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordermend.textfile import read as text_of
+
 if TYPE_CHECKING:
     from ordermend.rule_texts import RuleTexts
 
@@ -27,7 +29,7 @@ def add(group: typer.Typer, of: str, about: str, texts: "Callable[[], RuleTexts]
         user: Annotated[str, typer.Option(help="Who sets them.")],
         reason: Annotated[str, typer.Option(help="Why.")],
     ) -> None:
-        texts().put(file.read_text("utf-8"), user, reason)
+        texts().put(text_of(file), user, reason)
 
     def history() -> None:
         texts().history()
