@@ -14,10 +14,11 @@ import psycopg
 
 from modification_processor.decide import is_restated
 from modification_processor.deciding import tried
+from modification_processor.handling import carry_out
 from modification_processor.incoming import Read
 from modification_processor.lanes import is_superseded, let_out, mark_superseded
 from modification_processor.loading import load
-from modification_processor.outcomes import Failed
+from modification_processor.outcomes import Failed, Withdrawn
 from modification_processor.rereading import opened, waiting_reads
 from modification_processor.session import Session
 from modification_processor.transaction import Means, Transaction
@@ -148,11 +149,15 @@ def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str) -
     if not batch:
         return left
     lane = work.lanes[topic]
+    withdrawn: set[str] = set()
     for read in batch:
-        outcome = tried(tx, work, read)
-        tx.settler.settle(work, read, outcome)
+        if read.message_id in withdrawn:
+            continue
+        outcome, _ = carry_out(tx, work, read)
         if isinstance(outcome, Failed) and outcome.blocks:
             return left
+        if isinstance(outcome, Withdrawn):
+            withdrawn.add(f"ticket:{outcome.ticket_id}")
         assert read.seq is not None
         tx.writes.done.append((work.head.order_id, topic, read.seq))
         let_out(work, lane, 1, tx.writes)

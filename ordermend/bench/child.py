@@ -23,7 +23,7 @@ from ordermend.bench import bare_loop
 from ordermend.bench.documents import CHANNEL
 from ordermend.bench.function import Function, given
 from ordermend.bench.profiling import profiled
-from ordermend.serving import Loop, Running, loops_of, settle_memory
+from ordermend.serving import Loop, Running, loops_of, settle_interpreter
 from ordermend.settings import Settings
 from streaming.producer import Record
 from telemetry import logs
@@ -59,7 +59,7 @@ def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     settings = settings_module.load()
     logs.configure("warning")
-    settle_memory()
+    settle_interpreter()
     if job.kind == "processor":
         _processor(job, settings)
     else:

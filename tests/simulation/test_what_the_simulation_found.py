@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Literal
+from uuid import UUID
 
 import pytest
 
@@ -14,10 +16,26 @@ from modification_processor.workbench import Workbench
 from schemas.assertion import Actor
 from store import heads, letters, partitions
 from store.partitions import Advance
+from store.tickets import TicketRow
 from tests.simulation.broker import Broker
 from tests.simulation.run import silence, simulate
 from tests.simulation.scheduler import BEGINNING, Crash, Process, Scheduler, Trace
-from tests.simulation.workload import AGENTS, CHANGED, KEYS, RESTATED, TOPICS, Post, changed, order_of, stated, ticket, ticket_id
+from tests.simulation.workload import (
+    AGENTS,
+    CHANGED,
+    KEYS,
+    RESTATED,
+    TOPICS,
+    Post,
+    changed,
+    large,
+    order_of,
+    reviewed,
+    stated,
+    ticket,
+    ticket_id,
+    withdrawn,
+)
 from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
 from tests.stores import MemoryBook, memory_book
 
@@ -63,6 +81,10 @@ class Bench:
     def outcome(self, message_id: str) -> str:
         row = self.book.database.tables["inbox"][ORDER][ORDER, message_id]
         return str(row.outcome)
+
+    def ticket(self, name: UUID) -> TicketRow:
+        row: TicketRow = self.book.database.tables["ticket"][ORDER][ORDER, name]
+        return row
 
     def ordered(self, line: int) -> int:
         row = self.book.database.tables["orders"][ORDER][(ORDER,)]
@@ -178,6 +200,32 @@ def test_a_message_that_waited_under_the_id_of_its_place_is_settled_under_it(ben
         heads.try_now(connection.cursor(), ORDER, TOPICS.modifications)
     assert 1 == bench.retry(TOPICS.modifications)
     assert "refused" == bench.outcome(f"{TOPICS.modifications}:0:0")
+
+
+@pytest.mark.parametrize(("decision", "state"), [("approve", "applied"), ("decline", "declined")])
+def test_a_review_that_had_to_wait_does_what_it_says(bench: Bench, decision: Literal["approve", "decline"], state: str) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    asked = large(NUMBER, 1)
+    assert "awaiting_approval" == bench.send(asked)
+    name = UUID(asked.message_id.removeprefix("ticket:"))
+    review = reviewed(ORDER, name, 0, decision, None, "ruth")
+    bench.fails = {review.message_id: OutsideIsAway()}
+    assert "waiting" == bench.send(review)
+    bench.fails = {}
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert (state, "reviewed") == (bench.ticket(name).state, bench.outcome(review.message_id))
+
+
+def test_a_withdrawal_that_had_to_wait_ends_its_ticket_wherever_that_is(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    withdrawal, edit, follower = withdrawn(NUMBER, 7), ticket(NUMBER, 7), ticket(NUMBER, 8)
+    bench.fails = {withdrawal.message_id: OutsideIsAway()}
+    assert ["waiting"] * 3 == [bench.send(post) for post in (withdrawal, edit, follower)]
+    bench.fails = {}
+    assert 2 == bench.retry(TOPICS.modifications)
+    assert ("cancelled", "applied", 8) == (_state(bench, 7), _state(bench, 8), bench.ordered(AGENTS))
+    assert ("withdrawn", "cancelled") == (bench.outcome(withdrawal.message_id), bench.outcome(edit.message_id))
+    assert not bench.book.database.tables["lane"][ORDER]
 
 
 def test_a_partition_that_stands_further_is_told_from_one_that_is_lost(bench: Bench) -> None:
