@@ -81,6 +81,8 @@ class Writes:
     received: list[Received] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)
     settled: list[tuple[UUID, str, str]] = field(default_factory=list)
+    renamed: list[tuple[UUID, str, str]] = field(default_factory=list)
+    """Messages received under the id of their place that can be read now: (order id, that id, their own)."""
     tickets: list[TicketRow] = field(default_factory=list)
     decided: list[TicketRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
@@ -151,6 +153,7 @@ class Writes:
         _write(cursor, inbox.add, self.received)
         _write(cursor, inbox.add_repeats, self.repeats)
         _write(cursor, inbox.settle, self.settled)
+        _write(cursor, inbox.rename, self.renamed)
         _write(cursor, letters.park, self.parked)
         _write(cursor, letters.bury, self.letters)
         _write(cursor, letters.attempts, self.attempts)
