@@ -64,7 +64,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Console:
             revocations=lambda _: True,
             rate=Buckets(10_000, 10_000),
             strangers=Buckets(10_000, 10_000),
-        ),  # fmt: skip
+        ),
     )
 
 
