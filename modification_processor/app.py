@@ -15,10 +15,11 @@ from threading import Event
 import psycopg
 from confluent_kafka import Consumer, KafkaException, Message
 
+from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, Read, read, unread
 from modification_processor.outcomes import Failed
 from modification_processor.reader import IDLE_SECONDS, Batch, Reader
-from modification_processor.service import Fenced, Processor, Redo
+from modification_processor.service import Processor, Redo
 from modification_processor.settle import Topics
 from modification_processor.trial import DEATHS, PROBE, Trial
 from modification_processor.unwritable import Unstorable

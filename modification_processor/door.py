@@ -20,7 +20,7 @@ from modification_processor.operations.operation import OperationSpec
 from modification_processor.outcomes import Refused
 from modification_processor.preview import Preview, preview
 from modification_processor.rules_in_force import approval_rules, narrowing_rules
-from modification_processor.service import context_of, known_to
+from modification_processor.snapshot import context_of, known_to
 from modification_processor.verify import begin, verify_range
 from normalizers import discover as channels
 from normalizers.channel import Verb

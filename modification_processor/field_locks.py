@@ -288,8 +288,10 @@ def _narrowed(order: Order, found: FieldMode, column: str, when: Moment, locks: 
     """Make the answer as strict as window and risk want it, and say what the change costs and until when it can be made."""
     rules, name = when.rules, found.field_class
     label = locks.labels[name]
-    found = replace(found, cost=rules.cost_of(order, name, column))
-    window = rules.window_of(order, name, when.at)
+    cost = rules.cost_of(order, name, column)
+    if cost:
+        found = replace(found, cost=cost)
+    window = rules.window_of(order, name, when.at) if rules.windows else None
     if window is not None:
         rule, closes = window
         shown = f"{closes:%Y-%m-%dT%H:%M:%SZ}"

@@ -98,6 +98,11 @@ def unread(incoming: Incoming, failure: Failed, keys: KeyRing) -> Read:
     return Read(incoming, lane, place_of(incoming), "unreadable", sha256(incoming.value).digest(), failure=replace(failure, blocks=blocks))
 
 
+def by_the_clock(order_id: UUID, message_id: str, at: datetime) -> Read:
+    """Return what stands for the message where none was sent: time itself, or an act of ours, is the cause."""
+    return Read(Incoming("clock", 0, 0, None, b"", None, at), order_id, message_id, "Deadline", b"")
+
+
 def place_of(incoming: Incoming) -> str:
     """Return the message id of a record that has none of its own: where it lies."""
     return f"{incoming.topic}:{incoming.part}:{incoming.off}"

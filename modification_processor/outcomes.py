@@ -107,6 +107,13 @@ class Refused:
     rule_id: str | None = None
     preview: "Preview | None" = None
     """What the ticket would do now, where what it showed has gone stale."""
+    alternatives: tuple[EditWarning, ...] = ()
+    """What could be done instead."""
+
+    @property
+    def told(self) -> str:
+        """The message with what could be done instead, for who reads it later."""
+        return "; ".join((self.message, *(one.message for one in self.alternatives)))[:500]
 
 
 @dataclass(frozen=True)
@@ -234,6 +241,12 @@ class Failed:
         """Group key: the cause without what varies from message to message."""
         exception = f"{self.code} {self.rule or ''}"
         return fingerprint(error_class=self.error_class, stage=self.stage, exception=exception, frame=self.where, path=self.field or "")
+
+
+def unexpected(error: Exception, stage: str) -> Failed:
+    """Return what a defect of ours means for the message that met it: its exception and its place are the cause."""
+    name, frame = type(error).__name__, frame_of(error)
+    return Failed("BUG", "unexpected", stage, f"{name} in {frame}", rule=name, where=frame)
 
 
 Outcome = (

@@ -5,18 +5,23 @@ it lets go on, over one read-only snapshot that locks nothing. The rows are thro
 to store them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from modification_processor.breakers import Breaking
-from modification_processor.catalogue_facts import Catalogue
 from modification_processor.decide import is_restated
+from modification_processor.deciding import decided
+from modification_processor.earlier_tickets import end
 from modification_processor.incoming import Incoming, Read, read_again
+from modification_processor.lanes import let_out
+from modification_processor.loading import load
 from modification_processor.outcomes import Conflicted, Failed, Outcome, Refused
-from modification_processor.service import Processor, _open, _reads_of
+from modification_processor.rereading import waiting_reads
+from modification_processor.retrying import drain
+from modification_processor.session import Session
 from modification_processor.settle import MAX_DEPTH, Settler, Topics
+from modification_processor.transaction import Faultpoint, Means, Transaction, looking_only
 from modification_processor.work import OrderWork, Writes
 from schemas.assertion import Actor
 from schemas.codec import encode
@@ -27,10 +32,10 @@ from schemas.repair import Rehearsed, Repaired, Step
 from schemas.statement import OrderStated, Statement
 from schemas.ticket import ModificationTicket
 from store import heads, letters
-from store.catalogue import BookCatalogue
-from store.database import Cursor
-from store.heads import Head
+from store.database import Connection, Cursor
 from store.letters import Letter
+from store.sealing import KeyVault
+from telemetry import failpoints
 
 
 class _Listening(Settler):
@@ -48,24 +53,21 @@ class _Listening(Settler):
         return word
 
 
-class Workbench(Processor):
+class Workbench:
     """The processor at the desk. One instance, one thread."""
 
-    def _catalogue_of(self, cursor: Cursor) -> Catalogue:
-        return BookCatalogue(cursor, locks=False)
+    def __init__(self, connect: Callable[[], Connection], vault: KeyVault, topics: Topics, faultpoint: Faultpoint = failpoints.hit) -> None:
+        self._session = Session(connect)
+        self._means = Means(vault, topics, faultpoint)
+        self._looking = Means(vault, topics, faultpoint, catalogue=looking_only, only_looks=True)
 
-    def _heads(self, cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
-        return heads.peek(cursor, order_ids)
-
-    def _breaking(self, cursor: Cursor, at: datetime) -> Breaking | None:  # noqa: ARG002 -- a rehearsal counts for nobody
-        return None
-
-    def _flush_past(self, cursor: Cursor, writes: Writes) -> None:
-        """Write nothing: an undo is rehearsed over the history as stored."""
+    def close(self) -> None:
+        """Give the connection back."""
+        self._session.close()
 
     def rehearse(self, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]] = ()) -> Rehearsed:
         """Return what sending the letter back would do now. `statements`: what its document becomes, for intake's letters."""
-        connection = self.connection
+        connection = self._session.connection
         connection.rollback()
         connection.execute("set transaction isolation level repeatable read, read only")
         try:
@@ -77,28 +79,28 @@ class Workbench(Processor):
     def _rehearse(
         self, cursor: Cursor, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]]
     ) -> Rehearsed:
-        writes = self._writes(cursor)
-        at = writes.at
+        tx = Transaction.begin(cursor, self._looking, _Listening)
         lane = self._waiting(cursor, letter, repaired, leaves_lane=bool(statements))
-        first = [_stated(statement, key, letter, at) for key, statement in statements]
+        first = [_stated(statement, key, letter, tx.at) for key, statement in statements]
         batch = [*first, *lane]
         if not batch:
             return Rehearsed((), 0)
-        works, _ = self._load(cursor, batch)
-        settler, context = _Listening(writes, self._topics), self._context(cursor, batch, works.values(), writes)
+        works, _ = load(cursor, self._looking, batch)
+        tx.look_up(batch, works.values())
         for read in first:
             work = works[read.order_id]
-            outcome = self._decide(work, read, writes, context)
-            settler.settle(work, read, outcome)
+            outcome = decided(tx, work, read)
+            tx.settler.settle(work, read, outcome)
             if is_restated(outcome) and isinstance(read.body, OrderStated) and read.order_id == letter.order_id:
                 lane = []  # a whole statement says all that older ones in its lane could say
         left = 0
         if lane:
             work = works[letter.order_id]
             if statements and letter.seq is not None:
-                _open(work, work.lanes[letter.topic], 1, settler.writes)
-            left = len(self._drain(cursor, work, lane, settler, context, letter.topic))
-        return Rehearsed(tuple(settler.steps), len(lane) - left)
+                let_out(work, work.lanes[letter.topic], 1, tx.writes)
+            left = len(drain(tx, work, lane, letter.topic))
+        assert isinstance(tx.settler, _Listening)
+        return Rehearsed(tuple(tx.settler.steps), len(lane) - left)
 
     def _waiting(self, cursor: Cursor, letter: Letter, repaired: Repaired | None, *, leaves_lane: bool) -> list[Read]:
         """Return the messages that would be tried: the letter's, where it stays in its place, and its followers."""
@@ -106,7 +108,7 @@ class Workbench(Processor):
             return []
         head = heads.peek(cursor, [letter.order_id])[letter.order_id]
         waiting = letters.waiting(cursor, letter.order_id, letter.topic, MAX_DEPTH + 1)
-        reads = _reads_of(waiting, self._vault.unwrap(letter.order_id, bytes(head.wrapped_key or b"")))
+        reads = waiting_reads(waiting, self._means.vault.unwrap(letter.order_id, bytes(head.wrapped_key or b"")))
         if leaves_lane:
             return [read for read in reads if read.seq != letter.seq]
         if repaired is None:
@@ -119,20 +121,20 @@ class Workbench(Processor):
         The caller commits, and has the order's head locked.
         """
         head = heads.lock(cursor, [letter.order_id])[letter.order_id]
-        writes = self._writes(cursor)
+        tx = Transaction.begin(cursor, self._means)
         lanes = {lane.topic: lane for lane in heads.lanes(cursor, [letter.order_id]).values()}
         work = OrderWork(head, None, "", lanes)
         parked = letters.parked_at(cursor, letter.order_id, letter.topic, letter.seq) if letter.seq is not None else None
         if parked is not None and letter.message_id.startswith("ticket:"):
-            incoming = Incoming(letter.topic, letter.part, letter.off, None, b"", None, writes.at)
+            incoming = Incoming(letter.topic, letter.part, letter.off, None, b"", None, tx.at)
             read = Read(incoming, letter.order_id, f"discard:{letter.letter_id}", "Discard", b"", actor=actor)
-            self._end(cursor, work, read, UUID(letter.message_id.removeprefix("ticket:")), "cancelled", writes)
+            end(tx, work, read, UUID(letter.message_id.removeprefix("ticket:")), "cancelled")
         elif parked is not None:
             letters.set_status(cursor, [(letter.order_id, parked.topic, parked.seq)], "discarded")
-            writes.settled.append((letter.order_id, letter.message_id, "discarded"))
-            _open(work, work.lanes[letter.topic], 1, writes)
+            tx.writes.settled.append((letter.order_id, letter.message_id, "discarded"))
+            let_out(work, work.lanes[letter.topic], 1, tx.writes)
         letters.set_letter(cursor, letter.order_id, letter.letter_id, "discarded")
-        writes.flush(cursor, {letter.order_id: work})
+        tx.writes.flush(cursor, {letter.order_id: work})
 
 
 def _as_repaired(read: Read, repaired: Repaired) -> Read:

@@ -453,12 +453,15 @@ class Draft:
 
     def totals(self, stated_grand: int | None) -> Totals:
         """Return the sums of the rows; a difference to the channel's grand total becomes a row, and a hold if it is large."""
-        subtotal = sum([line.gross_minor for line in self.lines])
+        subtotal = tax = added = 0
+        for line in self.lines:
+            subtotal += line.gross_minor
         sums = {"discount": 0, "shipping": 0, "fee": 0, "channel_rounding": 0}
         for row in self.adjustments:
             sums[row.kind] += row.amount_minor
-        tax = sum([row.amount_minor for row in self.taxes])
-        added = sum([row.amount_minor for row in self.taxes if not row.included])
+        for each in self.taxes:
+            tax += each.amount_minor
+            added += 0 if each.included else each.amount_minor
         grand = subtotal - sums["discount"] + sums["shipping"] + sums["fee"] + added + sums["channel_rounding"]
         if stated_grand is not None and stated_grand != grand:
             sums["channel_rounding"] += stated_grand - grand
@@ -497,7 +500,7 @@ class Draft:
         of: Iterable[tuple[Any, str]] = (),
     ) -> StatedOrder:
         """Return the result: `order` with its findings and its verdict, and with what of its objects (`of`) nobody has read."""
-        if left := leftovers(order.source.channel, of, order.extensions):
+        if left := leftovers(order.source.channel, of, self.report.kept):
             order = order.with_(extensions={**order.extensions, **left})
         return StatedOrder(
             order=order,

@@ -33,10 +33,13 @@ from modification_processor.reconcile import Heard, Reconciled, reconcile
 from modification_processor.reconciler import Reconciler
 from modification_processor.relay import Relay
 from modification_processor.replay import send_back
+from modification_processor.retrying import PoisonOf
 from modification_processor.sampler import Sampler
-from modification_processor.service import Faultpoint, PoisonOf, Processor
+from modification_processor.service import Processor
 from modification_processor.settle import Topics
 from modification_processor.settlement import Ports, Settlement
+from modification_processor.snapshot import context_of
+from modification_processor.transaction import Faultpoint
 from modification_processor.trial import Trial, answer
 from modification_processor.workbench import Workbench
 from normalizers import discover
@@ -204,7 +207,9 @@ def retrier(settings: Settings, health: Health) -> Retrier:
 def ports(settings: Settings) -> Ports:
     """Return whom the settlement worker asks: what the settings name; simulated ones keep a file of their own."""
     if settings.ports is None:
-        raise SettingsInvalid("ORDERMEND_PORTS is not set: name the module:function that returns your gateway, channel and notifier")
+        raise SettingsInvalid(
+            "ORDERMEND_PORTS is not set: name the module:function that returns your gateway, channel, notifier, warehouse and inventory"
+        )
     if settings.ports == "simulated":
         return SimulatedWorld(settings.home / f"simulated-{settings.db_schema}.sqlite", DEMO_BEHAVIOUR).ports()
     module, _, name = settings.ports.partition(":")
@@ -259,7 +264,7 @@ def bulk_runner(settings: Settings) -> BulkRunner:
     # A ticket of a job may lie in the outbox for as long as Kafka is away.
     own = replace(signer(settings, "door-bulk", BULK_DOOR), lifetime_seconds=REPORT_LIFETIME_SECONDS)
     topic = topics_of(settings).modifications
-    return BulkRunner(KeyVault.load(settings.keys_dir), own, topic, worker.context_of, worker.together, worker.close)
+    return BulkRunner(KeyVault.load(settings.keys_dir), own, topic, context_of, worker.together, worker.close)
 
 
 def bulk_service(settings: Settings, health: Health) -> BulkService:
@@ -332,7 +337,7 @@ def desk(settings: Settings) -> Desk:
     """Return the desk where dead letters are worked on, with the processor's own way of handling them."""
     failpoints.arm(settings.failpoints)
     vault, topics = KeyVault.load(settings.keys_dir), topics_of(settings)
-    bench = Workbench(connector(settings, "workbench"), settings.topic_prefix + GROUP, vault, topics)
+    bench = Workbench(connector(settings, "workbench"), vault, topics)
     handler = Handler(
         send_back=lambda cursor, letter, repaired: send_back(cursor, vault, topics, letter, repaired),
         rehearse=bench.rehearse,

@@ -32,6 +32,8 @@ class Written(NamedTuple):
     version: int
     statement_id: str
     edits: int
+    refind: bool = True
+    """Whether what it is found by may have changed."""
 
 
 class Statement(NamedTuple):
@@ -91,7 +93,7 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
         copy.set_types(
             ("uuid", "int4", "text", "text", "text", "text", "text", "text", "int8", "timestamptz", "timestamptz", "text", "json")
         )
-        for order, version, statement_id, _ in rows:
+        for order, version, statement_id, *_ in rows:
             source = order.source
             copy.write_row(
                 (
@@ -132,7 +134,9 @@ def update(cursor: Cursor, rows: Sequence[Written]) -> None:
             [document(r.order) for r in rows],
         ),
     )
-    search.update(cursor, [row.order for row in rows])
+    refound = [row.order for row in rows if row.refind]
+    if refound:
+        search.update(cursor, refound)
 
 
 class Origin(NamedTuple):

@@ -28,6 +28,13 @@ class Wanted(NamedTuple):
     all_of: list[str]
 
 
+def may_move(before: Order, after: Order) -> bool:
+    """Whether the terms of an order may be others after a change: never wrongly False, and sooner known than the terms."""
+    if any(getattr(before, name) is not getattr(after, name) for name in ("order_number", "source", "contact", "ship_to", "bill_to")):
+        return True
+    return before.lines is not after.lines and [line.sku for line in before.lines] != [line.sku for line in after.lines]
+
+
 def terms_of(order: Order) -> list[str]:
     """Return the terms an order is found by, sorted, each once."""
     return sorted(set(_terms(order)))

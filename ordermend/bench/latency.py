@@ -20,6 +20,7 @@ from modification_processor import preview as previews
 from modification_processor.edit import calls_of
 from modification_processor.incoming import Incoming, Read
 from modification_processor.outcomes import Refused
+from modification_processor.snapshot import context_of
 from normalizers import discover
 from ordermend import bootstrap
 from ordermend.bench.documents import CHANNEL, document
@@ -128,7 +129,6 @@ class _Previews:
     def _run(self) -> None:
         chance = random.Random(5)  # noqa: S311 -- invented data
         verbs = discover()[CHANNEL].verbs
-        worker = bootstrap.processor(self._place.settings, "bench-previews")
         try:
             with bootstrap.connector(self._place.settings, "bench-previews")() as connection:
                 connection.autocommit = True
@@ -138,15 +138,13 @@ class _Previews:
                     (ticket,) = Planner([Seen.of(target)], seed=chance.randrange(10**6)).tickets(1)
                     with connection.cursor() as cursor:
                         now = orders.load(cursor, [target.order_id])[target.order_id]
-                        context = worker.context_of(cursor, [_read(ticket)], {target.order_id: now.order}, datetime.now(UTC))
+                        context = context_of(cursor, [_read(ticket)], {target.order_id: now.order}, datetime.now(UTC))
                     calls = calls_of(ticket.operations)
                     assert not isinstance(calls, Refused)
                     previews.preview(now.order, now.version, calls, ticket.reason_code, frozenset(ROLES), verbs, context)
                     self.taken.append((time.perf_counter() - began) * 1000)
         except BaseException as error:  # noqa: BLE001 -- handed to the main thread, which raises it
             self._failure = error
-        finally:
-            worker.close()
 
 
 def _read(ticket: ModificationTicket) -> Read:

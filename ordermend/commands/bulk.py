@@ -6,6 +6,8 @@ from uuid import UUID
 
 import typer
 
+from ordermend.textfile import read as text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -69,7 +71,7 @@ def start(
     with _connection(here) as connection:
         selection = _selection(connection, ids, channel, sku, limit)
         if dry_run:
-            _show(_tried(here, connection, request, selection))
+            _show(_tried(connection, request, selection))
             return
         job_id = uuid.uuid4()
         bulk.submit(connection, request, selection, job_id)
@@ -169,7 +171,7 @@ def _selection(connection: "Connection", ids: Path | None, channel: str | None, 
 def _ids_of(path: Path) -> "Iterator[UUID]":
     import sys  # noqa: PLC0415 - keeps --help fast
 
-    lines = (sys.stdin.read() if str(path) == "-" else path.read_text("utf-8")).splitlines()
+    lines = (sys.stdin.read() if str(path) == "-" else text_of(path)).splitlines()
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         try:
@@ -179,18 +181,15 @@ def _ids_of(path: Path) -> "Iterator[UUID]":
             raise typer.BadParameter(f"line {number}: {text[:60]!r} is no order id", param_hint="--ids") from None
 
 
-def _tried(here: "Settings", connection: "Connection", request: Any, selection: list[UUID]) -> "DryRun":
-    import contextlib  # noqa: PLC0415 - keeps --help fast
-
-    from rich.progress import Progress  # noqa: PLC0415
+def _tried(connection: "Connection", request: Any, selection: list[UUID]) -> "DryRun":
+    from rich.progress import Progress  # noqa: PLC0415 - keeps --help fast
 
     from modification_processor import bulk  # noqa: PLC0415
-    from ordermend import bootstrap  # noqa: PLC0415
+    from modification_processor.snapshot import context_of  # noqa: PLC0415
 
-    worker = bootstrap.processor(here, "bulk-context")
-    with contextlib.closing(worker), Progress(transient=True) as bar:
+    with Progress(transient=True) as bar:
         task = bar.add_task("trying", total=len(selection))
-        return bulk.dry_run(connection, request, selection, worker.context_of, lambda done: bar.update(task, completed=done))
+        return bulk.dry_run(connection, request, selection, context_of, lambda done: bar.update(task, completed=done))
 
 
 def _show(found: "DryRun") -> None:

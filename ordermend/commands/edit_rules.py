@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordermend.textfile import read as text_of
+
 if TYPE_CHECKING:
     from ordermend.rule_texts import RuleTexts
 
@@ -32,7 +34,7 @@ def put(
     reason: Annotated[str, typer.Option(help="Why.")],
 ) -> None:
     """Put rules into force, for every process, from its next batch on. Exit code 2: they cannot be read."""
-    _texts().put(file.read_text("utf-8"), user, reason)
+    _texts().put(text_of(file), user, reason)
 
 
 def history() -> None:

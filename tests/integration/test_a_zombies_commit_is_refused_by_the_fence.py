@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, read
-from modification_processor.service import Fenced
 from ordermend import bootstrap
 from schemas.assertion import HEADER
 from schemas.codec import encode

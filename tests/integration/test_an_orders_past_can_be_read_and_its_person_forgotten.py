@@ -8,8 +8,8 @@ import pytest
 
 from modification_processor import past
 from modification_processor.approvals import APPROVAL, default_text
+from modification_processor.erasing import NotErasable
 from modification_processor.past import NoSuchVersion, Past
-from modification_processor.service import NotErasable
 from ordermend import bootstrap
 from schemas.leaves import changed_leaves
 from schemas.order import Order

@@ -155,6 +155,8 @@ class Client:
         self.share: list[Place] = []
         self.share_of = 0
         self._has_share_of = 0
+        self._given: list[Place] = []
+        """What the group gave, whether it is read or not."""
         self.cut_off = False
         """The coordinator is out of reach, and this client does not know it yet: it keeps fetching."""
         self.closed = False
@@ -191,27 +193,42 @@ class Client:
 
     def has_work(self) -> bool:
         """Whether a poll would find something."""
-        if not self.cut_off and (self._has_share_of != self.group.generation):
-            return self.generation != self.group.generation or self.share_of == self.group.generation
+        if not self.cut_off and self._has_share_of != self.group.generation:
+            return not self._is_joined() or self.share_of == self.group.generation
         return any(off < self._broker.end(place) for place, off in self._positions.items() if place not in self._paused)
 
     def _serve(self) -> None:
         group = self.group
         if self.cut_off or self._has_share_of == group.generation:
             return
-        if self not in group.members:
-            group.members.append(self)
-            group.rebalance()
-        if self.generation != group.generation:
-            if self._positions:
-                self._revoke(cast(Consumer, self), [TopicPartition(*place) for place in self._positions])
-            self._positions.clear()
-            self._paused.clear()
-            self.generation = group.generation
-            group.give()
+        if not self._is_joined():
+            self._give_up()
+            if self.cut_off:  # so long did it take
+                return
+            self._join()
         if self.share_of == self.generation == group.generation:
             self._has_share_of = group.generation
-            self._assign(cast(Consumer, self), [TopicPartition(*place) for place in self.share])
+            self._given = list(self.share)
+            self._assign(cast(Consumer, self), [TopicPartition(*place) for place in self._given])
+
+    def _is_joined(self) -> bool:
+        return self.generation == self.group.generation and self in self.group.members
+
+    def _give_up(self) -> None:
+        """Have the owner let go of all that was given; that takes its time, in which the group goes on."""
+        given, self._given = self._given, []
+        if given:
+            self._revoke(cast(Consumer, self), [TopicPartition(*place) for place in given])
+        self._positions.clear()
+        self._paused.clear()
+
+    def _join(self) -> None:
+        """Join the generation there is; where the group went on without this member, that begins another."""
+        if self not in self.group.members:
+            self.group.members.append(self)
+            self.group.rebalance()
+        self.generation = self.group.generation
+        self.group.give()
 
     def _fetched(self, limit: int) -> list[Message]:
         limit = min(limit, self._broker.dice.choice((1, 2, 4, 8, 16)))

@@ -17,12 +17,28 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from modification_processor import replay, service
+from modification_processor import (
+    approvals,
+    decide,
+    deciding,
+    earlier_tickets,
+    fence,
+    handling,
+    lanes,
+    replay,
+    retrying,
+    service,
+    undo,
+    workbench,
+)
 from modification_processor.app import ProcessorApp
+from modification_processor.fence import Fenced
 from modification_processor.incoming import Read
-from modification_processor.outcomes import Failed, Stored
-from modification_processor.service import Fenced, Processor
+from modification_processor.loading import Seen
+from modification_processor.outcomes import Failed, Outcome, Refused, Stored
+from modification_processor.retrying import LaneRetry
 from modification_processor.settle import Settler
+from modification_processor.transaction import Means, Transaction
 from modification_processor.work import OrderWork, Writes
 from schemas.statement import ChangeStated
 from store import heads, inbox, letters, outbox, partitions
@@ -33,7 +49,7 @@ from store.outbox import Unsent
 from store.partitions import Advance
 from streaming.consumer import BatchConsumer
 from tests.simulation.memory import partitions as memory_partitions
-from tests.simulation.memory.database import Transaction
+from tests.simulation.memory.database import Transaction as MemoryTransaction
 from tests.simulation.run import simulate
 from tests.simulation.world import World
 
@@ -64,13 +80,13 @@ def bug(what: str) -> Callable[[Plant], Plant]:
 
 @bug("the offset is committed before the work")
 def offset_before_commit(world: World, stack: ExitStack) -> None:
-    original = Processor._fence
+    original = fence.pass_fence
 
-    def fence(self: Processor, cursor: Cursor, advances: Sequence[Advance]) -> None:
-        original(self, cursor, advances)
-        self.connection.commit()
+    def pass_fence(cursor: Cursor, group: str, advances: Sequence[Advance]) -> None:
+        original(cursor, group, advances)
+        cursor.connection.commit()
 
-    world.put(stack, Processor, "_fence", fence)
+    world.put(stack, fence, "pass_fence", pass_fence)
 
 
 @bug("the offset is moved without any condition")
@@ -95,7 +111,7 @@ def epoch_never_raised(world: World, stack: ExitStack) -> None:
     def claim(cursor: Cursor, group: str, owner: str, places: Sequence[tuple[str, int, str]]) -> Any:
         found = original(cursor, group, owner, places)
 
-        def lower(tx: Transaction) -> None:
+        def lower(tx: MemoryTransaction) -> None:
             for topic, part, _ in places:
                 tx.update("partition_owner", (group, topic, part), lambda row: row._replace(epoch=1))
 
@@ -107,12 +123,12 @@ def epoch_never_raised(world: World, stack: ExitStack) -> None:
 
 @bug("a commit whose answer never came counts as done")
 def unknown_commit_is_done(world: World, stack: ExitStack) -> None:
-    world.put(stack, Processor, "_committed", lambda _self, _advances: True)
+    world.put(stack, fence, "is_committed", lambda *_: True)
 
 
 @bug("a commit whose answer never came is done again from where the row stands, whatever it has done")
 def unknown_commit_is_done_again(world: World, stack: ExitStack) -> None:
-    world.put(stack, Processor, "_committed", lambda _self, _advances: False)
+    world.put(stack, fence, "is_committed", lambda *_: False)
 
     def is_next(self: ProcessorApp, r: Read, epochs: Any) -> bool:
         place = (r.incoming.topic, r.incoming.part)
@@ -128,16 +144,16 @@ def heads_not_locked(world: World, stack: ExitStack) -> None:
 
 @bug("whether a lane is closed is looked up before the head is locked")
 def lane_check_outside_the_lock(world: World, stack: ExitStack) -> None:
-    original = Processor._heads
+    original = Means.heads
 
-    def locked(self: Processor, cursor: Cursor, ids: Sequence[UUID]) -> dict[UUID, Head]:
+    def locked(self: Means, cursor: Cursor, ids: Sequence[UUID]) -> dict[UUID, Head]:
         before = heads.peek(cursor, ids)
         found = original(self, cursor, ids)
         for order_id, head in found.items():
             head.depth = before[order_id].depth
         return found
 
-    world.put(stack, Processor, "_heads", locked)
+    world.put(stack, Means, "heads", locked)
 
 
 @bug("the relay goes by the highest number it has seen")
@@ -172,24 +188,22 @@ def relay_newest_first(world: World, stack: ExitStack) -> None:
 
 @bug("the retrier tries followers though their head failed")
 def retry_without_head_check(world: World, stack: ExitStack) -> None:
-    original = Processor._drain
+    original = retrying.drain
 
-    def drain(
-        self: Processor, cursor: Cursor, work: OrderWork, batch: Sequence[Read], settler: Settler, context: Any, topic: str
-    ) -> list[Read]:
-        left = original(self, cursor, work, batch[:1], settler, context, topic)
+    def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str) -> list[Read]:
+        left = original(tx, work, batch[:1], topic)
         if not left and len(batch) > 1 and topic in work.lanes:
             # The head failed: the next one is tried, and leaves the lane where it fares well.
             follower = batch[1]
-            outcome = self._tried(cursor, work, follower, settler.writes, context)
+            outcome = deciding.tried(tx, work, follower)
             if not isinstance(outcome, Failed):
-                settler.settle(work, follower, outcome)
-                settler.writes.done.append((work.head.order_id, topic, follower.seq or 0))
+                tx.settler.settle(work, follower, outcome)
+                tx.writes.done.append((work.head.order_id, topic, follower.seq or 0))
                 work.lanes[topic].depth -= 1
                 work.head.depth -= 1
         return left
 
-    world.put(stack, Processor, "_drain", drain)
+    world.put(stack, retrying, "drain", drain)
 
 
 @bug("a lane is tried from its end")
@@ -250,7 +264,8 @@ def event_seq_reset(world: World, stack: ExitStack) -> None:
 
 @bug("a statement supersedes changes that wait")
 def changes_superseded(world: World, stack: ExitStack) -> None:
-    world.put(stack, service, "_is_superseded", lambda _waiting, _by: True)
+    world.put(stack, lanes, "is_superseded", lambda _waiting, _by: True)
+    world.put(stack, retrying, "is_superseded", lambda _waiting, _by: True)
 
 
 @bug("edits that wait for their order are not woken by it")
@@ -258,32 +273,32 @@ def wake_up_lost(world: World, stack: ExitStack) -> None:
     original = Settler._stored
 
     def stored(self: Settler, work: OrderWork, read: Read, outcome: Stored) -> str:
-        lanes, work.lanes = work.lanes, {}
+        closed, work.lanes = work.lanes, {}
         try:
             return original(self, work, read, outcome)
         finally:
-            work.lanes = lanes
+            work.lanes = closed
 
     world.put(stack, Settler, "_stored", stored)
 
 
 @bug("a message does not look whether its lane is closed")
 def followers_not_parked(world: World, stack: ExitStack) -> None:
-    original = Processor._handle
+    original = handling.handle
 
-    def handle(self: Processor, cursor: Cursor, work: OrderWork, read: Read, seen: Any, settler: Settler, context: Any) -> str:
-        lanes, work.lanes = work.lanes, {}
+    def handle(tx: Transaction, work: OrderWork, read: Read, seen: Seen) -> str:
+        closed, work.lanes = work.lanes, {}
         try:
-            return original(self, cursor, work, read, seen, settler, context)
+            return original(tx, work, read, seen)
         finally:
-            work.lanes = {**lanes, **work.lanes}
+            work.lanes = {**closed, **work.lanes}
 
-    world.put(stack, Processor, "_handle", handle)
+    world.put(stack, service, "handle", handle)
 
 
 @bug("a lane opens with the first message that leaves it")
 def lane_reopened_too_early(world: World, stack: ExitStack) -> None:
-    original = service._open
+    original = lanes.let_out
 
     def opened(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
         original(work, lane, leaving, writes)
@@ -292,7 +307,8 @@ def lane_reopened_too_early(world: World, stack: ExitStack) -> None:
             writes.lanes.pop((work.head.order_id, lane.topic), None)
             writes.opened.append((work.head.order_id, lane.topic))
 
-    world.put(stack, service, "_open", opened)
+    for module in (lanes, retrying, earlier_tickets, workbench):
+        world.put(stack, module, "let_out", opened)
 
 
 @bug("a replayed message goes to the end of its lane")
@@ -300,7 +316,7 @@ def replay_gets_a_new_place(world: World, stack: ExitStack) -> None:
     original = replay._try_now
 
     def try_now(cursor: Cursor, letter: Letter, key: Any, repaired: Any) -> str:
-        def move(tx: Transaction) -> None:
+        def move(tx: MemoryTransaction) -> None:
             row = tx.get("parked", letter.order_id, letter.topic, letter.seq)
             head = tx.get("order_head", letter.order_id)
             tx.write("order_head", (letter.order_id,), head._replace(parked_seq=head.parked_seq + 1))
@@ -323,7 +339,7 @@ def _sealed_anew(key: Any, row: Parked, seq: int) -> bytes:
 
 @bug("a lane takes any number of tickets")
 def depth_bound_off(world: World, stack: ExitStack) -> None:
-    world.put(stack, service, "MAX_DEPTH", 1_000_000)
+    world.put(stack, handling, "MAX_DEPTH", 1_000_000)
 
 
 @bug("the numbers of waiting messages come again once a lane has opened")
@@ -413,25 +429,26 @@ def taken_partition_is_given_up(world: World, stack: ExitStack) -> None:
 
 @bug("found: a newer statement that waits is superseded by an older one that came late")
 def newer_statement_superseded(world: World, stack: ExitStack) -> None:
-    world.put(stack, service, "_is_superseded", lambda waiting, _by: not isinstance(waiting.body, ChangeStated))
+    for module in (lanes, retrying):
+        world.put(stack, module, "is_superseded", lambda waiting, _by: not isinstance(waiting.body, ChangeStated))
 
 
 @bug("found: a follower that kills is tried together with its head, and takes it along")
 def killer_behind_a_good_head(world: World, stack: ExitStack) -> None:
-    original = Processor._retried
+    original = LaneRetry.once
 
-    def retried(self: Processor, order_id: UUID, topic: str, _limit: int, failure: Failed | None) -> int:
+    def once(self: LaneRetry, order_id: UUID, topic: str, _limit: int, failure: Failed | None) -> int:
         return original(self, order_id, topic, 50, failure)
 
-    world.put(stack, Processor, "_retried", retried)
+    world.put(stack, LaneRetry, "once", once)
 
 
 @bug("found: what the tables refuse in a lane stops the retrier")
 def refusal_stops_the_retrier(world: World, stack: ExitStack) -> None:
-    def singly(_self: Processor, _order_id: UUID, _topic: str, error: Exception) -> int:
+    def singly(_self: LaneRetry, _order_id: UUID, _topic: str, error: Exception) -> int:
         raise error
 
-    world.put(stack, Processor, "_retried_singly", singly)
+    world.put(stack, LaneRetry, "singly", singly)
 
 
 @bug("found: a message that waited under another id than its own is never settled")
@@ -442,6 +459,60 @@ def settled_under_the_wrong_id(world: World, stack: ExitStack) -> None:
         original(cursor, [one for one in outcomes if one[1].startswith(("ticket:", "fact:", "stated:", "changed:"))])
 
     world.put(stack, inbox, "settle", settle)
+
+
+@bug("found: a review that had to wait is heard, and its ticket is not")
+def parked_review_does_nothing(world: World, stack: ExitStack) -> None:
+    def carry_out(tx: Transaction, work: OrderWork, read: Read) -> tuple[Outcome, str]:
+        outcome = deciding.tried(tx, work, read)
+        return outcome, tx.settler.settle(work, read, outcome)
+
+    world.put(stack, retrying, "carry_out", carry_out)
+
+
+@bug("an approval is of the ticket, whatever it would do by now")
+def approval_of_whatever_it_does(world: World, stack: ExitStack) -> None:
+    original = deciding.decided_again
+
+    def decided_again(tx: Transaction, work: OrderWork, ticket: Read, approved: Any) -> Outcome:
+        with ExitStack() as meanwhile:
+            if approved is not None:
+                world.put(meanwhile, decide, "preview_hash", lambda *_: approved[1])
+            return original(tx, work, ticket, approved)
+
+    world.put(stack, earlier_tickets, "decided_again", decided_again)
+
+
+def _ignoring(world: World, stack: ExitStack, *codes: str) -> None:
+    """Let a review pass that is refused for one of these reasons."""
+    original = approvals.may_review
+
+    def may_review(*arguments: Any) -> Refused | None:
+        refusal = original(*arguments)
+        return None if refusal is not None and refusal.code in codes else refusal
+
+    world.put(stack, earlier_tickets, "may_review", may_review)
+
+
+@bug("an author may approve their own ticket")
+def author_approves(world: World, stack: ExitStack) -> None:
+    _ignoring(world, stack, "own_ticket")
+
+
+@bug("a ticket is approved again after it was applied")
+def approved_twice(world: World, stack: ExitStack) -> None:
+    _ignoring(world, stack, "not_awaiting", "stale_preview")
+
+
+@bug("a ticket is taken back though it was taken back before")
+def undone_twice(world: World, stack: ExitStack) -> None:
+    original = undo.undoable
+
+    def undoable(body: Any, ticket: Any) -> Refused | None:
+        refusal = original(body, ticket)
+        return None if refusal is not None and refusal.code == "not_applied" and ticket.state == "undone" else refusal
+
+    world.put(stack, undo, "undoable", undoable)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,41 @@
-"""Bugs of the product that seeds of the simulation brought to light, each as the shortest scenario that shows it."""
+"""Bugs that seeds of the simulation brought to light, each as the shortest scenario that shows it: the product's, and in the end its own."""
 
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Literal
+from uuid import UUID
 
 import pytest
 
+from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, Read, read
-from modification_processor.service import Fenced, Processor
+from modification_processor.service import Processor
 from modification_processor.workbench import Workbench
 from schemas.assertion import Actor
 from store import heads, letters, partitions
 from store.partitions import Advance
-from tests.simulation.run import silence
-from tests.simulation.scheduler import BEGINNING, Crash
-from tests.simulation.workload import AGENTS, CHANGED, KEYS, RESTATED, TOPICS, Post, changed, order_of, stated, ticket, ticket_id
+from store.tickets import TicketRow
+from tests.simulation.broker import Broker
+from tests.simulation.run import silence, simulate
+from tests.simulation.scheduler import BEGINNING, Crash, Process, Scheduler, Trace
+from tests.simulation.workload import (
+    AGENTS,
+    CHANGED,
+    KEYS,
+    RESTATED,
+    TOPICS,
+    Post,
+    changed,
+    large,
+    order_of,
+    reviewed,
+    stated,
+    ticket,
+    ticket_id,
+    withdrawn,
+)
 from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
 from tests.stores import MemoryBook, memory_book
 
@@ -60,6 +81,10 @@ class Bench:
     def outcome(self, message_id: str) -> str:
         row = self.book.database.tables["inbox"][ORDER][ORDER, message_id]
         return str(row.outcome)
+
+    def ticket(self, name: UUID) -> TicketRow:
+        row: TicketRow = self.book.database.tables["ticket"][ORDER][ORDER, name]
+        return row
 
     def ordered(self, line: int) -> int:
         row = self.book.database.tables["orders"][ORDER][(ORDER,)]
@@ -177,6 +202,32 @@ def test_a_message_that_waited_under_the_id_of_its_place_is_settled_under_it(ben
     assert "refused" == bench.outcome(f"{TOPICS.modifications}:0:0")
 
 
+@pytest.mark.parametrize(("decision", "state"), [("approve", "applied"), ("decline", "declined")])
+def test_a_review_that_had_to_wait_does_what_it_says(bench: Bench, decision: Literal["approve", "decline"], state: str) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    asked = large(NUMBER, 1)
+    assert "awaiting_approval" == bench.send(asked)
+    name = UUID(asked.message_id.removeprefix("ticket:"))
+    review = reviewed(ORDER, name, 0, decision, None, "ruth")
+    bench.fails = {review.message_id: OutsideIsAway()}
+    assert "waiting" == bench.send(review)
+    bench.fails = {}
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert (state, "reviewed") == (bench.ticket(name).state, bench.outcome(review.message_id))
+
+
+def test_a_withdrawal_that_had_to_wait_ends_its_ticket_wherever_that_is(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    withdrawal, edit, follower = withdrawn(NUMBER, 7), ticket(NUMBER, 7), ticket(NUMBER, 8)
+    bench.fails = {withdrawal.message_id: OutsideIsAway()}
+    assert ["waiting"] * 3 == [bench.send(post) for post in (withdrawal, edit, follower)]
+    bench.fails = {}
+    assert 2 == bench.retry(TOPICS.modifications)
+    assert ("cancelled", "applied", 8) == (_state(bench, 7), _state(bench, 8), bench.ordered(AGENTS))
+    assert ("withdrawn", "cancelled") == (bench.outcome(withdrawal.message_id), bench.outcome(edit.message_id))
+    assert not bench.book.database.tables["lane"][ORDER]
+
+
 def test_a_partition_that_stands_further_is_told_from_one_that_is_lost(bench: Bench) -> None:
     assert "accepted" == bench.send(stated(NUMBER, 0))
     again = bench.reading(stated(NUMBER, 0), 0)
@@ -191,13 +242,40 @@ def test_a_partition_that_stands_further_is_told_from_one_that_is_lost(bench: Be
     assert {} == lost.value.ahead
 
 
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_member_of_the_simulated_group_that_is_put_out_while_it_lets_go_joins_again(is_cut_off: bool) -> None:
+    broker = Broker(Scheduler(random.Random(1), Trace()), random.Random(1), 1)
+    member = broker.client(Process("p"), {"group.id": "g"})
+
+    def let_go(*_: object) -> None:
+        member.cut_off = is_cut_off
+        member.group.evict(member)
+
+    member.subscribe(["t"], on_assign=lambda client, given: client.assign(given), on_revoke=let_go, on_lost=let_go)
+    member.consume(1, 0.0)
+    member.group.rebalance()
+    member.consume(1, 0.0)
+    if is_cut_off:
+        assert not member.has_work()
+        member.hear_again()
+        assert member.has_work(), "it polls no more, and nobody reads its partitions"
+        member.consume(1, 0.0)
+    assert [member] == member.group.members
+    broker.append("t", b"k", b"v", [])
+    assert 1 == len(member.consume(1, 0.0))
+
+
+def test_the_seed_of_such_a_member_comes_to_rest() -> None:
+    assert () == simulate(2978).violations
+
+
 def _state(bench: Bench, quantity: int) -> str:
     row = bench.book.database.tables["ticket"][ORDER][ORDER, ticket_id(NUMBER, quantity)]
     return str(row.state)
 
 
 def _discard(bench: Bench) -> None:
-    desk = Workbench(bench.book.connect, "g", VAULT, TOPICS)
+    desk = Workbench(bench.book.connect, VAULT, TOPICS)
     with bench.book.connect() as connection, connection.cursor() as cursor:
         heads.lock(cursor, [ORDER])
         desk.discard(cursor, bench.letter(), Actor("olga", frozenset({"DLQ_Operate"}), "cli"))

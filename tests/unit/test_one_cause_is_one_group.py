@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modification_processor.decide import _intake_failed
-from modification_processor.outcomes import Failed
-from modification_processor.service import _unexpected
+from modification_processor.outcomes import Failed, unexpected
 from modification_processor.unwritable import failure_of
 from schemas.failures import (
     DependencyUnavailable,
@@ -55,7 +54,7 @@ def planted(module: str, function: str, exception: str, noise: random.Random) ->
 
 
 def a_defect(module: str, function: str, exception: str) -> Fault:
-    return lambda noise: _unexpected(planted(module, function, exception, noise), "decide")  # type: ignore[arg-type]  # an Exception
+    return lambda noise: unexpected(planted(module, function, exception, noise), "decide")  # type: ignore[arg-type]  # an Exception
 
 
 def an_error(kind: type[OrdermendError], path: str, rule: str) -> Fault:

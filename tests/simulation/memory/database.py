@@ -371,6 +371,7 @@ class Cursor:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.connection = session
         self._found: list[tuple[Any, ...]] = []
 
     def execute(self, query: str) -> Self:

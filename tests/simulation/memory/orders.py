@@ -29,13 +29,13 @@ def load(tx: Transaction, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
 
 
 def insert(tx: Transaction, rows: Sequence[Written]) -> None:
-    for order, version, statement_id, _ in rows:
+    for order, version, statement_id, *_ in rows:
         _check(tx, order)
         tx.insert("orders", (order.order_id,), _row(order, version, statement_id, 0))
 
 
 def update(tx: Transaction, rows: Sequence[Written]) -> None:
-    for order, version, statement_id, edits in rows:
+    for order, version, statement_id, edits, _ in rows:
         _check(tx, order)
         new = _row(order, version, statement_id, edits)
         tx.update("orders", (order.order_id,), lambda old, new=new: new._replace(edits=old.edits + new.edits))
@@ -69,3 +69,8 @@ def payment_kinds(tx: Transaction, order_id: UUID) -> list[str]:
 def load_statements(tx: Transaction, keys: Sequence[tuple[UUID, str]]) -> dict[UUID, tuple[bytes, str]]:
     rows = [row for key in keys if (row := tx.get("statement", *key)) is not None]
     return {row.order_id: (row.raw_sealed, row.raw_sha256) for row in rows}
+
+
+def origin(tx: Transaction, order_id: UUID) -> tuple[Origin, bytes | None] | None:
+    row = tx.get("order_origin", order_id)
+    return None if row is None else (row, tx.get("order_key", order_id))
