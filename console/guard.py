@@ -184,7 +184,9 @@ def _same_origin(headers: Headers, *, required: bool) -> bool:
 
 
 def _capped(headers: Headers, receive: Receive) -> Receive:
-    """Return a `receive` that refuses a body above the cap, stated or not."""
+    """Return a `receive` that refuses a body above the cap, stated or not. Nothing here unpacks: what is compressed is refused."""
+    if headers.get("content-encoding", "identity").casefold() != "identity":
+        raise Problem("body_encoded", "a body is sent as it is, not compressed")
     stated = headers.get("content-length", "0")
     if not stated.isdigit() or int(stated) > MAX_BODY_BYTES:
         raise Problem("body_too_large", f"a body has at most {MAX_BODY_BYTES} bytes")

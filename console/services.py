@@ -404,7 +404,8 @@ def preview_view(looked: Looked, found: Preview | Refused) -> m.PreviewView:
     """Return an edit's effects, or its refusal, as the API gives them."""
     currency, total = looked.order.currency, looked.order.totals.grand_total_minor
     if isinstance(found, Refused):
-        refusal = m.RefusalView(code=found.code, message=found.message, path=found.path, rule_id=found.rule_id)
+        instead = [m.WarningView(code=one.code, message=one.message, path=one.path) for one in found.alternatives]
+        refusal = m.RefusalView(code=found.code, message=found.message, path=found.path, rule_id=found.rule_id, alternatives=instead)
         same: dict[str, Any] = {"total_moves": _amount(0, currency), "total_after": _amount(total, currency)}
         return m.PreviewView(version=looked.version, preview_hash=None, changes=[], moves=[], approvals=[], refusal=refusal, **same)
     return m.PreviewView(

@@ -1,4 +1,4 @@
-"""What follows an edit, as rows: each request to a gateway, a channel or a notifier, with its deadline; and how it ended.
+"""What follows an edit, as rows: each request to a gateway, a channel, a notifier or an inventory, with its deadline; and how it ended.
 
 Written in the edit's own transaction. Ids follow from ticket and step, so a decision that is made again makes the same
 request, and whoever is asked can tell a repeat by it.
@@ -21,7 +21,7 @@ from schemas import events
 from schemas.order import id_of
 from store.actions import ActionRow, Aimed, Ended, Lowered
 
-PAYMENT, CHANNEL, NOTICE, WAREHOUSE = "payment", "channel", "notice", "warehouse"
+PAYMENT, CHANNEL, NOTICE, WAREHOUSE, INVENTORY = "payment", "channel", "notice", "warehouse", "inventory"
 ADJUST = "adjust_total"
 """Tell a channel that collects the money by how much the order's total changed."""
 DEADLINES = {
@@ -29,6 +29,7 @@ DEADLINES = {
     CHANNEL: timedelta(hours=1),
     NOTICE: timedelta(hours=24),
     WAREHOUSE: ANSWER_WITHIN,
+    INVENTORY: timedelta(hours=1),
     "request_payment": timedelta(hours=72),
 }
 """How long an answer may take, by kind or else by port, before a person has to look."""
@@ -45,11 +46,11 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
         rows.append(row)
         work.pending += pending_of([row])
     if plan.channel_minor:
-        rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, ADJUST, plan.channel_minor, writes))
+        rows.append(request_row(work, ticket_id, len(rows) + 1, CHANNEL, ADJUST, plan.channel_minor, writes))
     for verb in follows.verbs:
-        rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, verb, 0, writes))
+        rows.append(request_row(work, ticket_id, len(rows) + 1, CHANNEL, verb, 0, writes))
     if follows.notice is not None:
-        rows.append(_row(work, ticket_id, len(rows) + 1, NOTICE, follows.notice, 0, writes))
+        rows.append(request_row(work, ticket_id, len(rows) + 1, NOTICE, follows.notice, 0, writes))
     writes.actions += rows
     if plan.open_minor < 0:
         open_items(work, read, (_open_item(work, plan),), writes, topic)
@@ -58,7 +59,7 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
 def ask_recalls(work: OrderWork, ticket_id: UUID, recalls: Sequence[Recall], writes: Writes) -> None:
     """Queue what the warehouse has to give back before a ticket is applied; what follows the edit has steps of its own."""
     for number, recall in enumerate(recalls, start=1):
-        row = _row(work, ticket_id, -number, WAREHOUSE, recall.kind, 0, writes, transaction=recall.line_id)
+        row = request_row(work, ticket_id, -number, WAREHOUSE, recall.kind, 0, writes, transaction=recall.line_id)
         writes.actions.append(row)
         work.recalls += recalls_of([row])
 
@@ -93,7 +94,7 @@ def _take_places(work: OrderWork, instead: Sequence[Instead], writes: Writes) ->
 
 
 def _step_row(work: OrderWork, ticket_id: UUID, number: int, step: Step, writes: Writes) -> ActionRow:
-    return _row(
+    return request_row(
         work, ticket_id, number, PAYMENT, step.kind, step.amount_minor, writes,
         provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id,
     )  # fmt: skip
@@ -132,7 +133,7 @@ def _cancel(work: OrderWork, cancels: Sequence[Pending], read: Read, writes: Wri
     end_steps(work, read, Recorded(work.order, ended=over), writes, topic)
 
 
-def _row(
+def request_row(
     work: OrderWork,
     ticket_id: UUID,
     step: int,
@@ -146,6 +147,7 @@ def _row(
     method: str | None = None,
     after_id: UUID | None = None,
 ) -> ActionRow:
+    """Return a request that is due at once; its id follows from ticket and step."""
     assert work.order is not None
     order_id = work.head.order_id
     return ActionRow(

@@ -22,6 +22,7 @@ from modification_processor.operations.operation import Context, Needs, Operatio
 from modification_processor.operations.rows import minted_prefix, resolved_path
 from modification_processor.outcomes import EditWarning, Refused
 from modification_processor.recalls import Recall, recalled, recalls_for
+from modification_processor.shortages import answer
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.leaves import Leaf, changed_leaves
@@ -220,8 +221,11 @@ def _carry_out(
     except OperationRefused as error:
         return Refused(error.reason_code, error.message, error.field, error.rule)
     order = found.order
+    said = answer(before, order, context.stock, context.entries, by_channel=bounds.by_channel) if context.stock is not None else ()
+    if isinstance(said, Refused):
+        return said
     wanted = needed(before, order, tuple(dict.fromkeys(approvals)), bounds.rules, bounds.roles, bounds.edits)
-    return Edited(order, tuple(requested), wanted, minted_prefix(context), found.warnings)
+    return Edited(order, tuple(requested), wanted, minted_prefix(context), (*found.warnings, *said))
 
 
 def _guard(order: Order, touches: Sequence[Touch], bounds: _Bounds, context: Context, approvals: list[str]) -> Refused | _First | None:

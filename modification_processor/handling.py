@@ -10,7 +10,7 @@ from modification_processor.decide import is_restated
 from modification_processor.deciding import tried
 from modification_processor.incoming import Read
 from modification_processor.loading import Seen
-from modification_processor.outcomes import Failed, Recalled, Refused, Reviewed, Withdrawn
+from modification_processor.outcomes import Failed, Outcome, Recalled, Refused, Reviewed, Withdrawn
 from modification_processor.settle import MAX_DEPTH
 from modification_processor.transaction import Transaction
 from modification_processor.work import OrderWork
@@ -36,7 +36,10 @@ def handle(tx: Transaction, work: OrderWork, read: Read, seen: Seen) -> str:
     lane = work.lanes.get(read.incoming.topic)
     if lane is not None and _waits_behind(read):
         return _wait(tx, work, lane, read)
-    return _decide_and_settle(tx, work, read, lane)
+    outcome, word = carry_out(tx, work, read)
+    if is_restated(outcome) and lane is not None:
+        lanes.supersede(tx, work, lane, read)
+    return word
 
 
 def _waits_behind(read: Read) -> bool:
@@ -52,18 +55,21 @@ def _wait(tx: Transaction, work: OrderWork, lane: Lane, read: Read) -> str:
     return tx.settler.settle(work, read, refused)
 
 
-def _decide_and_settle(tx: Transaction, work: OrderWork, read: Read, lane: Lane | None) -> str:
+def carry_out(tx: Transaction, work: OrderWork, read: Read) -> tuple[Outcome, str]:
+    """Decide a message, settle it, and do to an earlier ticket what it says, whether it just came or has waited in its lane.
+
+    Returns its outcome and that outcome's word. A rehearsal settles alone: it writes nothing that an earlier ticket could be found by.
+    """
     outcome = tried(tx, work, read)
-    if isinstance(outcome, Reviewed):
+    acts = not tx.means.only_looks
+    if isinstance(outcome, Reviewed) and acts:
         outcome = earlier_tickets.review(tx, work, read, outcome)
     word = tx.settler.settle(work, read, outcome)
-    if is_restated(outcome) and lane is not None:
-        lanes.supersede(tx, work, lane, read)
-    if isinstance(outcome, Recalled):
+    if isinstance(outcome, Recalled) and acts:
         earlier_tickets.go_on(tx, work, read, outcome)
-    if isinstance(outcome, Withdrawn):
-        return earlier_tickets.withdraw(tx, work, read, outcome)
-    return word
+    if isinstance(outcome, Withdrawn) and acts:
+        word = earlier_tickets.withdraw(tx, work, read, outcome)
+    return outcome, word
 
 
 def _other_content(read: Read) -> Read:

@@ -292,7 +292,7 @@ def _result(work: OrderWork, outcome: Decided) -> tuple[str, int | None, str | N
         state = "settling" if outcome.followup.plan.steps else "applied"
         return state, outcome.order.totals.grand_total_minor - before, None, None, None, None
     if isinstance(outcome, Refused):
-        return "refused", None, outcome.code, outcome.rule_id, outcome.path, outcome.message
+        return "refused", None, outcome.code, outcome.rule_id, outcome.path, outcome.told
     if isinstance(outcome, Conflicted):
         paths = ", ".join(conflict.path for conflict in outcome.conflicts)[:500]
         return "conflicted", None, "conflict", None, outcome.conflicts[0].path, f"changed since by somebody else: {paths}"

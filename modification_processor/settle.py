@@ -33,6 +33,7 @@ from modification_processor.outcomes import (
     Stored,
     Withdrawn,
 )
+from modification_processor.reserving import reserve
 from modification_processor.rows import (
     audit,
     change,
@@ -101,7 +102,10 @@ class Settler:
 
     def settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
         """Write what `outcome` means; return its word."""
+        before = work.order
         word = self._settle(work, read, outcome)
+        if work.order is not before:
+            reserve(work, read, before, self.writes, self.topics.events)
         brought_by = (
             fetch_of(read.message_id) if isinstance(outcome, Stored | Restated | Noted) and isinstance(read.body, OrderStated) else None
         )
@@ -110,8 +114,15 @@ class Settler:
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
-            self.writes.settled.append((read.order_id, read.received_as or read.message_id, word))
+            self.left_lane(read, word)
         return word
+
+    def left_lane(self, read: Read, word: str) -> None:
+        """Say what became of a message that had waited; one that was received under the id of its place goes by its own from now on."""
+        name = read.received_as or read.message_id
+        self.writes.settled.append((read.order_id, name, word))
+        if name != read.message_id:
+            self.writes.renamed.append((read.order_id, name, read.message_id))
 
     def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:  # noqa: C901, PLR0912 -- one case per outcome is the point
         topic = self.topics.events
@@ -312,7 +323,7 @@ class Settler:
         emit(
             work, read, self.writes, self.topics.events, events.ModificationRefused,
             ticket_id=read.body.ticket_id, user_id=_user(read), reason_code=read.body.reason_code[:80], code=outcome.code,
-            rule_id=outcome.rule_id, path=outcome.path, message=outcome.message, preview=stale_preview(outcome),
+            rule_id=outcome.rule_id, path=outcome.path, message=outcome.told, preview=stale_preview(outcome),
         )  # fmt: skip
         return "refused"
 

@@ -10,7 +10,7 @@ deadline; then the request is reported as `expired`, and a person looks. The pro
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Protocol
@@ -18,12 +18,13 @@ from uuid import UUID, uuid5
 
 import psycopg
 
-from modification_processor.actions import CHANNEL, NOTICE, PAYMENT, WAREHOUSE
+from modification_processor.actions import CHANNEL, INVENTORY, NOTICE, PAYMENT, WAREHOUSE
 from modification_processor.dependencies import Gates
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.facts import ActionReported, FactPayment
 from schemas.order import NAMESPACE, Order
+from schemas.stock import reservation_id_of
 from store import actions, heads, orders, outbox
 from store.actions import ActionRow, Ended
 from store.database import Connection
@@ -39,6 +40,8 @@ ASKING = 8
 IDLE_SECONDS = 0.2
 ASK_AGAIN = timedelta(seconds=5)
 USER = "settlement"
+QUIET = (CHANNEL, NOTICE, INVENTORY)
+"""Ports whose yes concerns no order: the request is over, and nobody is told."""
 
 
 class NoAnswer(Exception):
@@ -106,6 +109,38 @@ class WarehousePort(Protocol):
 
 
 @dataclass(frozen=True)
+class StockRequest:
+    """A line's reservation as it shall be: so many units of a SKU from a location, 0: none any more. `key` is the idempotency key."""
+
+    key: UUID
+    order_id: UUID
+    line_id: str
+    reservation_id: UUID
+    revision: int
+    kind: str
+    sku: str
+    location: str
+    units: int
+
+
+class InventoryPort(Protocol):
+    """Keeps an inventory outside in step with the book's reservations, which decide."""
+
+    def hold(self, request: StockRequest) -> None:
+        """Let the reservation be what the request says, unless a later revision of it is known; raises `Declined` or `NoAnswer`.
+
+        The commit has promised the units already: a `Declined` is for a person, and takes nothing back.
+        """
+
+
+class BookInventory:
+    """The book is the only inventory there is: nobody has to be told of what it reserves."""
+
+    def hold(self, request: StockRequest) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
 class Ports:
     """Whom the worker asks. A port makes one attempt a call: who asks again, and when, is decided here alone."""
 
@@ -113,6 +148,7 @@ class Ports:
     channel: ChannelPort
     notifier: Notifier
     warehouse: WarehousePort
+    inventory: InventoryPort = field(default_factory=BookInventory)
 
 
 @dataclass(frozen=True)
@@ -226,6 +262,8 @@ class Settlement:
         assert order is not None
         if row.port == WAREHOUSE:
             self._ports.warehouse.recall(row.action_id, row.kind, order, row.transaction)
+        elif row.port == INVENTORY:
+            self._ports.inventory.hold(_stock_request(row))
         elif row.port == CHANNEL:
             self._ports.channel.tell(row.action_id, row.kind, order, row.amount_minor)
         else:
@@ -233,11 +271,11 @@ class Settlement:
         return Answer(row, "done")
 
     def _report(self, connection: Connection, answers: Sequence[Answer]) -> None:
-        """Tell the processor; a notice or a channel's yes concerns no order, and ends here."""
+        """Tell the processor; a yes that concerns no order ends here."""
         for answer in answers:
             ACTIONS.labels(answer.row.port, answer.row.kind, answer.outcome).inc()
         final = [answer for answer in answers if answer.outcome != "no_answer" and not answer.waits]
-        quiet = [answer for answer in final if answer.outcome == "done" and answer.row.port in (CHANNEL, NOTICE)]
+        quiet = [answer for answer in final if answer.outcome == "done" and answer.row.port in QUIET]
         loud = [answer for answer in final if answer not in quiet]
         waiting = [(answer.row.order_id, answer.row.action_id) for answer in answers if answer.waits]
         with connection.transaction(), connection.cursor() as cursor:
@@ -250,7 +288,7 @@ class Settlement:
             if loud:
                 outbox.add(cursor, [self._outgoing(answer) for answer in loud])
                 actions.answered(cursor, [(answer.row.order_id, answer.row.action_id) for answer in loud])
-            failed = [a for a in loud if a.row.port in (CHANNEL, NOTICE)]
+            failed = [a for a in loud if a.row.port in QUIET]
             if failed:
                 actions.end(cursor, [Ended(a.row.order_id, a.row.action_id, "failed", a.code or a.outcome) for a in failed])
 
@@ -291,6 +329,13 @@ def _without_asking(row: ActionRow, order: Order | None) -> Answer | None:
 def _request(row: ActionRow) -> PaymentRequest:
     about = str(row.after_id) if row.kind == "take_back" else row.transaction
     return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, about, row.method, row.amount_minor, row.currency)
+
+
+def _stock_request(row: ActionRow) -> StockRequest:
+    reservation_id = reservation_id_of(row.order_id, row.transaction)
+    return StockRequest(
+        row.action_id, row.order_id, row.transaction, reservation_id, row.step, row.kind, row.method or "", row.provider, row.amount_minor
+    )
 
 
 def _payment(answer: Answer) -> FactPayment:

@@ -15,8 +15,9 @@ from modification_processor.breakers import PROBE_AFTER, Breaking
 from modification_processor.edit_rules import EditRules, default_edit_rules
 from modification_processor.payment_plan import Pending
 from modification_processor.recalls import OpenRecall
+from modification_processor.reservations import Stock
 from schemas.order import Order
-from store import actions, breakers, catalogue, fetches, heads, history, inbox, letters, orders, outbox, tickets
+from store import actions, breakers, catalogue, fetches, heads, history, inbox, letters, orders, outbox, stock, tickets
 from store.actions import ActionRow, Aimed, Ended, Lowered
 from store.database import Cursor
 from store.fetches import Fetch
@@ -82,6 +83,8 @@ class Writes:
     received: list[Received] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)
     settled: list[tuple[UUID, str, str]] = field(default_factory=list)
+    renamed: list[tuple[UUID, str, str]] = field(default_factory=list)
+    """Messages received under the id of their place that can be read now: (order id, that id, their own)."""
     tickets: list[TicketRow] = field(default_factory=list)
     decided: list[TicketRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
@@ -104,6 +107,8 @@ class Writes:
     opened: list[tuple[UUID, str]] = field(default_factory=list)
     uses: dict[str, int] = field(default_factory=dict)
     """By how many each promotion's uses moved."""
+    stock: Stock = field(default_factory=Stock)
+    """What was looked up of stock, and what moved."""
     lanes: dict[tuple[UUID, str], Lane] = field(default_factory=dict)
     heads: dict[UUID, Head] = field(default_factory=dict)
 
@@ -150,6 +155,7 @@ class Writes:
         _write(cursor, inbox.add, self.received)
         _write(cursor, inbox.add_repeats, self.repeats)
         _write(cursor, inbox.settle, self.settled)
+        _write(cursor, inbox.rename, self.renamed)
         _write(cursor, letters.park, self.parked)
         _write(cursor, letters.bury, self.letters)
         _write(cursor, letters.attempts, self.attempts)
@@ -167,6 +173,9 @@ class Writes:
         _write(cursor, tickets.settle, self.settled_tickets)
         if any(self.uses.values()):
             catalogue.move_uses(cursor, self.uses)
+        _write(cursor, stock.hold, list(self.stock.changed.values()))
+        if self.stock.promised or self.stock.left:
+            stock.move(cursor, self.stock.promised, self.stock.left)
         if self.done:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:

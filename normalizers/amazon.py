@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from normalizers.amazon_values import address_in, money_in
+from normalizers.amazon_values import MAPPING, address_in, money_in
 from normalizers.amazon_vendor import vendor_order
 from normalizers.building import (
     Draft,
@@ -190,6 +190,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         order_number=text(body, "SellerOrderId") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(body, "SalesChannel") or text(body, "MarketplaceId"),
             channel_order_id=order_id,
@@ -337,6 +338,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         order_number=alias or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(sales, "marketplaceName") or text(sales, "marketplaceId"),
             channel_order_id=order_id,
@@ -510,5 +512,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/AmazonOrderId",
     normalize=normalize,
+    mapping_version=MAPPING,
     counts_pieces=True,
 )

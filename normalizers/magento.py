@@ -56,6 +56,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "magento"
+MAPPING = 2
 
 _EDIT = re.compile(r"(.+)-\d{1,4}")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -208,6 +209,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
         order_number=number,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=(text(body, "store_name") or "").partition("\n")[0] or None,
             channel_order_id=original,
@@ -425,5 +427,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/increment_id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
 )

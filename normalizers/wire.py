@@ -519,7 +519,7 @@ def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) 
     if mapped.issuperset(row):
         return
     for key, value in row.items():
-        if key not in mapped and value is not None and value not in _SAYS_NOTHING:
+        if key not in mapped and (value or (value is not None and value not in _SAYS_NOTHING)):
             found[f"{at}/{escape(key)}"] = json_text(value)
 
 
@@ -530,7 +530,7 @@ def names(spaced: str) -> frozenset[str]:
 
 def present(values: Iterable[str | None]) -> tuple[str, ...]:
     """Return the texts that say something."""
-    return tuple(value for value in values if value)
+    return tuple([value for value in values if value])
 
 
 _DATE_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")

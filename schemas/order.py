@@ -64,6 +64,8 @@ class Source(Model):
     fulfillment_status: str | None = None
     mapping_version: int = 1
     rules_version: int = 0
+    held_by: tuple[str, ...] = ()
+    """Ids of the holds that intake's rules put on the order as the channel stated it last; people may have released them since."""
 
 
 class Address(Model):

@@ -72,6 +72,16 @@ def load(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
     return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3], row[4]) for row in cursor.fetchall()}
 
 
+def newest_open(cursor: Cursor, limit: int, among: int) -> list[Order]:
+    """Return orders that are neither closed nor cancelled, newest arrival first, of the newest `among`."""
+    cursor.execute(
+        """select doc::text from (select doc, lifecycle, created_at, order_id from orders order by created_at desc, order_id desc limit %s) o
+            where lifecycle not in ('closed', 'cancelled') order by created_at desc, order_id desc limit %s""",
+        (among, limit),
+    )
+    return [Order.model_validate_json(row[0]) for row in cursor.fetchall()]
+
+
 def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
     """Store first versions."""
     columns = (

@@ -564,6 +564,34 @@ promotion_usage = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
+stock = Table(
+    "stock",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("on_hand", BigInteger, nullable=False),
+    Column("incoming", BigInteger, nullable=False, server_default="0"),
+    _at("incoming_at"),
+    Column("backorder", Boolean, nullable=False, server_default="false"),
+    Column("reserved", BigInteger, nullable=False, server_default="0"),
+    _at("counted_at"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("reservation_id", Uuid, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    _at("changed_at", nullable=False),
+    postgresql_with={"fillfactor": "70"},
+)
+
 order_search = Table(
     "order_search",
     metadata,

@@ -93,7 +93,8 @@ def with_holds(order: Order, rules: Iterable[Rule], findings: Sequence[Finding],
     holds = tuple(
         Hold(hold_id=f"intake:{finding.rule}", kind="intake", reason=finding.message) for finding in findings if finding.rule in holding
     )
-    return order.with_(holds=(*order.holds, *holds))  # type: ignore[no-any-return]
+    source = order.source.with_(held_by=tuple(hold.hold_id for hold in holds))
+    return order.with_(holds=(*order.holds, *holds), source=source)  # type: ignore[no-any-return]
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

@@ -20,7 +20,7 @@ from store.heads import Head, Lane
 from store.history import HistoryRow
 from store.inbox import Received, Repeat
 from store.letters import Audit, Letter, Parked
-from store.orders import Statement, Written
+from store.orders import Origin, Statement, Written
 from store.outbox import Outgoing
 from store.partitions import Advance, Claim
 from store.tickets import TicketRow
@@ -249,6 +249,12 @@ class TestInbox:
         wanted = [(ONE, "a"), (ONE, "b"), (ONE, "c"), (TWO, "a")]
         assert {(ONE, "a"): (b"hash", "applied"), (ONE, "b"): (b"hash", "superseded")} == inbox.seen(first.cursor(), wanted)
 
+    def test_one_goes_by_its_own_id_once_that_is_known_and_is_nobodys(self, first: Connection) -> None:
+        inbox.add(first.cursor(), [received("t:0:1"), received("t:0:2"), received("own")])
+        inbox.rename(first.cursor(), [(ONE, "t:0:1", "mine"), (ONE, "t:0:2", "own"), (ONE, "t:0:3", "nobody")])
+        keys = [(ONE, name) for name in ("t:0:1", "mine", "t:0:2", "own", "nobody")]
+        assert {"mine", "t:0:2", "own"} == {name for _, name in inbox.seen(first.cursor(), keys)}
+
     def test_two_first_receipts_of_one_message_cannot_both_be(self, book: Book, first: Connection, second: Connection) -> None:
         inbox.add(first.cursor(), [received("a")])
 
@@ -259,10 +265,14 @@ class TestInbox:
 
         assert "23505" == book.blocked(again, first.commit)
 
-    def test_a_repeat_is_one_row_a_place(self, first: Connection) -> None:
+    def test_a_repeat_is_one_row_a_place(self, book: Book, first: Connection) -> None:
         row = Repeat(ONE, TOPIC, 0, 7, "a", "ModificationTicket", AT)
         inbox.add_repeats(first.cursor(), [row])
-        inbox.add_repeats(first.cursor(), [row])
+        # The same place is read again after a batch that was redone; another place of the same message is a repeat of its own.
+        inbox.add_repeats(first.cursor(), [row, row._replace(off=8)])
+        inbox.add_repeats(first.cursor(), [row._replace(part=1)])
+        first.commit()
+        assert 3 == book.count("repeat")
 
 
 class TestOutbox:
@@ -441,6 +451,7 @@ class TestTickets:
         keys = [(ONE, UUID(int=n)) for n in (1, 2, 9)]
         assert {keys[0]: "applied", keys[1]: "cancelled", keys[2]: "applied"} == tickets.states(first.cursor(), keys)
         assert tickets.find(first.cursor(), ONE, UUID(int=8)) is None
+        assert {f"ticket:{UUID(int=n)}": ticket(n).operations for n in (1, 2, 9)} == tickets.operations_of(first.cursor(), ONE)
         with pytest.raises(psycopg.errors.UniqueViolation):
             tickets.insert(first.cursor(), [ticket(1)])
 
@@ -484,6 +495,14 @@ class TestOrders:
         row = Statement(ONE, "s1", "OrderStated", "create", "accepted", "shopify", AT, b"sealed", "digest", "raw", 0, 1, 1)
         orders.insert_statements(first.cursor(), [row])
         assert {ONE: (b"sealed", "digest")} == orders.load_statements(first.cursor(), [(ONE, "s1"), (TWO, "s1")])
+
+    def test_how_one_was_placed_is_read_with_its_key_while_there_is_one(self, first: Connection) -> None:
+        row = Origin(ONE, "{}", b"sealed", b"sha", AT)
+        orders.insert_origins(first.cursor(), [row])
+        assert (row, None) == orders.origin(first.cursor(), ONE)
+        heads.save_keys(first.cursor(), [(ONE, b"wrapped")])
+        assert (row, b"wrapped") == orders.origin(first.cursor(), ONE)
+        assert orders.origin(first.cursor(), TWO) is None
 
     def test_requested_changes_after_a_version_come_in_their_order(self, first: Connection) -> None:
         rows = [_change(1, 2, "/a"), _change(2, 3, "/b"), _change(3, 3, "/total", derived=True), _change(4, 4, "/c")]

@@ -82,6 +82,8 @@ class Seen:
     origins: dict[str, bytes] = field(default_factory=dict)
     """The hash that each order's chain starts with."""
     history: dict[str, list[Row]] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+    """Paths of quantities that belong to tickets beside the workload's edits."""
     tickets: dict[str, str] = field(default_factory=dict)
     facts: set[str] = field(default_factory=set)
     heads: dict[str, int] = field(default_factory=dict)
@@ -152,7 +154,7 @@ def _orders(sent: Sent, seen: Seen) -> Iterator[Violation]:
 def _edits(sent: Sent, seen: Seen) -> Iterator[Violation]:
     for order, edits in sent.edits.items():
         wanted = [edit.quantity for edit in edits if edit.allowed]
-        done = [json.loads(row.new or b"0") for row in seen.history.get(order, ()) if _is_quantity(row)]
+        done = [json.loads(row.new or b"0") for row in seen.history.get(order, ()) if _is_quantity(row) and row.path not in seen.others]
         yield from _compared(order, wanted, done, {edit.quantity for edit in edits if not edit.allowed})
         if order in seen.orders:
             last = wanted[-1] if wanted else sent.orders.get(order)

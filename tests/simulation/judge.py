@@ -29,6 +29,14 @@ Messages of one order go through it one after the other: each that becomes a dea
 DAY_HOURS = 24
 """So long messages may wait for their order, where its statement fails and is tried again."""
 APPLIED = frozenset({"applied", "settling", "settled", "settlement_failed"})
+ENDS = {
+    "LargeTicket": APPLIED | {"refused", "cancelled", "declined", "expired"},
+    "UndoableTicket": APPLIED | {"refused", "cancelled", "undone"},
+    "UndoTicket": APPLIED | {"refused", "cancelled", "conflicted"},
+}
+"""How tickets may end that others act on, or that act on others."""
+REFUSALS = {"LargeTicket": ("lane_full",), "UndoableTicket": ("lane_full",), "UndoTicket": ("lane_full", "not_applied", "not_the_inverse")}
+"""Why they may be refused."""
 NOTHING: tuple[Any, ...] = (None, 0, False, "", [], {})
 
 
@@ -40,6 +48,7 @@ class Message(NamedTuple):
     message_id: str
     kind: str
     about: str
+    author: str = ""
 
 
 @dataclass
@@ -57,6 +66,8 @@ class Told:
     twisted: set[tuple[str, int, int]] = field(default_factory=set)
     """Places of messages that come under the id of another."""
     max_depth: int = 200
+    reviews: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
+    """Review -> ticket, decision and the effects it names (None: whatever they are)."""
 
 
 @dataclass
@@ -87,6 +98,10 @@ class Found:
     unsent: int = 0
     deepest: int = 0
     """The most tickets that ever waited in one lane."""
+    awaited: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(ticket, hash of its effects) -> what was ordered before, when it began to wait for an approval of them."""
+    heard_in_vain: list[str] = field(default_factory=list)
+    """Reviews that count as heard, and changed nothing."""
     stale_writes: list[str] = field(default_factory=list)
     """Transactions that a process committed over a partition which another had claimed by then."""
     ever_parked: dict[str, int] = field(default_factory=dict)
@@ -100,6 +115,8 @@ def judge(told: Told, found: Found) -> list[Violation]:
         *_refusals(told, found),
         *_order_of_effects(told, found),
         *_facts(found),
+        *_answered_tickets(told, found),
+        *_undone(told, found),
         *_channels(told, found),
         *_history(found),
         *_letters(told, found),
@@ -152,7 +169,7 @@ def _refusals(told: Told, found: Found) -> Iterator[Violation]:
             yield Violation("refused_without_cause", message.message_id, "it is cancelled, and nobody withdrew it")
         if code == "lane_full" and found.ever_parked.get(message.order, 0) < told.max_depth:
             yield Violation("refused_without_cause", message.message_id, "its lane was full, and never so many messages waited")
-        if state in ("conflicted", "expired", "awaiting_approval"):
+        if state in ("conflicted", "expired", "awaiting_approval") and message.kind not in ENDS:
             yield Violation("refused_without_cause", message.message_id, f"it is {state}")
 
 
@@ -182,6 +199,71 @@ def _facts(found: Found) -> Iterator[Violation]:
         for cause, made in versions.items():
             if cause.startswith("fact:") and len(made) > 1:
                 yield Violation("fact_doubled", order, f"{cause} made the versions {sorted(made)}")
+
+
+def _answered_tickets(told: Told, found: Found) -> Iterator[Violation]:
+    """Tickets that others act on: each takes effect at most once, and where it waits for an approval, by one of exactly its effects."""
+    for message in _firsts(told.messages):
+        if message.kind not in ENDS:
+            continue
+        name = message.message_id.removeprefix("ticket:")
+        state, code = found.tickets.get(name, (None, None))
+        if state is None and message.message_id in told.hopeless:
+            continue
+        if state not in ENDS[message.kind]:
+            yield Violation("ticket_left", name, f"it is {state}")
+        if state == "refused" and code not in REFUSALS.get(message.kind, ()) and message.message_id not in told.hopeless:
+            yield Violation("refused_without_cause", name, f"{message.kind}: {code}")
+        rows = [
+            row for row in found.seen.history.get(message.order, ()) if row.cause == message.message_id and row.path.endswith("/ordered")
+        ]
+        if len({row.version for row in rows}) > 1:
+            yield Violation("ticket_doubled", name, f"it made the versions {sorted({row.version for row in rows})}")
+        if message.kind == "LargeTicket":
+            yield from _approval(told, found, message, state, rows)
+    for what in found.heard_in_vain:
+        yield Violation("review_in_vain", "reviews", what)
+
+
+def _approval(told: Told, found: Found, message: Message, state: str | None, rows: list[Row]) -> Iterator[Violation]:
+    """Whoever approved or declined was somebody else, and the effects were those that waited for it."""
+    name = message.message_id.removeprefix("ticket:")
+    authors = {other.message_id: other.author for other in told.messages if other.kind == "TicketReviewed"}
+    mine = {review: (decision, effects) for review, (ticket, decision, effects) in told.reviews.items() if ticket == name}
+    of_others = {review: said for review, said in mine.items() if authors.get(review) not in (None, message.author)}
+    if state == "declined" and "decline" not in {decision for decision, _ in of_others.values()}:
+        yield Violation("declined_by_nobody", name, "it is declined")
+    if state not in APPLIED:
+        return
+    approvals = [effects for decision, effects in of_others.values() if decision == "approve"]
+    if not approvals:
+        by_author = any(decision == "approve" for decision, _ in mine.values())
+        yield Violation("approved_by_its_author" if by_author else "approved_by_nobody", name, f"it is {state}")
+        return
+    shown = {
+        before for (ticket, effects), before in found.awaited.items() if ticket == name and (effects in approvals or None in approvals)
+    }
+    for row in rows:
+        if (row.old or b"").decode() not in shown:
+            yield Violation("approved_otherwise", name, f"it was approved over {sorted(shown)} ordered, and applied over {row.old!r}")
+
+
+def _undone(told: Told, found: Found) -> Iterator[Violation]:
+    """A ticket is taken back once, by one that sets what was there before it."""
+    by_target: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for message in _firsts(told.messages):
+        if message.kind == "UndoTicket" and found.tickets.get(message.message_id.removeprefix("ticket:"), (None,))[0] in APPLIED:
+            by_target[message.order, message.about].append(message.message_id)
+    for (order, target), undoing in by_target.items():
+        if len(undoing) > 1:
+            yield Violation("undo_doubled", target, f"taken back by {undoing}")
+        if found.tickets.get(target, (None,))[0] != "undone":
+            yield Violation("undo_wrong", target, f"taken back, and {found.tickets.get(target)}")
+        rows = found.seen.history.get(order, ())
+        before = {row.old for row in rows if row.cause == f"ticket:{target}" and row.path.endswith("/ordered")}
+        after = {row.new for row in rows if row.cause in undoing and row.path.endswith("/ordered")}
+        if not after <= before:
+            yield Violation("undo_wrong", target, f"it found {before}, and was taken back to {after}")
 
 
 def _channels(told: Told, found: Found) -> Iterator[Violation]:
@@ -264,6 +346,7 @@ def _rest(told: Told, found: Found) -> Iterator[Violation]:
         yield Violation("outbox_left", "outbox", f"{found.unsent} rows were never sent")
     failing = any(message.kind == "OrderStated" and message.place in told.troubled for message in told.messages)
     most = (DAY_HOURS if failing else 0) + SCHEDULE_HOURS * (1 + _letters_in_a_row(told, found))
+    most += DAY_HOURS * bool(found.awaited)
     if found.rest_after_hours > most:
         yield Violation("late", "world", f"it took {found.rest_after_hours:.1f} h until nothing was left to do, where {most:g} h suffice")
 

@@ -12,16 +12,16 @@ from tests.faults.checker import Row, Stored
 from tests.faults.observer import _minor
 from tests.simulation.broker import Broker
 from tests.simulation.judge import Found, Message, Told
-from tests.simulation.workload import TOPICS, Plan, Post
+from tests.simulation.workload import LARGE, TOPICS, UNDONE, Plan, Post
 
 Rows = Callable[[str], Iterable[Any]]
 """Table -> its committed rows, whose columns are attributes."""
 SOURCES = (TOPICS.canonical, TOPICS.modifications, TOPICS.fulfillment)
 
 
-def told(plan: Plan, broker: Broker, ended_by_people: set[str], max_depth: int) -> Told:
-    """Return what was sent, at the places where it lies."""
-    by_value = {post.value: post for _, post in plan.posts}
+def told(plan: Plan, answers: Iterable[Post], broker: Broker, ended_by_people: set[str], max_depth: int) -> Told:
+    """Return what was sent, as planned and in answer to what was found, at the places where it lies."""
+    by_value = {post.value: post for post in (*(post for _, post in plan.posts), *answers)}
     seen = Told(forbidden=plan.forbidden, hopeless=plan.killers | plan.unstorable, max_depth=max_depth)
     for (topic, _), log in sorted(broker.logs.items()):
         if topic not in SOURCES:
@@ -40,7 +40,7 @@ def told(plan: Plan, broker: Broker, ended_by_people: set[str], max_depth: int) 
 
 
 def _message(post: Post, place: tuple[str, int, int]) -> Message:
-    return Message(place, post.order_id, post.message_id, post.kind, post.about)
+    return Message(place, post.order_id, post.message_id, post.kind, post.about, post.author)
 
 
 def found(rows: Rows, broker: Broker) -> Found:
@@ -71,6 +71,7 @@ def _book(rows: Rows, there: Found) -> None:
         lines = tuple((line["ordered"], _minor(line["unit_price"])) for line in document["lines"])
         seen.orders[str(row.order_id)] = Stored(lines, document["totals"]["grand_total_minor"])
         there.documents[str(row.order_id)] = document
+        seen.others |= {f"/lines/{document['lines'][index]['line_id']}/ordered" for index in OTHERS}
     seen.origins = {str(row.order_id): bytes(row.sha256) for row in rows("order_origin")}
     for row in sorted(rows("history"), key=lambda row: (row.order_id, row.seq)):
         seen.history.setdefault(str(row.order_id), []).append(Row._make(getattr(row, name) for name in HISTORY))
@@ -85,6 +86,8 @@ def _book(rows: Rows, there: Found) -> None:
     there.repeats = {(row.topic, row.part, row.off) for row in rows("repeat")}
 
 
+OTHERS = (LARGE, UNDONE)
+"""Lines whose tickets are judged by themselves."""
 HISTORY = (
     "seq", "version", "cause_kind", "cause_id", "path", "old", "new", "sealed", "derived", "user_id", "role", "on_behalf_of", "reason_code",
     "at", "hash",

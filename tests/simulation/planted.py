@@ -17,12 +17,25 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from modification_processor import deciding, earlier_tickets, fence, handling, lanes, replay, retrying, service, workbench
+from modification_processor import (
+    approvals,
+    decide,
+    deciding,
+    earlier_tickets,
+    fence,
+    handling,
+    lanes,
+    replay,
+    retrying,
+    service,
+    undo,
+    workbench,
+)
 from modification_processor.app import ProcessorApp
 from modification_processor.fence import Fenced
 from modification_processor.incoming import Read
 from modification_processor.loading import Seen
-from modification_processor.outcomes import Failed, Stored
+from modification_processor.outcomes import Failed, Outcome, Refused, Stored
 from modification_processor.retrying import LaneRetry
 from modification_processor.settle import Settler
 from modification_processor.transaction import Means, Transaction
@@ -177,8 +190,8 @@ def relay_newest_first(world: World, stack: ExitStack) -> None:
 def retry_without_head_check(world: World, stack: ExitStack) -> None:
     original = retrying.drain
 
-    def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str) -> list[Read]:
-        left = original(tx, work, batch[:1], topic)
+    def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str, seen: Seen) -> list[Read]:
+        left = original(tx, work, batch[:1], topic, seen)
         if not left and len(batch) > 1 and topic in work.lanes:
             # The head failed: the next one is tried, and leaves the lane where it fares well.
             follower = batch[1]
@@ -446,6 +459,60 @@ def settled_under_the_wrong_id(world: World, stack: ExitStack) -> None:
         original(cursor, [one for one in outcomes if one[1].startswith(("ticket:", "fact:", "stated:", "changed:"))])
 
     world.put(stack, inbox, "settle", settle)
+
+
+@bug("found: a review that had to wait is heard, and its ticket is not")
+def parked_review_does_nothing(world: World, stack: ExitStack) -> None:
+    def carry_out(tx: Transaction, work: OrderWork, read: Read) -> tuple[Outcome, str]:
+        outcome = deciding.tried(tx, work, read)
+        return outcome, tx.settler.settle(work, read, outcome)
+
+    world.put(stack, retrying, "carry_out", carry_out)
+
+
+@bug("an approval is of the ticket, whatever it would do by now")
+def approval_of_whatever_it_does(world: World, stack: ExitStack) -> None:
+    original = deciding.decided_again
+
+    def decided_again(tx: Transaction, work: OrderWork, ticket: Read, approved: Any) -> Outcome:
+        with ExitStack() as meanwhile:
+            if approved is not None:
+                world.put(meanwhile, decide, "preview_hash", lambda *_: approved[1])
+            return original(tx, work, ticket, approved)
+
+    world.put(stack, earlier_tickets, "decided_again", decided_again)
+
+
+def _ignoring(world: World, stack: ExitStack, *codes: str) -> None:
+    """Let a review pass that is refused for one of these reasons."""
+    original = approvals.may_review
+
+    def may_review(*arguments: Any) -> Refused | None:
+        refusal = original(*arguments)
+        return None if refusal is not None and refusal.code in codes else refusal
+
+    world.put(stack, earlier_tickets, "may_review", may_review)
+
+
+@bug("an author may approve their own ticket")
+def author_approves(world: World, stack: ExitStack) -> None:
+    _ignoring(world, stack, "own_ticket")
+
+
+@bug("a ticket is approved again after it was applied")
+def approved_twice(world: World, stack: ExitStack) -> None:
+    _ignoring(world, stack, "not_awaiting", "stale_preview")
+
+
+@bug("a ticket is taken back though it was taken back before")
+def undone_twice(world: World, stack: ExitStack) -> None:
+    original = undo.undoable
+
+    def undoable(body: Any, ticket: Any) -> Refused | None:
+        refusal = original(body, ticket)
+        return None if refusal is not None and refusal.code == "not_applied" and ticket.state == "undone" else refusal
+
+    world.put(stack, undo, "undoable", undoable)
 
 
 @dataclass(frozen=True)

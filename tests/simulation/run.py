@@ -31,6 +31,7 @@ FAULTY_STEPS = 5_000
 """For so many steps at least, and at most, things go wrong: as long as messages come."""
 STEPS = 40_000
 AFTERMATH_STEPS = 300
+OPEN_STATES = ("awaiting_approval", "compensating")
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,16 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
         nemesis.end()
         mended_at = scheduler.clock.seconds
         scheduler.run(lambda: _at_rest(world), STEPS)
-        rest_at = scheduler.clock.seconds
+        rest_at, world.over = scheduler.clock.seconds, True
         scheduler.run(lambda: False, AFTERMATH_STEPS, strict=False)
     except Stuck as error:
         stuck.append(Violation("no_rest", "world", str(error)))
-    told = observer.told(world.plan, world.broker, world.discarded, world.max_depth)
+    told = observer.told(world.plan, world.answers, world.broker, world.discarded, world.max_depth)
+    told.reviews = world.looks.reviews
     found = observer.found(world.database.committed, world.broker)
     found.deepest, found.rest_after_hours = world.deepest, (rest_at - mended_at) / 3600
     found.stale_writes = world.stale_writes
+    found.awaited, found.heard_in_vain = world.looks.awaited, world.looks.in_vain
     return stuck + judge(told, found)
 
 
@@ -91,6 +94,8 @@ def _at_rest(world: World) -> bool:
     if world.posted < len(world.plan.posts) or any(tables["lane"].values()):
         return False
     if any(row.status in ("unresolved", "replaying") for row in database.committed("dead_letter")):
+        return False
+    if any(row.state in OPEN_STATES for row in database.committed("ticket")):
         return False
     if any(row.sent_at is None for row in database.committed("outbox")):
         return False

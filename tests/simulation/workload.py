@@ -1,5 +1,7 @@
 """What is sent in one run: a few orders, and for each a stream of statements, changes, tickets, withdrawals and facts.
 
+What people and the warehouse answer to what they find in the book is made here too, and sent by `counterparts.py`.
+
 A plan follows from its seed alone. Messages are made and signed once and used by every seed that draws them. Each line of an order
 belongs to one kind of author (agents, restatements, channel changes, warehouse), so that what has to be in the book in the
 end follows from what was sent, without any rule of merging.
@@ -10,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -23,20 +25,23 @@ from schemas.facts import FactLine, FulfillmentFact
 from schemas.model import Model
 from schemas.order import NAMESPACE, Order
 from schemas.statement import ChangeStated, LineChange, OrderStated, RawDocument
-from schemas.ticket import ModificationTicket, Operation, TicketCancelled
+from schemas.ticket import ModificationTicket, Operation, TicketCancelled, TicketReviewed
 from tests.line import order_in, shopify_order
 from tests.simulation.scheduler import BEGINNING
 
 TOPICS = Topics(topics.CANONICAL.name, topics.MODIFICATIONS.name, topics.FULFILLMENT.name, topics.EVENTS.name)
-AGENTS, RESTATED, CHANGED, WAREHOUSE = range(4)
+AGENTS, RESTATED, CHANGED, WAREHOUSE, LARGE, UNDONE = range(6)
 """Whose line is which, by its place in the order."""
 REFUSED_QUANTITY = 100
 """A constraint of the simulated table keeps out orders with so many units on the agents' line: it is full of them."""
-PLACED = (2, 1, 1, 100)
-MOST_EDITS = 28
-"""One order is not edited more often: after thirty edits every further one waits for an approval."""
+PLACED = (2, 1, 1, 100, 1, 5)
+MOST_EDITS = 24
+"""One order is not edited more often, undoing aside: after thirty edits every further one waits for an approval."""
+LARGE_STEP, MOST_LARGE = 1000, 6
+"""Between any two of so many quantities of the line there is more money than one person may move."""
+MOST_UNDONE = 3
 STATEMENTS = ("OrderStated", "ChangeStated")
-TICKETS = ("ModificationTicket", "TicketCancelled")
+TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
 
 
 def _signer(kid: str) -> Signer:
@@ -46,7 +51,7 @@ def _signer(kid: str) -> Signer:
 DOORS = {"console": TICKETS, "intake": STATEMENTS, "warehouse": ("FulfillmentFact",)}
 SIGNERS = {kid: _signer(kid) for kid in DOORS}
 KEYS = KeyRing(
-    RegisteredKey(kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify"}), frozenset(DOORS[kid]))
+    RegisteredKey(kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify", "Order_Approve"}), frozenset(DOORS[kid]))
     for kid, signer in SIGNERS.items()
 )
 
@@ -62,18 +67,22 @@ class Post(NamedTuple):
     message_id: str
     kind: str
     about: str = ""
-    """The quantity it sets, or the ticket it withdraws."""
+    """The quantity it sets, or the ticket it withdraws, reviews or takes back."""
+    author: str = ""
 
 
-def _post(topic: str, order_id: UUID, body: Model, message_id: str, kid: str, about: object = "", roles: tuple[str, ...] = ()) -> Post:
-    value = encode(body)
-    token = SIGNERS[kid].sign(value, message_id=message_id, order_id=str(order_id), sub=kid, roles=roles, now=BEGINNING.timestamp())
-    return Post(topic, str(order_id).encode(), value, token, str(order_id), message_id, type(body).__name__, str(about))
+def _post(
+    topic: str, order_id: UUID, body: Model, message_id: str, kid: str,
+    about: object = "", roles: tuple[str, ...] = (), *, kind: str = "", author: str = "",
+) -> Post:  # fmt: skip
+    value, sub = encode(body), author or kid
+    token = SIGNERS[kid].sign(value, message_id=message_id, order_id=str(order_id), sub=sub, roles=roles, now=BEGINNING.timestamp())
+    return Post(topic, str(order_id).encode(), value, token, str(order_id), message_id, kind or type(body).__name__, str(about), sub)
 
 
 def _document(number: int, version: int) -> bytes:
     quantities = (PLACED[0], PLACED[1] + version, *PLACED[2:])
-    lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCD", quantities, strict=True)]
+    lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCDEF", quantities, strict=True)]
     return shopify_order(number, lines=lines, updated=f"2026-11-01T{10 + version}:00:00Z")
 
 
@@ -128,6 +137,44 @@ def ticket(number: int, quantity: int, *, allowed: bool = True, says: int | None
 
 
 @cache
+def large(number: int, count: int) -> Post:
+    """An agent sets a quantity that somebody else has to approve."""
+    return _setting(number, LARGE, LARGE_STEP * (count + 1), f"large:{number}:{count}", "LargeTicket")
+
+
+@cache
+def undoable(number: int, count: int) -> Post:
+    """An agent sets a quantity that may be taken back."""
+    return _setting(number, UNDONE, 10 + count, f"undoable:{number}:{count}", "UndoableTicket")
+
+
+def undo(number: int, count: int, taken_back: UUID, quantity: int, version: int) -> Post:
+    """An agent takes that ticket back: `quantity` is what was ordered before it, `version` what the agent looks at."""
+    name = f"undo:{number}:{taken_back}:{count}"
+    return _setting(number, UNDONE, quantity, name, "UndoTicket", taken_back=taken_back, version=version)
+
+
+def _setting(
+    number: int, line: int, quantity: int, name: str, kind: str, *, taken_back: UUID | None = None, version: int | None = None
+) -> Post:
+    order, ticket_id = order_of(number), uuid5(NAMESPACE, name)
+    arguments = json.dumps({"line_id": order.lines[line].line_id, "quantity": quantity})
+    body = ModificationTicket(
+        ticket_id=ticket_id, order_id=order.order_id, operations=(Operation(name="change_quantity", arguments=arguments),),
+        reason_code="customer_request", opened_at=BEGINNING, undoes=taken_back, base_version=version,
+    )  # fmt: skip
+    about = taken_back or quantity
+    return _post(TOPICS.modifications, order.order_id, body, f"ticket:{ticket_id}", "console", about, ("Order_Modify",), kind=kind)
+
+
+def reviewed(order_id: UUID, ticket_id: UUID, count: int, decision: Literal["approve", "decline"], effects: str | None, by: str) -> Post:
+    """Somebody approves or declines a ticket of which they saw these effects."""
+    name = uuid5(NAMESPACE, f"reviewed:{ticket_id}:{count}")
+    body = TicketReviewed(review_id=name, ticket_id=ticket_id, order_id=order_id, decision=decision, preview_hash=effects, at=BEGINNING)
+    return _post(TOPICS.modifications, order_id, body, f"review:{name}", "console", ticket_id, ("Order_Approve",), author=by)
+
+
+@cache
 def withdrawn(number: int, quantity: int) -> Post:
     """An agent withdraws that ticket."""
     order, name = order_of(number), uuid5(NAMESPACE, f"withdrawn:{number}:{quantity}")
@@ -159,6 +206,8 @@ class Plan:
 
     posts: list[tuple[float, Post]] = field(default_factory=list)
     """Seconds after the beginning, in their order."""
+    numbers: list[int] = field(default_factory=list)
+    """Which orders there are."""
     transient: dict[str, int] = field(default_factory=dict)
     """Message -> how often handling it fails for want of something outside."""
     poison: set[str] = field(default_factory=set)
@@ -182,15 +231,18 @@ class Writer:
         self._tickets: dict[int, list[Post]] = {}
         self._next: dict[int, dict[str, int]] = {}
         self._sent: list[Post] = []
+        self._often = self._dice.choice((0, 4, 20))
+        """How often tickets come that others act on."""
 
     def write(self) -> Plan:
         """Return the plan: one to five orders, five to forty messages."""
         dice = self._dice
         numbers = [700_001 + n for n in range(dice.choice((1, 2, 3, 5)))]
+        self._plan.numbers = numbers
         early = {number for number in numbers if dice.random() < 0.4}
         at, waiting = 0.0, set(early)
         for number in numbers:
-            self._next[number] = {"stated": 1, "changed": 2, "ticket": 3, "fact": 1, "garbage": 0}
+            self._next[number] = {"stated": 1, "changed": 2, "ticket": 3, "fact": 1, "garbage": 0, "large": 0, "undoable": 0}
             if number not in early:
                 self._send(at, stated(number, 0))
         for _ in range(dice.choice((5, 10, 20, 40))):
@@ -204,8 +256,21 @@ class Writer:
 
     def _any(self, number: int) -> Post:
         kind = self._dice.choices(
-            ("ticket", "fact", "changed", "stated", "again", "withdraw", "forbidden", "twisted", "unstorable", "garbage"),
-            (50, 14, 8, 8, 8, 5, 3, 3, 1, 1),
+            (
+                "ticket",
+                "fact",
+                "changed",
+                "stated",
+                "again",
+                "withdraw",
+                "forbidden",
+                "twisted",
+                "unstorable",
+                "garbage",
+                "large",
+                "undoable",
+            ),
+            (44, 14, 8, 8, 8, 5, 3, 3, 1, 1, self._often, self._often),
         )[0]
         if kind == "again" and self._sent:
             return self._dice.choice(self._sent[-10:])
@@ -221,18 +286,17 @@ class Writer:
     def _fresh(self, number: int, kind: str) -> Post:
         upcoming = self._next[number]
         name = kind if kind in upcoming else "ticket"
-        if upcoming["ticket"] >= MOST_EDITS:
+        if (kind, upcoming.get(kind)) in (("large", MOST_LARGE), ("undoable", MOST_UNDONE)):
+            name = kind = "ticket"
+        if sum(upcoming[each] for each in ("ticket", "changed", "large", "undoable")) >= MOST_EDITS and name not in ("fact", "garbage"):
             name = kind = "fact"
         count = upcoming[name]
         upcoming[name] += 1
+        made = {"changed": changed, "fact": fact, "garbage": garbage, "large": large, "undoable": undoable}.get(name)
+        if made is not None:
+            return made(number, count)
         if name == "stated" and count < 12:
             return stated(number, count)
-        if name == "changed":
-            return changed(number, count)
-        if name == "fact":
-            return fact(number, count)
-        if name == "garbage":
-            return garbage(number, count)
         post = ticket(number, upcoming["ticket"] if name == "stated" else count)
         if name == "stated":
             upcoming["ticket"] += 1

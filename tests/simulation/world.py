@@ -38,18 +38,22 @@ from modification_processor.workbench import Workbench
 from schemas.assertion import HEADER
 from schemas.catalogue import PriceEntry, ProductEntry, Promotion, TaxRates
 from schemas.failures import OrdermendError
+from schemas.stock import Reservation, Shelf
 from store.database import Connection
 from store.sealing import KeyVault, OrderKey
 from streaming.producer import BatchProducer
 from telemetry import failpoints
 from telemetry.health import Health
 from tests.simulation.broker import Broker, Sender
+from tests.simulation.looks import Looks
 from tests.simulation.memory.database import Database, Session, Transaction
 from tests.simulation.memory.partitions import Owner
 from tests.simulation.scheduler import Process, Scheduler, Trace
-from tests.simulation.workload import AGENTS, KEYS, REFUSED_QUANTITY, TOPICS, Plan
+from tests.simulation.workload import AGENTS, KEYS, REFUSED_QUANTITY, TOPICS, Plan, Post, order_of
 
 GROUP = "modification-processor"
+ANSWERS_FAIL = 0.15
+"""How often handling an answer fails at first for want of something outside."""
 
 
 class OutsideIsAway(OrdermendError):
@@ -103,6 +107,12 @@ class NoCatalogue:
         return {}
 
     def tax_rates(self, areas: Collection[str]) -> list[TaxRates]:
+        return []
+
+    def shelves(self, skus: Collection[str], *, to_promise: bool) -> list[Shelf]:
+        return []
+
+    def held(self, order_ids: Collection[UUID]) -> list[Reservation]:
         return []
 
 
@@ -228,7 +238,9 @@ class World:
         self.dice = random.Random(f"{seed}:faults")
         self.trace = Trace(keep=keep)
         self.scheduler = Scheduler(random.Random(f"{seed}:turns"), self.trace)
+        self.seed = seed
         self.plan = plan
+        self.numbers = {number: order_of(number).order_id for number in plan.numbers}
         self.database = Database(self.scheduler, self._how_a_commit_ends)
         self.database.on_commit = self._measure
         self.database.refuses = lambda order: order.lines[AGENTS].ordered >= REFUSED_QUANTITY
@@ -244,6 +256,8 @@ class World:
         self.next_sends: list[str] = []
         self.mended = False
         self.posted = 0
+        self.over = False
+        """Nothing is left to do, and nobody sends anything any more."""
         self.discarded: set[str] = set()
         self.faults: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -251,6 +265,9 @@ class World:
         self.reads: dict[tuple[str, int, int], Read] = {}
         self._transient = dict(plan.transient)
         self._names = {post.value: post.message_id for _, post in plan.posts}
+        self.answers: list[Post] = []
+        """What was sent in answer to what somebody found in the book."""
+        self.looks = Looks()
         self._app_dice = random.Random(f"{seed}:app")
 
     def _how_a_commit_ends(self, _session: Session) -> str:
@@ -269,6 +286,7 @@ class World:
         for order_id in {row.order_id for row in transaction.written("parked") if row is not None}:
             waiting = [r for r in transaction.rows("parked", order_id) if r.topic == TOPICS.modifications and r.status == "waiting"]
             self.deepest = max(self.deepest, len([row for row in waiting if row.message_id.startswith("ticket:")]))
+        self.looks.commit(transaction)
         for row in transaction.written("partition_owner"):
             self._look_who_moves(row, transaction.session.name.partition(" ")[0])
 
@@ -328,6 +346,8 @@ class World:
         sender = Process("outside")
         self.processes["outside"] = sender
         self.scheduler.spawn(sender, "post", self._post_all)
+        for name, run in counterparts(self):
+            self.scheduler.spawn(sender, name, run)
 
     def begin(self, name: str) -> None:
         """Start a process anew."""
@@ -380,8 +400,20 @@ class World:
     def _post_all(self) -> None:
         for at, post in self.plan.posts:
             self.scheduler.wait(None, max(at - self.scheduler.clock.seconds, 0.0), "post")
-            self.broker.append(post.topic, post.key, post.value, [(HEADER, post.assertion)])
+            self._send(post)
             self.posted += 1
+
+    def answer(self, post: Post) -> None:
+        """Send what nobody planned; handling it may fail for a while, as with anything else."""
+        if post.value not in self._names and self.dice.random() < ANSWERS_FAIL and not self.mended:
+            self._transient[post.message_id] = self.dice.choice((1, 2))
+            self.plan.transient[post.message_id] = self._transient[post.message_id]
+        self._names[post.value] = post.message_id
+        self.answers.append(post)
+        self._send(post)
+
+    def _send(self, post: Post) -> None:
+        self.broker.append(post.topic, post.key, post.value, [(HEADER, post.assertion)])
 
 
 def _processor(world: World, process: Process) -> Sequence[tuple[str, Callable[[], None]]]:
@@ -426,6 +458,13 @@ def desk_of(world: World, process: Process) -> Desk:
         close=bench.close,
     )
     return Desk(world.connector(process, "desk"), VAULT, handler)
+
+
+def counterparts(world: World) -> Sequence[tuple[str, Callable[[], None]]]:
+    """Return who answers to what is in the book."""
+    from tests.simulation.counterparts import Reviewer, Undoer  # noqa: PLC0415 -- they know the world
+
+    return ("review", Reviewer(world).run), ("undo", Undoer(world).run)
 
 
 def _operator(world: World, process: Process) -> Sequence[tuple[str, Callable[[], None]]]:

@@ -1,6 +1,7 @@
 """`store.orders` in memory, without the terms that orders are found by."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -69,3 +70,13 @@ def payment_kinds(tx: Transaction, order_id: UUID) -> list[str]:
 def load_statements(tx: Transaction, keys: Sequence[tuple[UUID, str]]) -> dict[UUID, tuple[bytes, str]]:
     rows = [row for key in keys if (row := tx.get("statement", *key)) is not None]
     return {row.order_id: (row.raw_sealed, row.raw_sha256) for row in rows}
+
+
+def origin(tx: Transaction, order_id: UUID) -> tuple[Origin, bytes | None] | None:
+    row = tx.get("order_origin", order_id)
+    return None if row is None else (row, tx.get("order_key", order_id))
+
+
+def forget_person(tx: Transaction, order_id: UUID, history_seq: int, at: datetime, actor: str, reason: str) -> None:
+    tx.delete("order_key", order_id)
+    tx.insert("erasure", (order_id,), (order_id, history_seq, at, actor, reason), or_nothing=True)

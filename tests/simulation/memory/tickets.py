@@ -76,3 +76,7 @@ def _reauthored(old: TicketRow, row: TicketRow) -> TicketRow:
         user_id=row.user_id, roles=row.roles, door=row.door, on_behalf_of=row.on_behalf_of, reason_code=row.reason_code,
         base_version=row.base_version, operations=row.operations, request_sealed=row.request_sealed, state="waiting",
     )  # fmt: skip
+
+
+def operations_of(tx: Transaction, order_id: UUID) -> dict[str, str]:
+    return {f"ticket:{row.ticket_id}": row.operations for row in tx.rows("ticket", order_id)}

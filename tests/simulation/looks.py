@@ -1,0 +1,45 @@
+"""What an onlooker sees at each commit, for the judge: whose effects waited for an approval, and answers that changed nothing.
+
+The rows of a transaction as it leaves them, and nothing of how it came to them.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.memory.database import Transaction
+from tests.simulation.workload import LARGE
+
+
+@dataclass
+class Looks:
+    """Everything seen so far."""
+
+    awaited: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(ticket, hash of its effects) -> the quantity ordered before, as JSON, when it began to wait with them."""
+    reviews: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
+    """Review -> ticket, decision and the effects it names."""
+    in_vain: list[str] = field(default_factory=list)
+    """Reviews that count as heard, and whose ticket waits on as before."""
+
+    def commit(self, tx: Transaction) -> None:
+        """Look at what a transaction leaves behind."""
+        for row in tx.written("ticket"):
+            if row is not None and row.state == "awaiting_approval" and (str(row.ticket_id), row.effects_hash) not in self.awaited:
+                self.awaited[str(row.ticket_id), row.effects_hash] = self._ordered(tx, row)
+        for row in tx.written("inbox"):
+            if row is not None and row.outcome == "reviewed" and row.message_id in self.reviews:
+                self._heard(tx, row)
+
+    @staticmethod
+    def _ordered(tx: Transaction, ticket: Any) -> str:
+        order = tx.get("orders", ticket.order_id).order
+        return json.dumps(order.lines[LARGE].ordered)
+
+    def _heard(self, tx: Transaction, row: Any) -> None:
+        ticket_id, decision, effects = self.reviews[row.message_id]
+        (ticket,) = [each for each in tx.rows("ticket", row.order_id) if str(each.ticket_id) == ticket_id]
+        before = tx.database.tables["ticket"][row.order_id].get((row.order_id, ticket.ticket_id))
+        of_old_effects = before is not None and before.effects_hash == ticket.effects_hash
+        if ticket.state == "awaiting_approval" and (effects == ticket.effects_hash or (effects is None and of_old_effects)):
+            self.in_vain.append(f"{row.message_id} ({decision}) was heard, and ticket {ticket_id} waits on with the same effects")
