@@ -58,6 +58,8 @@ class OrderWork:
     dirty: bool = False
     refind: bool = False
     """Whether what the order is found by may have changed."""
+    document: str | None = None
+    """The order as the book stores it, where that is at hand."""
     edits: int = 0
     edited: int = 0
     """Edits applied before this batch."""
@@ -140,8 +142,8 @@ class Writes:
     def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
         """Write everything: one statement per table that has rows."""
         changed = [work for work in works.values() if work.dirty]
-        rows = [Written(w.order, w.head.version, w.statement_id, w.edits, w.refind) for w in changed if w.order is not None and w.stored]
-        new = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and not w.stored]
+        rows = [_written(work, work.order) for work in changed if work.order is not None and work.stored]
+        new = [_written(work, work.order) for work in changed if work.order is not None and not work.stored]
         _write(cursor, heads.save_keys, self.keys)
         _write(cursor, orders.insert, new)
         _write(cursor, orders.update, rows)
@@ -180,6 +182,10 @@ class Writes:
             heads.save_lanes(cursor, list(self.lanes.values()), self.opened)
         if self.breaking is not None:
             _move(cursor, self.breaking)
+
+
+def _written(work: OrderWork, order: Order) -> Written:
+    return Written(order, work.head.version, work.statement_id, work.edits, work.refind, work.document)
 
 
 def _move(cursor: Cursor, breaking: Breaking) -> None:

@@ -36,7 +36,7 @@ def insert(tx: Transaction, rows: Sequence[Written]) -> None:
 
 
 def update(tx: Transaction, rows: Sequence[Written]) -> None:
-    for order, version, statement_id, edits, _ in rows:
+    for order, version, statement_id, edits, *_ in rows:
         _check(tx, order)
         new = _row(order, version, statement_id, edits)
         tx.update("orders", (order.order_id,), lambda old, new=new: new._replace(edits=old.edits + new.edits))
