@@ -32,7 +32,10 @@ from modification_processor.door import (
     try_bulk,
     what_undoes,
 )
-from modification_processor.field_locks import FieldMode, Moment
+from modification_processor.edit_rule_trial import Narrowing, Shift, narrowings, shifts
+from modification_processor.edit_rule_trial import label as field_label
+from modification_processor.edit_rules import EDIT_RULES, EditRules, EditRulesInvalid, default_edit_text
+from modification_processor.field_locks import FieldMode, Moment, read_edit_rules
 from modification_processor.outcomes import Refused
 from modification_processor.past import Difference, Entry, Move, NoSuchVersion, Past, VersionNote, as_of, between, versions, why
 from modification_processor.past import load as load_past
@@ -42,16 +45,20 @@ __all__ = [
     "BULK_FINE",
     "BULK_MODES",
     "BULK_UNDECIDED",
+    "EDIT_RULES",
     "BulkRefused",
     "BulkRequest",
     "Difference",
     "DryRun",
+    "EditRules",
+    "EditRulesInvalid",
     "Entry",
     "FieldMode",
     "Looked",
     "LookedOver",
     "Moment",
     "Move",
+    "Narrowing",
     "NoSuchVersion",
     "Past",
     "Preview",
@@ -60,22 +67,28 @@ __all__ = [
     "RequestLost",
     "ReviewRight",
     "Said",
+    "Shift",
     "VersionNote",
     "as_of",
     "between",
     "check_some",
+    "default_edit_text",
     "effects_of",
+    "field_label",
     "lent_roles",
     "load_past",
     "look",
     "modes_for",
     "moment_of",
+    "narrowings",
     "operations_known",
     "preview_for",
     "raw_of",
+    "read_edit_rules",
     "read_operations",
     "request_of",
     "review_right",
+    "shifts",
     "steer_bulk",
     "submit_bulk",
     "try_bulk",

@@ -48,6 +48,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "letter_field_locked": (422, "The patch changes a field that no repair may change."),
     "bulk_refused": (422, "The bulk edit cannot be done as asked."),
     "rule_tuning_invalid": (422, "The tuning is not usable."),
+    "edit_rules_invalid": (422, "The edit rules are not usable."),
     "refused": (422, "What was asked for was refused."),
     "operation_refused": (422, "An operation of the ticket cannot be read or done."),
     "base_version_missing": (428, "Say which version you looked at: base_version or If-Match."),

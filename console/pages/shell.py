@@ -17,6 +17,7 @@ from console.access import Action, User, may
 from console.api.problems import Problem
 from console.around import OrderAround
 from console.bulk_work import BulkWork
+from console.edit_rule_tuning import EditRuleTuning
 from console.editing import Editing
 from console.finding import Finding
 from console.letter_work import LetterWork
@@ -57,6 +58,7 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    edit_rules: EditRuleTuning
     bulk: BulkWork
     editing: Editing
     finding: Finding

@@ -89,8 +89,10 @@ DECLARED: Final[Mapping[str, tuple[set[str], ...]]] = {
     "PUT /letters/{letter_id}/patch": ({OPERATE, MODIFY},),
     "POST /letters/{letter_id}/approve": ({OPERATE, APPROVE},),
     "POST /bulk-replays/{replay_id}/approve": ({OPERATE, APPROVE},),
-    **dict.fromkeys(("GET /rules", "GET /rules/versions", "GET /kpis"), EVERYBODY),
-    **dict.fromkeys(("PUT /rules/{rule}/mode", "POST /rules/revert"), ({TUNE},)),
+    **dict.fromkeys(("GET /rules", "GET /rules/versions", "GET /edit-rules", "GET /edit-rules/versions", "GET /kpis"), EVERYBODY),
+    **dict.fromkeys(
+        ("PUT /rules/{rule}/mode", "POST /rules/revert", "PUT /edit-rules", "POST /edit-rules/revert", "POST /edit-rules/dry-run"), ({TUNE},)
+    ),
 }  # fmt: skip
 """Method and path -> roles, of which one row has to be held whole."""
 
@@ -113,6 +115,9 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /bulk-replays": {"fingerprint": "none"},
     "PUT /rules/{rule}/mode": {"mode": "warn", "reason": "why"},
     "POST /rules/revert": {"version": 7000, "reason": "why"},
+    "PUT /edit-rules": {"text": "version = 1", "reason": "why"},
+    "POST /edit-rules/revert": {"version": 7000, "reason": "why"},
+    "POST /edit-rules/dry-run": {"text": "version = 1"},
 }
 
 PREVIEWS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -182,7 +187,7 @@ def _ask(tool: TestClient, name: str, scene: Scene, state: str) -> Any:
         "order_id": str(scene.orders[state].order_id), "ticket_id": str(scene.tickets[state]), "letter_id": scene.letter, "version": "1",
         "bulk_id": str(UUID(int=1)), "replay_id": str(UUID(int=2)), "rule": "lines_present",
     }  # fmt: skip
-    headers = {"Idempotency-Key": str(uuid4()), "If-Match": '"7000"'} if "/rules" in path else {"Idempotency-Key": str(uuid4())}
+    headers = {"Idempotency-Key": str(uuid4()), "If-Match": '"7000"'} if "rules" in path else {"Idempotency-Key": str(uuid4())}
     query = {"seconds": 0} if path.endswith("/events") else {"older": 1, "newer": 1} if path.endswith("/diff") else {}
     body = BODIES.get(name)
     return tool.request(method, API + path.format(**ids), json=body, headers=headers, params=query)

@@ -58,7 +58,14 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Console:
     return Console(
         made.api,
         made.services,
-        Guard(made.api, verifier=parts.verifier, audit=made.services.audit, revocations=lambda _: True, rate=Buckets(10_000, 10_000)),
+        Guard(
+            made.api,
+            verifier=parts.verifier,
+            audit=made.services.audit,
+            revocations=lambda _: True,
+            rate=Buckets(10_000, 10_000),
+            strangers=Buckets(10_000, 10_000),
+        ),
     )
 
 
