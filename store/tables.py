@@ -597,6 +597,9 @@ order_search = Table(
     metadata,
     Column("order_id", Uuid, primary_key=True),
     Column("terms", ARRAY(Text), nullable=False),
+    _at("arrived_at", nullable=False, default=True),
+    Column("channel", Text),
+    Index("order_search_by_arrival", "arrived_at", "order_id"),
     Index("order_search_terms", "terms", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}),
 )
 

@@ -7,7 +7,7 @@ once every processor is of this release: the first count of a SKU reserves what 
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
