@@ -10,19 +10,16 @@ from collections.abc import Callable
 from threading import Event
 from uuid import UUID
 
-import psycopg
-
 from dlq_handler.budget import Budget
 from dlq_handler.bulk import pause_abandoned
 from dlq_handler.triage import rescore
 from store import breakers, letters, tickets
 from store.database import Connection
 from store.letters import FAILED, RELEASED, WORK
+from store.rounds import keep_at_it
 from telemetry.health import Health
-from telemetry.logs import logger
 from telemetry.metrics import (
     BREAKERS_OPEN,
-    INFRA_FAULTS,
     LANE_OLDEST_SECONDS,
     LANES_CLOSED,
     LANES_DUE,
@@ -58,34 +55,22 @@ class Retrier:
         self._retry_lane = retry_lane
         self._close = close
         self._health = health
-        self._log = logger("retrier")
         self._next_score = 0.0
 
     def run(self, stop: Event) -> None:
         """Try what is due; wait a little where nothing is; wait out an outage."""
         try:
-            self._rounds(stop)
+            keep_at_it(self._connect, self._once, stop, "retrier", self._health)
         finally:
             self._close()
 
-    def _rounds(self, stop: Event) -> None:
-        while not stop.is_set():
-            if self._health:
-                self._health.tick()
-            try:
-                with self._connect() as connection:
-                    connection.autocommit = True
-                    while not stop.is_set():
-                        if self._health:
-                            self._health.tick()
-                        if self.round(connection) == 0:
-                            self.measure(connection)
-                            self.score(connection)
-                            stop.wait(IDLE_SECONDS)
-            except psycopg.Error as error:
-                INFRA_FAULTS.labels("postgresql").inc()
-                self._log.warning("retrier_waits", error=type(error).__name__)
-                stop.wait(1.0)
+    def _once(self, connection: Connection) -> float:
+        connection.autocommit = True
+        if self.round(connection):
+            return 0.0
+        self.measure(connection)
+        self.score(connection)
+        return IDLE_SECONDS
 
     def round(self, connection: Connection) -> int:
         """Try the lanes that are due and have room in the budget, end every ticket that is due; return how many moved on."""

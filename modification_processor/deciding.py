@@ -2,10 +2,13 @@
 
 A ticket that takes another back is first compared with what would do just that. A ticket that was received before (reviewed, or its
 recalls answered) is decided by the same code as a new one, over the order as it is now.
-Guarantee: whatever a decision raises costs its message, not the batch; only a process without memory is let go.
+Guarantee: whatever a decision raises costs its message, not the batch; only an outage of the book, and a process without memory, are let go.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import psycopg
 
 from modification_processor import channel_changes, past, undo
 from modification_processor.decide import Known, decide
@@ -42,51 +45,60 @@ def tried(tx: Transaction, work: OrderWork, read: Read) -> Outcome:
 
 def decided(tx: Transaction, work: OrderWork, read: Read) -> Outcome:
     """Decide a message; of a ticket that takes another back, first whether it does just that."""
-    former = _former(tx, work, read)
-    if isinstance(former, Refused):
-        return former
     if read.failure is not None:
         return read.failure
-    try:
+
+    def decide_it() -> Outcome:
+        former = _former(tx, work, read)
+        if isinstance(former, Refused):
+            return former
         tx.means.faultpoint(f"decide {read.message_id}")
-        return decide(work.order, read, _known(tx, work, read, replace(tx.context, former=former)))
-    except OrdermendError as error:
-        return Failed.of(error, "decide")
-    except MemoryError:
-        # No state to go on in: the batch is redone message by message, in a child where lives were lost.
-        raise
-    except Exception as error:  # noqa: BLE001 -- see the next line
-        # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
-        return unexpected(error, "decide")
+        return decide(work.order, read, _known(tx, work, read, tx.context, former))
+
+    return _whatever_is_raised(decide_it)
 
 
 def decided_again(tx: Transaction, work: OrderWork, ticket: Read, approved: Approval | None) -> Outcome:
     """Decide a ticket anew that was received before, over the order as it is now."""
     body = ticket.body
     assert isinstance(body, ModificationTicket)
-    context = tx.facts_for([ticket], [work])
-    former = _former(tx, work, ticket)
-    if isinstance(former, Refused):
-        return former
-    known = _known(tx, work, ticket, replace(context, former=former))
-    if body.base_version is not None:
-        # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
-        stored = history.requested_since(tx.cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
-        known = replace(known, recent=[*stored, *work.recent])
-    try:
+
+    def decide_it() -> Outcome:
+        context = tx.facts_for([ticket], [work])
+        former = _former(tx, work, ticket)
+        if isinstance(former, Refused):
+            return former
+        known = _known(tx, work, ticket, context, former)
+        if body.base_version is not None:
+            # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
+            stored = history.requested_since(tx.cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
+            known = replace(known, recent=[*stored, *work.recent])
         return decide(work.order, ticket, replace(known, approved=approved))
-    except Exception as error:  # noqa: BLE001 -- as in `decided`: it costs the review, not the batch
+
+    return _whatever_is_raised(decide_it)
+
+
+def _whatever_is_raised(decide_it: Callable[[], Outcome]) -> Outcome:
+    try:
+        return decide_it()
+    except (psycopg.Error, MemoryError):
+        # The book's fault and not the message's; or no state to go on in: then the batch is redone in a child where lives were lost.
+        raise
+    except OrdermendError as error:
+        return Failed.of(error, "decide")
+    except Exception as error:  # noqa: BLE001 -- see the next line
+        # Not ours to guess: the message waits as a BUG, its order stays as it was, the others go on.
         return unexpected(error, "decide")
 
 
-def _known(tx: Transaction, work: OrderWork, read: Read, context: Context) -> Known:
+def _known(tx: Transaction, work: OrderWork, read: Read, context: Context, former: Order | None) -> Known:
+    """Return what a decision may look at; `former` is the order before the ticket that this one takes back."""
     body = read.body
     if isinstance(body, ModificationTicket):
         door = read.actor.door if read.actor is not None else ""
-        ticket = replace(context, ticket_id=str(body.ticket_id))
+        ticket = replace(context, ticket_id=str(body.ticket_id), former=former)
         by_channel = door in (channel_changes.DOOR, MAPPING_DOOR)
-        known = _known_of_edit(tx, work, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel)
-        return replace(known, unnoticed=door == MAPPING_DOOR)
+        return _known_of_edit(tx, work, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel, unnoticed=door == MAPPING_DOOR)
     if isinstance(body, ChangeStated) and work.order is not None:
         previous, _ = previous_statement(work)
         return replace(_known_of_edit(tx, work, context, in_bulk=False, by_channel=True), previous=previous)
@@ -99,13 +111,15 @@ def _known(tx: Transaction, work: OrderWork, read: Read, context: Context) -> Kn
     )  # fmt: skip
 
 
-def _known_of_edit(tx: Transaction, work: OrderWork, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
+def _known_of_edit(
+    tx: Transaction, work: OrderWork, context: Context, *, in_bulk: bool, by_channel: bool, unnoticed: bool = False
+) -> Known:
     """Return what an edit may look at. A channel's own change is not told to it, and what it lets us change does not bind it."""
     channel = work.order.source.channel if work.order else ""
     return Known(
         work.head.version, tx.at, context, None if by_channel else _verbs(channel), work.recent,
         rules=tx.writes.rules, edit_rules=tx.writes.edit_rules, edits=work.edited + work.edits, pending=work.pending,
-        channel_collects=channel in default_locks().marketplaces, in_bulk=in_bulk, by_channel=by_channel,
+        channel_collects=channel in default_locks().marketplaces, in_bulk=in_bulk, by_channel=by_channel, unnoticed=unnoticed,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from modification_processor.work import OrderWork
 from schemas import events
 from schemas.ticket import TicketReviewed
 from store import actions, letters, tickets
+from store.sealing import Unsealable
 from store.tickets import TicketRow
 from telemetry.logs import logger
 
@@ -41,7 +42,10 @@ def review(tx: Transaction, work: OrderWork, read: Read, outcome: Reviewed) -> O
     if outcome.decision == "decline":
         end(tx, work, read, body.ticket_id, "declined")
         return outcome
-    again = ticket_again(ticket, tx.writes.key_of(work), read)
+    try:
+        again = ticket_again(ticket, tx.writes.key_of(work), read)
+    except Unsealable:
+        return Refused("erased", "what the ticket asked for was erased with its person", "/ticket_id", "erased")
     decided = decided_again(tx, work, again, (read.actor.user_id, ticket.effects_hash or ""))
     if isinstance(decided, Failed):
         return decided
@@ -95,7 +99,14 @@ def go_on(tx: Transaction, work: OrderWork, read: Read, outcome: Recalled) -> No
         if outcome.refusal is None:
             _say_in_vain(tx, work, read, ticket_id, [outcome.recall.line_id])
         return
-    again = ticket_again(ticket, tx.writes.key_of(work), read)
+    try:
+        again = ticket_again(ticket, tx.writes.key_of(work), read)
+    except Unsealable:
+        # Its person was erased meanwhile: nobody can say any more what it asked for.
+        end(tx, work, read, ticket_id, "cancelled")
+        if outcome.refusal is None:
+            _say_in_vain(tx, work, read, ticket_id, [outcome.recall.line_id])
+        return
     decided = _after_recall(tx, work, again, ticket, outcome)
     if decided is None:
         return

@@ -32,7 +32,8 @@ def load(cursor: Cursor, means: Means, batch: Sequence[Read]) -> tuple[Works, Se
     _under_way(cursor, batch, works)
     _previous(cursor, means.vault, batch, works)
     _fetches(cursor, batch, works)
-    fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None]
+    # What waited under the id of its place may have come again under its own.
+    fresh = [(read.order_id, read.message_id) for read in batch if read.seq is None or read.received_as not in (None, read.message_id)]
     return works, inbox.seen(cursor, fresh) if fresh else {}
 
 

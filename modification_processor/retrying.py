@@ -17,19 +17,20 @@ from modification_processor.deciding import tried
 from modification_processor.handling import carry_out
 from modification_processor.incoming import Read
 from modification_processor.lanes import is_superseded, let_out, mark_superseded
-from modification_processor.loading import load
-from modification_processor.outcomes import Failed, Withdrawn
+from modification_processor.loading import Seen, load
+from modification_processor.outcomes import Failed, Withdrawn, unexpected
 from modification_processor.rereading import opened, waiting_reads
 from modification_processor.session import Session
 from modification_processor.transaction import Means, Transaction
 from modification_processor.unwritable import failure_of, is_of_data
 from modification_processor.work import OrderWork
+from schemas.fingerprint import frame_of
 from schemas.statement import ChangeStated, OrderStated
 from store import heads, letters, tickets
 from store.database import Cursor
 from store.letters import Parked
-from store.outbox import OutputTooLarge
 from telemetry.logs import logger
+from telemetry.metrics import LANES_POSTPONED
 
 PoisonOf = Callable[[UUID, str], Failed | None]
 """Tries the head of a lane (order, topic) in a child process: why it is poison, or None."""
@@ -57,8 +58,8 @@ class LaneRetry:
         try:
             # What lived through the child is committed before the next is looked at: it may be a follower that kills.
             return self.once(order_id, topic, 1 if suspect else limit, poison)
-        except (psycopg.Error, OutputTooLarge) as error:
-            if not is_of_data(error):
+        except Exception as error:
+            if not _is_the_lanes(error):
                 raise
             return self.singly(order_id, topic, error)
 
@@ -71,17 +72,25 @@ class LaneRetry:
         return left
 
     def singly(self, order_id: UUID, topic: str, error: Exception) -> int:
-        """Something of a lane cannot be written. If it is its head, that becomes a dead letter; if not even that can be written, it waits."""
-        for failure in (None, failure_of(error)):
+        """Something of a lane cannot be written. If it is its head, that fails of it; if not even that can be written, the lane waits."""
+        for failure in (None, failure_of(error) if is_of_data(error) else unexpected(error, "write")):
             try:
                 return self.once(order_id, topic, 1, failure)
-            except (psycopg.Error, OutputTooLarge) as again:
-                if not is_of_data(again):
+            except Exception as again:
+                if not _is_the_lanes(again):
                     raise
-                logger("processor").error("lane_unwritable", topic=topic, order=str(order_id), error=type(again).__name__)
+                logger("processor").error(
+                    "lane_unwritable", topic=topic, order=str(order_id), error=type(again).__name__, where=frame_of(again)
+                )
         with self.session.transaction() as cursor:
             letters.postpone(cursor, order_id, topic, POSTPONED)
+        LANES_POSTPONED.inc()
         return 0
+
+
+def _is_the_lanes(error: Exception) -> bool:
+    """Whether it is for the lane to bear: what its rows are refused for, or a defect of ours. An outage is not, nor the want of memory."""
+    return is_of_data(error) or not isinstance(error, psycopg.Error | OSError | MemoryError)
 
 
 def try_lane(cursor: Cursor, means: Means, order_id: UUID, topic: str, limit: int, poison: Failed | None) -> int:
@@ -95,9 +104,9 @@ def try_lane(cursor: Cursor, means: Means, order_id: UUID, topic: str, limit: in
     if poison is not None:
         return _bury_head(tx, waiting[:1], poison)
     batch = waiting_reads(waiting, means.vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
-    works, _ = load(cursor, means, batch) if batch else ({}, {})
+    works, seen = load(cursor, means, batch) if batch else ({}, {})
     tx.look_up(batch, works.values())
-    left = _try_in_turn(tx, works[order_id], batch, topic) if batch else []
+    left = _try_in_turn(tx, works[order_id], batch, topic, seen) if batch else []
     for read in left:
         assert read.seq is not None
         letters.resolve(cursor, order_id, topic, read.seq, "resolved")
@@ -106,9 +115,9 @@ def try_lane(cursor: Cursor, means: Means, order_id: UUID, topic: str, limit: in
     return len(left)
 
 
-def _try_in_turn(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str) -> list[Read]:
+def _try_in_turn(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str, seen: Seen) -> list[Read]:
     left, failure = _whole_first(tx, work, batch, topic)
-    left += drain(tx, work, _still_waiting(batch, left), topic)
+    left += drain(tx, work, _still_waiting(batch, left), topic, seen)
     if failure is not None and topic in work.lanes:  # else all of it went through after all
         tx.settler.soon_again(work.lanes[topic], failure)
     return left
@@ -143,21 +152,29 @@ def _still_waiting(batch: Sequence[Read], left: Sequence[Read]) -> list[Read]:
     return [read for read in batch if read is not whole and (isinstance(read.body, ChangeStated) or (read.seq or 0) > whole.seq)]
 
 
-def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str) -> list[Read]:
-    """Try messages in their order, up to the first that has to wait; return those that left the lane."""
+def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str, seen: Seen) -> list[Read]:
+    """Try messages in their order, up to the first that has to wait; return those that left the lane.
+
+    `seen`: which of those that wait under the id of their place were received under their own meanwhile.
+    """
     left: list[Read] = []
     if not batch:
         return left
     lane = work.lanes[topic]
+    gone = {message_id for _, message_id in seen}
     withdrawn: set[str] = set()
     for read in batch:
         if read.message_id in withdrawn:
             continue
-        outcome, _ = carry_out(tx, work, read)
-        if isinstance(outcome, Failed) and outcome.blocks:
-            return left
-        if isinstance(outcome, Withdrawn):
-            withdrawn.add(f"ticket:{outcome.ticket_id}")
+        if read.received_as not in (None, read.message_id) and read.message_id in gone:
+            tx.settler.left_lane(read, "duplicate")
+        else:
+            outcome, _ = carry_out(tx, work, read)
+            if isinstance(outcome, Failed) and outcome.blocks:
+                return left
+            if isinstance(outcome, Withdrawn):
+                withdrawn.add(f"ticket:{outcome.ticket_id}")
+        gone.add(read.message_id)
         assert read.seq is not None
         tx.writes.done.append((work.head.order_id, topic, read.seq))
         let_out(work, lane, 1, tx.writes)

@@ -82,7 +82,7 @@ def change(
         sealed = leaf.personal
         _history_row(work, leaf, as_edit if is_said else author, writes, sealed=sealed, is_derived=is_derived)
         public.append(_public(leaf, sealed=sealed))
-    work.order, work.dirty, work.refind = after, True, work.refind or may_move(before, after)
+    work.order, work.document, work.dirty, work.refind = after, None, True, work.refind or may_move(before, after)
     writes.heads[head.order_id] = head
     for code, moved in uses_moved(before, after).items():
         writes.uses[code] = writes.uses.get(code, 0) + moved
@@ -118,7 +118,7 @@ def _value(work: OrderWork, path: str, text: str | None, writes: Writes, *, seal
 def first_version(work: OrderWork, order: Order, read: Read, writes: Writes) -> None:
     """Store version 1: the order, how it was placed, and the start of its chain."""
     head = work.head
-    origin = origin_of(order, writes.key_of(work), writes.at)
+    origin, work.document = origin_of(order, writes.key_of(work), writes.at)
     head.version, head.chain = 1, origin.sha256
     work.order, work.stored, work.dirty = order, False, True
     taken_over(work, read)

@@ -114,8 +114,15 @@ class Settler:
         if read.seq is None:
             self._receive(read, word)
         elif not isinstance(outcome, Failed):
-            self.writes.settled.append((read.order_id, read.received_as or read.message_id, word))
+            self.left_lane(read, word)
         return word
+
+    def left_lane(self, read: Read, word: str) -> None:
+        """Say what became of a message that had waited; one that was received under the id of its place goes by its own from now on."""
+        name = read.received_as or read.message_id
+        self.writes.settled.append((read.order_id, name, word))
+        if name != read.message_id:
+            self.writes.renamed.append((read.order_id, name, read.message_id))
 
     def _settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:  # noqa: C901, PLR0912 -- one case per outcome is the point
         topic = self.topics.events

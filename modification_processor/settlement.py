@@ -16,8 +16,6 @@ from threading import Event
 from typing import Protocol
 from uuid import UUID, uuid5
 
-import psycopg
-
 from modification_processor.actions import CHANNEL, INVENTORY, NOTICE, PAYMENT, WAREHOUSE
 from modification_processor.dependencies import Gates
 from schemas.assertion import HEADER, Signer
@@ -29,10 +27,11 @@ from store import actions, heads, orders, outbox
 from store.actions import ActionRow, Ended
 from store.database import Connection
 from store.outbox import Outgoing
+from store.rounds import keep_at_it
 from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import ACTIONS, DEPENDENCY_CALLS, INFRA_FAULTS
+from telemetry.metrics import ACTIONS, DEPENDENCY_CALLS
 
 BATCH = 100
 ASKING = 8
@@ -190,18 +189,9 @@ class Settlement:
     def run(self, stop: Event) -> None:
         """Ask for what is due; wait a little where nothing is; wait out an outage."""
         with ThreadPoolExecutor(ASKING, thread_name_prefix="asking") as pool:
-            while not stop.is_set():
-                self._tick()
-                try:
-                    with self._connect() as connection:
-                        while not stop.is_set():
-                            self._tick()
-                            if self.round(connection, pool) == 0:
-                                stop.wait(IDLE_SECONDS)
-                except psycopg.Error as error:
-                    INFRA_FAULTS.labels("postgresql").inc()
-                    self._log.warning("settlement_waits", error=type(error).__name__)
-                    stop.wait(1.0)
+            keep_at_it(
+                self._connect, lambda connection: 0.0 if self.round(connection, pool) else IDLE_SECONDS, stop, "settlement", self._health
+            )  # fmt: skip
 
     def round(self, connection: Connection, pool: ThreadPoolExecutor) -> int:
         """Claim what is due, ask for it, report; return how many requests were made."""
@@ -309,10 +299,6 @@ class Settlement:
         return Outgoing(
             row.order_id, None, uuid5(NAMESPACE, f"report:{row.action_id}"), self._topic, order_id.encode(), value, {HEADER: token.decode()}
         )
-
-    def _tick(self) -> None:
-        if self._health:
-            self._health.tick()
 
 
 def _without_asking(row: ActionRow, order: Order | None) -> Answer | None:

@@ -58,6 +58,8 @@ class OrderWork:
     dirty: bool = False
     refind: bool = False
     """Whether what the order is found by may have changed."""
+    document: str | None = None
+    """The order as the book stores it, where that is at hand."""
     edits: int = 0
     edited: int = 0
     """Edits applied before this batch."""
@@ -81,6 +83,8 @@ class Writes:
     received: list[Received] = field(default_factory=list)
     repeats: list[Repeat] = field(default_factory=list)
     settled: list[tuple[UUID, str, str]] = field(default_factory=list)
+    renamed: list[tuple[UUID, str, str]] = field(default_factory=list)
+    """Messages received under the id of their place that can be read now: (order id, that id, their own)."""
     tickets: list[TicketRow] = field(default_factory=list)
     decided: list[TicketRow] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
@@ -138,8 +142,8 @@ class Writes:
     def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
         """Write everything: one statement per table that has rows."""
         changed = [work for work in works.values() if work.dirty]
-        rows = [Written(w.order, w.head.version, w.statement_id, w.edits, w.refind) for w in changed if w.order is not None and w.stored]
-        new = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and not w.stored]
+        rows = [_written(work, work.order) for work in changed if work.order is not None and work.stored]
+        new = [_written(work, work.order) for work in changed if work.order is not None and not work.stored]
         _write(cursor, heads.save_keys, self.keys)
         _write(cursor, orders.insert, new)
         _write(cursor, orders.update, rows)
@@ -151,6 +155,7 @@ class Writes:
         _write(cursor, inbox.add, self.received)
         _write(cursor, inbox.add_repeats, self.repeats)
         _write(cursor, inbox.settle, self.settled)
+        _write(cursor, inbox.rename, self.renamed)
         _write(cursor, letters.park, self.parked)
         _write(cursor, letters.bury, self.letters)
         _write(cursor, letters.attempts, self.attempts)
@@ -177,6 +182,10 @@ class Writes:
             heads.save_lanes(cursor, list(self.lanes.values()), self.opened)
         if self.breaking is not None:
             _move(cursor, self.breaking)
+
+
+def _written(work: OrderWork, order: Order) -> Written:
+    return Written(order, work.head.version, work.statement_id, work.edits, work.refind, work.document)
 
 
 def _move(cursor: Cursor, breaking: Breaking) -> None:

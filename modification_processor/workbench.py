@@ -85,7 +85,7 @@ class Workbench:
         batch = [*first, *lane]
         if not batch:
             return Rehearsed((), 0)
-        works, _ = load(cursor, self._looking, batch)
+        works, seen = load(cursor, self._looking, batch)
         tx.look_up(batch, works.values())
         for read in first:
             work = works[read.order_id]
@@ -98,7 +98,7 @@ class Workbench:
             work = works[letter.order_id]
             if statements and letter.seq is not None:
                 let_out(work, work.lanes[letter.topic], 1, tx.writes)
-            left = len(drain(tx, work, lane, letter.topic))
+            left = len(drain(tx, work, lane, letter.topic, seen))
         assert isinstance(tx.settler, _Listening)
         return Rehearsed(tuple(tx.settler.steps), len(lane) - left)
 

@@ -34,12 +34,17 @@ def leftovers(channel: str, objects: Iterable[tuple[Any, str]], kept: Kept) -> d
                     stack.append((item, (index, place)))
             continue
         # Of an object that was gone through, what the module does not map is kept already, with all that is in it.
-        read = whole[id(value)][1] if id(value) in whole else known
-        unknown = None if known.issuperset(value) else [key for key in value if key not in known and (read is known or key in read)]
-        if unknown:
-            _keep(value, unknown, place, kept, found)
+        gone_through = whole.get(id(value))
+        if gone_through is None:
+            if not known.issuperset(value):
+                _keep(value, [key for key in value if key not in known], place, kept, found)
+            read = known
+        else:
+            read = gone_through[1]
+            if not known.issuperset(value) and (unknown := [key for key in value if key in read and key not in known]):
+                _keep(value, unknown, place, kept, found)
         for key, child in value.items():
-            if (child.__class__ is dict or child.__class__ is list) and child and key in read and key in known:
+            if child and (child.__class__ is dict or child.__class__ is list) and key in read and key in known:
                 stack.append((child, (key, place)))
     return found
 

@@ -2,7 +2,8 @@
 
 Input:   JSON body of orders/*, draft_orders/*, orders/edited and orders/delete, or `{"order": …}`, `{"orders": […]}`,
          `{"draft_order": …}`; one order per record. Headers x-shopify-topic, -order-id and -shop-domain are used.
-         An Order or DraftOrder of the GraphQL Admin API is read under its REST names (`normalizers.shopify_graphql`).
+         An Order or DraftOrder of the GraphQL Admin API is read under its REST names (`normalizers.shopify_graphql`), and so is each of a bulk
+         operation's file (`normalizers.shopify_bulk`).
          checkouts/* and carts/*, `{"checkout": …}`: what nobody placed, a draft that makes no order.
 Output:  Order in the shop's currency, integer minor units; presentment amounts in `extensions`. orders/edited is a
          change without the order; an id alone (refunds, fulfilments, transactions) says what to fetch.
@@ -35,6 +36,7 @@ from normalizers.building import (
     told_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.shopify_bulk import bulk_messages
 from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
     Json,
@@ -124,7 +126,7 @@ _MAPPED_ADDRESS = names("first_name last_name name company address1 address2 cit
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
+    found = [message for document in documents for message in bulk_messages(document) or messages(document, _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])

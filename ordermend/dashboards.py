@@ -99,6 +99,7 @@ DASHBOARDS: Final[dict[str, tuple[str, tuple[Panel, ...]]]] = {
             Panel("Closed lanes", "short", (("max by (state) (ordermend_lanes_closed)", "{{state}}"),)),
             Panel("Lanes that are due", "short", (("max(ordermend_lanes_due)", "due"),)),
             Panel("Retry budget used", "percentunit", (("max(ordermend_retry_budget_used_ratio)", "used"),), 1),
+            Panel("Lanes put off in an hour", "short", (("sum(increase(ordermend_lanes_postponed_total[1h]))", "lanes"),), 1),
             Panel("Orders whose events cannot be sent", "short", (("max(ordermend_relay_stuck_orders)", "orders"),), 1),
             Panel("Messages that left a lane", "ops", (("sum(rate(ordermend_retries_total[5m]))", "left"),)),
             Panel("Calls to dependencies", "ops", ((_rate("ordermend_dependency_calls_total", "dependency, outcome"), "{{dependency}} {{outcome}}"),)),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from store.database import Cursor
+from store.inbox import goes_by
 
 
 class Claim(NamedTuple):
@@ -117,11 +118,11 @@ def keep(cursor: Cursor, repairs: Sequence[Repair]) -> None:
 def settle_repairs(cursor: Cursor) -> int:
     """Say of repairs how they ended: the message's outcome, or that the letter failed again. Returns how many ended."""
     cursor.execute(
-        """update repair r set outcome = e.outcome, settled_at = now() from (
+        f"""update repair r set outcome = e.outcome, settled_at = now() from (
              select p.order_id, p.repair_id, case when d.attempts > p.attempts then 'failed_again'
                       when d.status in ('discarded', 'superseded') then d.status else i.outcome end as outcome
                from repair p join dead_letter d on d.order_id = p.order_id and d.letter_id = p.letter_id
-               left join inbox i on i.order_id = p.target_order_id and i.message_id = p.target_message_id
+               left join inbox i on i.order_id = p.target_order_id and {goes_by("p.target_message_id")}
               where p.outcome = 'pending' and (d.attempts > p.attempts or d.status in ('discarded', 'superseded')
                  or (d.status in ('resolved', 'resent') and i.outcome is not null and i.outcome <> 'waiting'))) e
             where r.order_id = e.order_id and r.repair_id = e.repair_id"""

@@ -34,6 +34,11 @@ class Repeat(NamedTuple):
     at: datetime
 
 
+def goes_by(name: str) -> str:
+    """Return SQL for whether inbox row `i` is the message of this id: its own, or that of its place, which it had until it could be read."""
+    return f"(i.message_id = {name} or i.topic || ':' || i.part || ':' || i.off = {name})"
+
+
 def seen(cursor: Cursor, keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], tuple[bytes, str]]:
     """Return (hash, outcome) of the messages already received; their orders' heads are locked."""
     cursor.execute(
@@ -61,6 +66,19 @@ def settle(cursor: Cursor, outcomes: Sequence[tuple[UUID, str, str]]) -> None:
         """update inbox i set outcome = u.outcome from unnest(%b::uuid[], %b::text[], %b::text[]) u(order_id, message_id, outcome)
             where i.order_id = u.order_id and i.message_id = u.message_id""",
         ([o[0] for o in outcomes], [o[1] for o in outcomes], [o[2] for o in outcomes]),
+    )
+
+
+def rename(cursor: Cursor, names: Sequence[tuple[UUID, str, str]]) -> None:
+    """Let messages that were received under the id of their place go by their own: (order id, id it has, its own).
+
+    One whose own id belongs to another receipt keeps the one it has.
+    """
+    cursor.execute(
+        """update inbox i set message_id = u.own from unnest(%b::uuid[], %b::text[], %b::text[]) u(order_id, message_id, own)
+            where i.order_id = u.order_id and i.message_id = u.message_id
+              and not exists (select 1 from inbox o where o.order_id = u.order_id and o.message_id = u.own)""",
+        ([n[0] for n in names], [n[1] for n in names], [n[2] for n in names]),
     )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from store.database import Cursor
+from store.inbox import goes_by
 
 
 class Bulk(NamedTuple):
@@ -125,13 +126,13 @@ def mark(cursor: Cursor, bulk_id: UUID, member: Member, state: str, detail: str 
 def settle(cursor: Cursor, bulk_id: UUID) -> None:
     """Take over the outcomes of what was sent back: an answer that is a refusal, or a letter again, is a failure."""
     cursor.execute(
-        """update bulk_member m set state = e.state, detail = e.detail from (
+        f"""update bulk_member m set state = e.state, detail = e.detail from (
              select s.order_id, s.letter_id,
                     case when d.attempts > s.attempts or i.outcome in ('refused', 'conflicted', 'dead', 'rejected', 'quarantined')
                          then 'failed' else 'done' end as state,
                     case when d.attempts > s.attempts then d.code else i.outcome end as detail
                from bulk_member s join dead_letter d using (order_id, letter_id)
-               left join inbox i on i.order_id = s.target_order_id and i.message_id = s.target_message_id
+               left join inbox i on i.order_id = s.target_order_id and {goes_by("s.target_message_id")}
               where s.bulk_id = %s and s.state = 'sent' and (d.attempts > s.attempts or d.status in ('superseded', 'discarded')
                  or (d.status in ('resolved', 'resent') and i.outcome is not null and i.outcome <> 'waiting'))) e
             where m.bulk_id = %s and m.order_id = e.order_id and m.letter_id = e.letter_id""",

@@ -38,6 +38,9 @@ LANE_OLDEST_SECONDS = Gauge("ordermend_lane_oldest_seconds", "Age of the oldest 
 BREAKERS_OPEN = Gauge("ordermend_breakers_open", "Channels and operations whose messages wait because too many of them failed.")
 LETTERS_OPEN = Gauge("ordermend_dead_letters_open", "Unresolved dead letters, by error class.", ("error_class",))
 RETRIES = Counter("ordermend_retries_total", "Messages that left a lane through the retry worker.")
+LANES_POSTPONED = Counter(
+    "ordermend_lanes_postponed_total", "Lanes put off by the retry worker: neither their head nor its dead letter could be written."
+)
 RETRY_BUDGET_RATIO = Gauge(
     "ordermend_retry_budget_used_ratio", "Share of the retry budget that is used up; at 1 lanes that are due wait for their turn."
 )

@@ -9,6 +9,7 @@ from console.cursors import CursorInvalid
 from store import claims, replays
 from store.claims import Claim
 from store.database import Cursor
+from store.inbox import goes_by
 from store.letters import Letter
 from store.replays import Bulk
 
@@ -98,8 +99,8 @@ def around(cursor: Cursor, letter_id: UUID) -> Around:
         (order_id, str(letter_id)),
     ).fetchall()
     sent = cursor.execute(
-        """select r.at, r.actor, r.approved_by, case when r.outcome = 'pending' then coalesce(i.outcome, r.outcome) else r.outcome end
-             from repair r left join inbox i on i.order_id = r.target_order_id and i.message_id = r.target_message_id
+        f"""select r.at, r.actor, r.approved_by, case when r.outcome = 'pending' then coalesce(i.outcome, r.outcome) else r.outcome end
+             from repair r left join inbox i on i.order_id = r.target_order_id and {goes_by("r.target_message_id")}
             where r.order_id = %s and r.letter_id = %s order by r.at""",
         (order_id, letter_id),
     ).fetchall()

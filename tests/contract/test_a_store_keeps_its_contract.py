@@ -249,6 +249,12 @@ class TestInbox:
         wanted = [(ONE, "a"), (ONE, "b"), (ONE, "c"), (TWO, "a")]
         assert {(ONE, "a"): (b"hash", "applied"), (ONE, "b"): (b"hash", "superseded")} == inbox.seen(first.cursor(), wanted)
 
+    def test_one_goes_by_its_own_id_once_that_is_known_and_is_nobodys(self, first: Connection) -> None:
+        inbox.add(first.cursor(), [received("t:0:1"), received("t:0:2"), received("own")])
+        inbox.rename(first.cursor(), [(ONE, "t:0:1", "mine"), (ONE, "t:0:2", "own"), (ONE, "t:0:3", "nobody")])
+        keys = [(ONE, name) for name in ("t:0:1", "mine", "t:0:2", "own", "nobody")]
+        assert {"mine", "t:0:2", "own"} == {name for _, name in inbox.seen(first.cursor(), keys)}
+
     def test_two_first_receipts_of_one_message_cannot_both_be(self, book: Book, first: Connection, second: Connection) -> None:
         inbox.add(first.cursor(), [received("a")])
 
@@ -259,10 +265,14 @@ class TestInbox:
 
         assert "23505" == book.blocked(again, first.commit)
 
-    def test_a_repeat_is_one_row_a_place(self, first: Connection) -> None:
+    def test_a_repeat_is_one_row_a_place(self, book: Book, first: Connection) -> None:
         row = Repeat(ONE, TOPIC, 0, 7, "a", "ModificationTicket", AT)
         inbox.add_repeats(first.cursor(), [row])
-        inbox.add_repeats(first.cursor(), [row])
+        # The same place is read again after a batch that was redone; another place of the same message is a repeat of its own.
+        inbox.add_repeats(first.cursor(), [row, row._replace(off=8)])
+        inbox.add_repeats(first.cursor(), [row._replace(part=1)])
+        first.commit()
+        assert 3 == book.count("repeat")
 
 
 class TestOutbox:

@@ -190,8 +190,8 @@ def relay_newest_first(world: World, stack: ExitStack) -> None:
 def retry_without_head_check(world: World, stack: ExitStack) -> None:
     original = retrying.drain
 
-    def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str) -> list[Read]:
-        left = original(tx, work, batch[:1], topic)
+    def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str, seen: Seen) -> list[Read]:
+        left = original(tx, work, batch[:1], topic, seen)
         if not left and len(batch) > 1 and topic in work.lanes:
             # The head failed: the next one is tried, and leaves the lane where it fares well.
             follower = batch[1]

@@ -1,7 +1,7 @@
 """Bugs that seeds of the simulation brought to light, each as the shortest scenario that shows it: the product's, and in the end its own."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal
@@ -9,14 +9,19 @@ from uuid import UUID
 
 import pytest
 
+from modification_processor import undo as undo_module
 from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, Read, read
+from modification_processor.retrying import POSTPONED
 from modification_processor.service import Processor
 from modification_processor.workbench import Workbench
 from schemas.assertion import Actor
-from store import heads, letters, partitions
+from store import heads, letters, partitions, tickets
+from store.database import Cursor
 from store.partitions import Advance
+from store.sealing import KeyVault
 from store.tickets import TicketRow
+from telemetry.metrics import LANES_POSTPONED
 from tests.simulation.broker import Broker
 from tests.simulation.run import silence, simulate
 from tests.simulation.scheduler import BEGINNING, Crash, Process, Scheduler, Trace
@@ -24,8 +29,10 @@ from tests.simulation.workload import (
     AGENTS,
     CHANGED,
     KEYS,
+    PLACED,
     RESTATED,
     TOPICS,
+    UNDONE,
     Post,
     changed,
     large,
@@ -34,6 +41,8 @@ from tests.simulation.workload import (
     stated,
     ticket,
     ticket_id,
+    undo,
+    undoable,
     withdrawn,
 )
 from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
@@ -193,13 +202,13 @@ def test_a_ticket_whose_row_the_tables_refuse_can_be_discarded_too(bench: Bench)
     assert ("discarded", 4) == (bench.outcome(bench.letter().message_id), bench.ordered(AGENTS))
 
 
-def test_a_message_that_waited_under_the_id_of_its_place_is_settled_under_it(bench: Bench) -> None:
+def test_a_message_that_waited_under_the_id_of_its_place_is_settled_and_goes_by_its_own(bench: Bench) -> None:
     assert "accepted" == bench.send(stated(NUMBER, 0))
     assert "dead" == bench.send(ticket(NUMBER, 3, reason="nul\x00"))
     with bench.book.connect() as connection:
         heads.try_now(connection.cursor(), ORDER, TOPICS.modifications)
     assert 1 == bench.retry(TOPICS.modifications)
-    assert "refused" == bench.outcome(f"{TOPICS.modifications}:0:0")
+    assert "refused" == bench.outcome(ticket(NUMBER, 3).message_id)
 
 
 @pytest.mark.parametrize(("decision", "state"), [("approve", "applied"), ("decline", "declined")])
@@ -216,6 +225,34 @@ def test_a_review_that_had_to_wait_does_what_it_says(bench: Bench, decision: Lit
     assert (state, "reviewed") == (bench.ticket(name).state, bench.outcome(review.message_id))
 
 
+def test_a_review_of_what_was_erased_is_refused_and_stops_nobody(bench: Bench) -> None:
+    # Keys that do not follow from their order: who makes one anew has another.
+    bench.processor = Processor(bench.book.connect, "g", KeyVault(bytes(32)), TOPICS, catalogue=lambda _cursor: NoCatalogue())
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    asked = large(NUMBER, 1)
+    assert "awaiting_approval" == bench.send(asked)
+    bench.processor.erase(ORDER, "dana", "asked for it")
+    name = UUID(asked.message_id.removeprefix("ticket:"))
+    assert "refused" == bench.send(reviewed(ORDER, name, 0, "approve", None, "ruth"))
+    assert "awaiting_approval" == bench.ticket(name).state
+
+
+def test_what_goes_wrong_in_working_out_an_undo_costs_that_undo(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    done = undoable(NUMBER, 1)
+    assert "applied" == bench.send(done)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(undo_module, "operations", fail)
+    back = undo(NUMBER, 0, UUID(done.message_id.removeprefix("ticket:")), PLACED[UNDONE], 2)
+    assert "waiting" == bench.send(back)
+    monkeypatch.undo()
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert ("applied", PLACED[UNDONE]) == (bench.outcome(back.message_id), bench.ordered(UNDONE))
+
+
 def test_a_withdrawal_that_had_to_wait_ends_its_ticket_wherever_that_is(bench: Bench) -> None:
     assert "accepted" == bench.send(stated(NUMBER, 0))
     withdrawal, edit, follower = withdrawn(NUMBER, 7), ticket(NUMBER, 7), ticket(NUMBER, 8)
@@ -226,6 +263,66 @@ def test_a_withdrawal_that_had_to_wait_ends_its_ticket_wherever_that_is(bench: B
     assert ("cancelled", "applied", 8) == (_state(bench, 7), _state(bench, 8), bench.ordered(AGENTS))
     assert ("withdrawn", "cancelled") == (bench.outcome(withdrawal.message_id), bench.outcome(edit.message_id))
     assert not bench.book.database.tables["lane"][ORDER]
+
+
+def test_a_defect_that_shows_when_a_lane_is_written_costs_its_head_an_attempt(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    _waits(bench, ticket(NUMBER, 7))
+    written = tickets.decide
+
+    def decide(cursor: Cursor, rows: Sequence[TicketRow]) -> None:
+        if any(row.state == "applied" for row in rows):
+            raise ZeroDivisionError
+        written(cursor, rows)
+
+    monkeypatch.setattr(tickets, "decide", decide)
+    assert 0 == bench.retry(TOPICS.modifications)
+    (lane,) = bench.book.database.tables["lane"][ORDER].values()
+    assert ("retrying", "BUG", "unexpected", "waiting") == (lane.state, lane.error_class, lane.code, _state(bench, 7))
+    monkeypatch.setattr(tickets, "decide", written)
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert 7 == bench.ordered(AGENTS)
+
+
+def test_a_lane_that_cannot_be_written_at_all_is_put_off_and_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    _waits(bench, ticket(NUMBER, 7))
+    written, before = heads.save_lanes, LANES_POSTPONED._value.get()
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(heads, "save_lanes", fail)
+    assert 0 == bench.retry(TOPICS.modifications)
+    assert 1 == LANES_POSTPONED._value.get() - before
+    (lane,) = bench.book.database.tables["lane"][ORDER].values()
+    left = lane.next_attempt_at - bench.book.scheduler.clock.now()
+    assert POSTPONED.total_seconds() == pytest.approx(left.total_seconds(), abs=1)
+    monkeypatch.setattr(heads, "save_lanes", written)
+    assert 1 == bench.retry(TOPICS.modifications)
+    assert 7 == bench.ordered(AGENTS)
+
+
+def _waits(bench: Bench, edit: Post) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    bench.fails = {edit.message_id: OutsideIsAway()}
+    assert "waiting" == bench.send(edit)
+    bench.fails = {}
+
+
+def test_of_two_that_waited_under_their_places_one_is_done_and_the_other_is_a_repeat(bench: Bench) -> None:
+    assert "accepted" == bench.send(stated(NUMBER, 0))
+    for _ in range(2):
+        bench.send(ticket(NUMBER, 3, reason="nul\x00"))
+    with bench.book.connect() as connection:
+        cursor = connection.cursor()
+        mended = ticket(NUMBER, 3)
+        for row in letters.waiting(cursor, ORDER, TOPICS.modifications, 9):
+            sealed = VAULT.create(ORDER).seal(mended.value, f"parked:{row.topic}:{row.seq}")
+            letters.replace_parked(cursor, ORDER, row.topic, row.seq, sealed, row.actor or {})
+        heads.try_now(cursor, ORDER, TOPICS.modifications)
+    assert 2 == bench.retry(TOPICS.modifications)
+    assert ("applied", "duplicate") == (bench.outcome(mended.message_id), bench.outcome(f"{TOPICS.modifications}:0:1"))
+    assert 1 == len({row.version for row in bench.book.database.tables["history"][ORDER].values() if row.cause_id == mended.message_id})
+    assert "duplicate" == bench.send(ticket(NUMBER, 3, reason="nul\x00"))
 
 
 def test_a_partition_that_stands_further_is_told_from_one_that_is_lost(bench: Bench) -> None:

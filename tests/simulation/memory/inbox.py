@@ -22,6 +22,13 @@ def settle(tx: Transaction, outcomes: Sequence[tuple[UUID, str, str]]) -> None:
         tx.update("inbox", (order_id, message_id), lambda row, outcome=outcome: row._replace(outcome=outcome))
 
 
+def rename(tx: Transaction, names: Sequence[tuple[UUID, str, str]]) -> None:
+    for order_id, message_id, own in names:
+        row = tx.get("inbox", order_id, message_id)
+        if row is not None and tx.insert("inbox", (order_id, own), row._replace(message_id=own), or_nothing=True):
+            tx.delete("inbox", order_id, message_id)
+
+
 def add_repeats(tx: Transaction, rows: Sequence[Repeat]) -> None:
     for row in rows:
         tx.insert("repeat", row[:4], row, or_nothing=True)

@@ -1,6 +1,7 @@
 """`store.orders` in memory, without the terms that orders are found by."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -35,7 +36,7 @@ def insert(tx: Transaction, rows: Sequence[Written]) -> None:
 
 
 def update(tx: Transaction, rows: Sequence[Written]) -> None:
-    for order, version, statement_id, edits, _ in rows:
+    for order, version, statement_id, edits, *_ in rows:
         _check(tx, order)
         new = _row(order, version, statement_id, edits)
         tx.update("orders", (order.order_id,), lambda old, new=new: new._replace(edits=old.edits + new.edits))
@@ -74,3 +75,8 @@ def load_statements(tx: Transaction, keys: Sequence[tuple[UUID, str]]) -> dict[U
 def origin(tx: Transaction, order_id: UUID) -> tuple[Origin, bytes | None] | None:
     row = tx.get("order_origin", order_id)
     return None if row is None else (row, tx.get("order_key", order_id))
+
+
+def forget_person(tx: Transaction, order_id: UUID, history_seq: int, at: datetime, actor: str, reason: str) -> None:
+    tx.delete("order_key", order_id)
+    tx.insert("erasure", (order_id,), (order_id, history_seq, at, actor, reason), or_nothing=True)
