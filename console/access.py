@@ -29,7 +29,9 @@ Action = Literal[
     "kpis.read",
 ]
 
-ROLES: Final = ("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read")
+ROLES: Final = (
+    "Order_Modify", "Order_Approve", "Order_Approve_Senior", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read",
+)  # fmt: skip
 """Every role a token may carry; others in it are ignored."""
 HERE_ALONE: Final = frozenset({"DLQ_Payload"})
 """Roles that say what somebody may see at this door, and travel with no message."""
@@ -47,13 +49,13 @@ def _all(*roles: str) -> tuple[tuple[str, ...], ...]:
 
 _ALLOWED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
     {
-        "orders.read": _any("Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "Audit_Read"),
+        "orders.read": _any("Order_Modify", "Order_Approve", "Order_Approve_Senior", "Order_Bulk", "DLQ_Operate", "Audit_Read"),
         "orders.raw": _any("DLQ_Payload", "Audit_Read"),
         "tickets.preview": _any("Order_Modify"),
         "tickets.submit": _any("Order_Modify"),
         "tickets.cancel": _any("Order_Modify"),
-        "tickets.review": _any("Order_Approve"),
-        "approvals.read": _any("Order_Approve", "Audit_Read"),
+        "tickets.review": _any("Order_Approve", "Order_Approve_Senior"),
+        "approvals.read": _any("Order_Approve", "Order_Approve_Senior", "Audit_Read"),
         "bulk.read": _any("Order_Bulk", "Audit_Read"),
         "bulk.work": _any("Order_Bulk"),
         "letters.read": _any("DLQ_Operate", "Audit_Read"),
@@ -67,22 +69,33 @@ _ALLOWED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
     }
 )
 """Action -> rows of roles, of which one has to be held whole."""
+_LENT_FOR: Final[frozenset[Action]] = frozenset({"orders.read", "approvals.read", "tickets.review"})
+"""What a role counts for that somebody was only lent: to review in another's place, and to see what is reviewed."""
 
 
 @dataclass(frozen=True)
 class User:
-    """A verified person or tool: who they are, and the roles that count here. `expires_at`, `issued_at`: their token's, Unix time in seconds."""
+    """A verified person or tool: who they are, and the roles that count here. `expires_at`, `issued_at`: their token's, Unix time in seconds.
+
+    `lent`: roles by which they stand in for others now. They count for coming in and travel with no message: the processor knows them itself.
+    """
 
     sub: str
     roles: frozenset[str]
     name: str = ""
     expires_at: int = 0
     issued_at: int = 0
+    lent: frozenset[str] = frozenset()
 
 
 def can(action: Action, roles: frozenset[str]) -> bool:
     """Return whether somebody with these roles may do it; what the table does not have, nobody may."""
     return any(roles.issuperset(needed) for needed in _ALLOWED.get(action, ()))
+
+
+def may(action: Action, user: User) -> bool:
+    """Return whether this person may do it, by roles of their own or by those they were lent."""
+    return can(action, user.roles | user.lent if action in _LENT_FOR else user.roles)
 
 
 def roles_for(action: Action) -> tuple[str, ...]:

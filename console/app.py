@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from console.api import bulk, events, letters, operating, orders, problems, replays, rules, tickets
+from console.api import bulk, edit_rules, events, letters, operating, orders, problems, replays, rules, tickets
 from console.around import OrderAround
 from console.book import Book
 from console.bulk_work import BulkWork
+from console.delegations import Delegations
 from console.desks import Desks, no_desk
+from console.edit_rule_tuning import EditRuleTuning
 from console.editing import Editing
 from console.finding import Finding
 from console.guard import API, Guard
@@ -37,7 +39,7 @@ from schemas.assertion import Signer
 from store.sealing import KeyVault
 
 VERSION = "1.1.0"
-ROUTERS: Final = (orders, tickets, bulk, letters, replays, rules, operating, events)
+ROUTERS: Final = (orders, tickets, bulk, letters, replays, rules, edit_rules, operating, events)
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,25 @@ def create(parts: Parts) -> Console:
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
     desks = Desks(parts.desk)
+    lent = Delegations(parts.book).lent
     api = _api(parts, services, desks)
     if parts.issuer is not None:
         from console import pages  # noqa: PLC0415 -- the API alone needs no page library
 
-        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault), parts.base_url, services.audit)
-        works = (api.state.letters, api.state.rules, api.state.bulk, Editing(services), Finding(services), Many(services))
+        login = Login(parts.issuer, parts.verifier, Sessions(parts.book, parts.vault, lent=lent), parts.base_url, services.audit)
+        works = (
+            api.state.letters,
+            api.state.rules,
+            api.state.edit_rules,
+            api.state.bulk,
+            Editing(services),
+            Finding(services),
+            Many(services),
+        )
         shown = (Reviewing(services), OrderAround(services), Measures(services, api.state.rules, parts.read_topics, parts.ends))
         pages.install(api, pages.Desk(services, login, api, *works, *shown))
     guard = Guard(
-        api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, host=urlsplit(parts.base_url).netloc
+        api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, lent=lent, host=urlsplit(parts.base_url).netloc
     )  # fmt: skip
     return Console(api, services, guard)
 
@@ -117,6 +128,7 @@ def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:
     api.state.services = services
     api.state.letters = LetterWork(services, desks)
     api.state.rules = RuleTuning(services, parts.rulebook)
+    api.state.edit_rules = EditRuleTuning(services)
     api.state.bulk = BulkWork(services)
     api.state.holds = Revocations(parts.book).hold
     api.state.bell = Bell(parts.book.connect)

@@ -10,7 +10,7 @@ Source: OWASP ASVS 4.0.3 sections 3.4, 4.2, 13.2, 14.4; Fetch metadata request h
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
@@ -41,6 +41,8 @@ Audit = Callable[[str, str, str], None]
 """(who, method and path, code): remember a denial."""
 Holds = Callable[[User], bool]
 """Whether what the user holds still counts; raises `DependencyUnavailable` where nobody can tell."""
+Lent = Callable[[str], frozenset[str]]
+"""The roles by which somebody stands in for others now."""
 LOGIN_PATHS: Final = frozenset({"/login", "/auth/callback"})
 
 
@@ -79,6 +81,7 @@ class Guard:
         verifier: Verifier,
         audit: Audit,
         revocations: Holds,
+        lent: Lent = lambda _: frozenset(),
         host: str = "",
         rate: Buckets | None = None,
         strangers: Buckets | None = None,
@@ -88,6 +91,7 @@ class Guard:
         self._verifier = verifier
         self._audit = audit
         self._holds = revocations
+        self._lent = lent
         self._host = host
         self._rate = rate or Buckets(200, 50)
         self._strangers = strangers or Buckets(60, 1)
@@ -150,7 +154,7 @@ class Guard:
         user = self._verifier.user(token)
         if not self._holds(user):
             raise TokenRefused("what this user held was revoked", field="authorization", rule="token.revoked")
-        return user
+        return replace(user, lent=self._lent(user.sub))
 
     async def _stranger(self, scope: Scope, address: str, code: str, rule: str | None = None) -> Problem:
         """Return what to answer somebody without a good token: slowed down, and remembered."""
@@ -180,7 +184,9 @@ def _same_origin(headers: Headers, *, required: bool) -> bool:
 
 
 def _capped(headers: Headers, receive: Receive) -> Receive:
-    """Return a `receive` that refuses a body above the cap, stated or not."""
+    """Return a `receive` that refuses a body above the cap, stated or not. Nothing here unpacks: what is compressed is refused."""
+    if headers.get("content-encoding", "identity").casefold() != "identity":
+        raise Problem("body_encoded", "a body is sent as it is, not compressed")
     stated = headers.get("content-length", "0")
     if not stated.isdigit() or int(stated) > MAX_BODY_BYTES:
         raise Problem("body_too_large", f"a body has at most {MAX_BODY_BYTES} bytes")

@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from console import submitting
-from console.access import Action, User, can, roles_for
+from console.access import Action, User, may, roles_for
 from console.api import models as m
 from console.api.problems import Problem
 from console.asked import amount as _amount
@@ -27,6 +28,7 @@ from console.queries.orders import Filters
 from console.submitting import Door
 from modification_processor import (
     Looked,
+    Moment,
     Preview,
     Refused,
     as_of,
@@ -57,6 +59,18 @@ LONGEST_EDIT = timedelta(days=30)
 MUTABLE = frozenset({"editable", "approval"})
 
 
+Pulse = tuple[int, int, dict[str, str]]
+"""Version, event number, and state by ticket of an order: whether anything happened to it."""
+
+
+class OrderNow(NamedTuple):
+    """An order, the mode of each of its fields for somebody, and its pulse, at one moment."""
+
+    view: m.OrderView
+    modes: m.ModesView
+    pulse: Pulse
+
+
 @dataclass(frozen=True)
 class Services:
     """Everything the door can do. `vault` opens what is sealed, `door` signs what is sent."""
@@ -69,7 +83,7 @@ class Services:
 
     def check(self, user: User, action: Action, subject: str, order_id: UUID | None = None) -> None:
         """Raise where the user may not; the denial is audited."""
-        if not can(action, user.roles):
+        if not may(action, user):
             self.audit(user.sub, subject, f"role_missing {action}", order_id)
             needed = " or ".join(roles_for(action))
             raise Problem("role_missing", f"{action} takes the role {needed}", rule=f"access.{action}")
@@ -101,9 +115,15 @@ class Services:
         with self.book.read() as cursor:
             looked = _look(cursor, order_id)
             when = moment_of(cursor)
-        modes = modes_for(looked.order, user.roles, when)
-        views = [m.ModeView(**vars(mode)) for mode in modes]
-        return m.ModesView(version=looked.version, editable=any(mode.mode in MUTABLE for mode in modes), modes=views)
+        return _modes(looked, user, when)
+
+    def now(self, user: User, order_id: UUID) -> OrderNow:
+        """Return what an order's page and form are drawn from, in one transaction."""
+        with self.book.read() as cursor:
+            looked = _look(cursor, order_id)
+            when, pulse = moment_of(cursor), _pulse(cursor, order_id)
+        view = m.OrderView(version=looked.version, newest=looked.version, order=looked.order)
+        return OrderNow(view, _modes(looked, user, when), pulse)
 
     def history(self, order_id: UUID, before: int | None, limit: int) -> tuple[list[m.HistoryRowView], int | None]:
         """Return history rows below `before`, newest first, and below which the next page begins."""
@@ -162,19 +182,7 @@ class Services:
 
     def operations(self) -> m.OperationsView:
         """Return every operation that may be asked for, with its reasons and the schema of its arguments; not what only an undo does."""
-        return m.OperationsView(
-            items=[
-                m.OperationView(
-                    name=spec.name,
-                    version=spec.version,
-                    reasons=sorted(spec.reasons),
-                    bulk_safe=spec.bulk_safe,
-                    arguments=spec.arguments.model_json_schema(),
-                )
-                for spec in operations_known().values()
-                if not spec.undo_only
-            ]
-        )
+        return _offered()
 
     def preview(self, user: User, order_id: UUID, asked: Sequence[m.OperationBody], reason_code: str) -> m.PreviewView:
         """Return what the operations would do now."""
@@ -238,13 +246,10 @@ class Services:
         with self.book.read() as cursor:
             return m.KpisView.model_validate(kpis.figures(cursor, days))
 
-    def pulse(self, order_id: UUID) -> tuple[int, int, dict[str, str]]:
-        """Return (version, event number, state by ticket) of an order."""
+    def pulse(self, order_id: UUID) -> Pulse:
+        """Return whether anything happened to an order."""
         with self.book.read() as cursor:
-            found = ticket_lists.pulse(cursor, order_id)
-            if found is None:
-                raise Problem("no_such_order")
-            return (*found, ticket_lists.states(cursor, order_id))
+            return _pulse(cursor, order_id)
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -342,6 +347,37 @@ def _look(cursor: Cursor, order_id: UUID) -> Looked:
     return looked
 
 
+def _modes(looked: Looked, user: User, when: Moment) -> m.ModesView:
+    modes = modes_for(looked.order, user.roles, when)
+    views = [m.ModeView(**vars(mode)) for mode in modes]
+    return m.ModesView(version=looked.version, editable=any(mode.mode in MUTABLE for mode in modes), modes=views)
+
+
+def _pulse(cursor: Cursor, order_id: UUID) -> Pulse:
+    found = ticket_lists.pulse(cursor, order_id)
+    if found is None:
+        raise Problem("no_such_order")
+    return (*found, ticket_lists.states(cursor, order_id))
+
+
+@cache
+def _offered() -> m.OperationsView:
+    """Return the operations as the API gives them; worked out once, for a process never has others."""
+    return m.OperationsView(
+        items=[
+            m.OperationView(
+                name=spec.name,
+                version=spec.version,
+                reasons=sorted(spec.reasons),
+                bulk_safe=spec.bulk_safe,
+                arguments=spec.arguments.model_json_schema(),
+            )
+            for spec in operations_known().values()
+            if not spec.undo_only
+        ]
+    )
+
+
 def _must_know(cursor: Cursor, order_id: UUID, ticket_id: UUID) -> None:
     _look(cursor, order_id)
     if tickets.find(cursor, order_id, ticket_id) is None and submissions.find(cursor, order_id, f"ticket:{ticket_id}") is None:
@@ -368,7 +404,8 @@ def preview_view(looked: Looked, found: Preview | Refused) -> m.PreviewView:
     """Return an edit's effects, or its refusal, as the API gives them."""
     currency, total = looked.order.currency, looked.order.totals.grand_total_minor
     if isinstance(found, Refused):
-        refusal = m.RefusalView(code=found.code, message=found.message, path=found.path, rule_id=found.rule_id)
+        instead = [m.WarningView(code=one.code, message=one.message, path=one.path) for one in found.alternatives]
+        refusal = m.RefusalView(code=found.code, message=found.message, path=found.path, rule_id=found.rule_id, alternatives=instead)
         same: dict[str, Any] = {"total_moves": _amount(0, currency), "total_after": _amount(total, currency)}
         return m.PreviewView(version=looked.version, preview_hash=None, changes=[], moves=[], approvals=[], refusal=refusal, **same)
     return m.PreviewView(

@@ -15,7 +15,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -66,11 +66,12 @@ class LoginUnderWay:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Sessions and logins under way. `clock` gives Unix time in seconds."""
+    """Sessions and logins under way. `clock` gives Unix time in seconds, `lent` the roles by which somebody stands in for others now."""
 
     book: Book
     vault: KeyVault
     clock: Callable[[], float] = time.time
+    lent: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
     def begin(self, goes_to: str) -> tuple[str, LoginUnderWay]:
         """Begin a login; return its state and what it has to come back with."""
@@ -117,6 +118,7 @@ class Sessions:
             session.ended = standing is None
             session.used = max(session.used, standing.used if standing else 0)
             session.checked = now
+            session.user = replace(session.user, lent=self.lent(session.user.sub))
         if session.ended or self._over(session):
             return False
         if used:
@@ -141,7 +143,7 @@ class Sessions:
         who = self._unseal(row.user_sealed, "session", key) if row else None
         if row is None or who is None:
             return None
-        user = User(row.sub, frozenset(who["roles"]), who["name"], who["expires_at"], who["issued_at"])
+        user = User(row.sub, frozenset(who["roles"]), who["name"], who["expires_at"], who["issued_at"], self.lent(row.sub))
         return Session(key, user, row.used_at, row.ends_at, row.used_at, self.clock(), row.dark)
 
     def _over(self, session: Session) -> bool:

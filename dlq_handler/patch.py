@@ -9,11 +9,11 @@ Source: RFC 6902 (JSON Patch) sections 3 to 5, RFC 6901 (JSON Pointer) sections 
 
 import copy
 import json
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from dlq_handler.vocabulary import names_a_field
 from schemas.failures import OrdermendError
 
 Json = Any
@@ -21,9 +21,6 @@ Json = Any
 MAX_OPERATIONS = 100
 MAX_BYTES = 1_000_000
 MASK = "•••"
-LONGEST_FIELD = 60
-_FIELD = re.compile(r"@?[A-Za-z]+(?:[_:-][A-Za-z]+)*[0-9]{0,2}")
-"""What a field is called: words of ASCII letters, two digits at the end at the most."""
 
 
 class PatchRefused(OrdermendError):
@@ -80,7 +77,7 @@ def pretty(value: Json, margin: str = "") -> str:
 def masked(value: Json) -> Json:
     """Return the same shape with every text and number hidden; what is true, false or null says nothing of anybody.
 
-    A name of a field stays; a key that does not read like one may be a value (an address, a phone, a person) and is hidden too.
+    A name of a field stays; a key that our schemas do not know the words of may be a value (an address, a phone, a person) and is hidden too.
     """
     if isinstance(value, dict):
         return {_key(key, number): masked(item) for number, (key, item) in enumerate(value.items(), start=1)}
@@ -95,7 +92,7 @@ def masked_text(value: Json) -> str:
 
 
 def _key(key: str, number: int) -> str:
-    return key if len(key) <= LONGEST_FIELD and _FIELD.fullmatch(key) else f"{MASK}{number}"
+    return key if names_a_field(key) else f"{MASK}{number}"
 
 
 def difference(before: Json, after: Json, path: str = "") -> list[Json]:

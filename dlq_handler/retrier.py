@@ -2,7 +2,7 @@
 
 How a message is handled is the processor's business: `retry_lane` is handed over by the composition root, takes the
 same lock as the live path and writes the same rows. This loop only knows when. Between rounds it keeps the letters'
-scores fresh.
+scores fresh, and pauses bulk replays whose runner is gone.
 """
 
 import time
@@ -10,18 +10,17 @@ from collections.abc import Callable
 from threading import Event
 from uuid import UUID
 
-import psycopg
-
 from dlq_handler.budget import Budget
+from dlq_handler.bulk import pause_abandoned
 from dlq_handler.triage import rescore
 from store import breakers, letters, tickets
 from store.database import Connection
 from store.letters import FAILED, RELEASED, WORK
+from store.rounds import keep_at_it
 from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import (
     BREAKERS_OPEN,
-    INFRA_FAULTS,
     LANE_OLDEST_SECONDS,
     LANES_CLOSED,
     LANES_DUE,
@@ -57,34 +56,22 @@ class Retrier:
         self._retry_lane = retry_lane
         self._close = close
         self._health = health
-        self._log = logger("retrier")
         self._next_score = 0.0
 
     def run(self, stop: Event) -> None:
         """Try what is due; wait a little where nothing is; wait out an outage."""
         try:
-            self._rounds(stop)
+            keep_at_it(self._connect, self._once, stop, "retrier", self._health)
         finally:
             self._close()
 
-    def _rounds(self, stop: Event) -> None:
-        while not stop.is_set():
-            if self._health:
-                self._health.tick()
-            try:
-                with self._connect() as connection:
-                    connection.autocommit = True
-                    while not stop.is_set():
-                        if self._health:
-                            self._health.tick()
-                        if self.round(connection) == 0:
-                            self.measure(connection)
-                            self.score(connection)
-                            stop.wait(IDLE_SECONDS)
-            except psycopg.Error as error:
-                INFRA_FAULTS.labels("postgresql").inc()
-                self._log.warning("retrier_waits", error=type(error).__name__)
-                stop.wait(1.0)
+    def _once(self, connection: Connection) -> float:
+        connection.autocommit = True
+        if self.round(connection):
+            return 0.0
+        self.measure(connection)
+        self.score(connection)
+        return IDLE_SECONDS
 
     def round(self, connection: Connection) -> int:
         """Try the lanes that are due and have room in the budget, end every ticket that is due; return how many moved on."""
@@ -100,10 +87,12 @@ class Retrier:
         return left + sum(self._expire(order_id, ticket_id) for order_id, ticket_id in overdue)
 
     def score(self, connection: Connection) -> None:
-        """Keep the letters' scores fresh, once a second: a flood of them must not keep the database busy."""
+        """Keep the letters' scores fresh and see to abandoned replays, once a second: a flood of them must not keep the database busy."""
         if time.monotonic() >= self._next_score:
             self._next_score = time.monotonic() + SCORE_SECONDS
             rescore(connection)
+            if paused := pause_abandoned(connection):
+                logger("retrier").warning("bulk_replay_abandoned", paused=paused)
 
     def measure(self, connection: Connection) -> None:
         """Set the gauges that the database knows best."""

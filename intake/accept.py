@@ -8,7 +8,7 @@ document never stops the others. The same input gives the same statements, but f
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from intake.rules.rule import Rule, judge, with_holds
@@ -40,8 +40,7 @@ NAMES_NO_ORDER = Unreadable(
 """What an answer without any order becomes: nothing that came is dropped without a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """A record of a raw topic."""
 
     topic: str
@@ -52,8 +51,7 @@ class RawRecord:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A record for the canonical topic, with what the metrics count. `actor` is empty until it is signed."""
 
     key: bytes
@@ -78,7 +76,7 @@ def accept(record: RawRecord, channel: Channel, rules: Sequence[Rule], tuning: T
     """Return what the record becomes, still unsigned."""
     spoke: list[tuple[str, str]] = []
     found = [_publishable(statement, key) for key, statement in statements(record, channel, rules, tuning, spoke)]
-    return [replace(found[0], spoke=tuple(spoke)), *found[1:]] if spoke else found
+    return [found[0]._replace(spoke=tuple(spoke)), *found[1:]] if spoke else found
 
 
 def signed(accepted: Sequence[Accepted], signer: Signer) -> list[Accepted]:
@@ -104,7 +102,7 @@ def statements(
         offset=record.offset,
         content_type=record.headers.get("content-type"),
         key=record.key,
-        headers=kept(record.headers),
+        headers=kept(record.headers) if record.headers else {},
     )
     message_id = _message_id(record)
     try:
@@ -127,7 +125,7 @@ def kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _message_id(record: RawRecord) -> str:
-    named = next((record.headers[name] for name in EVENT_ID_HEADERS if record.headers.get(name)), None)
+    named = next((record.headers[name] for name in EVENT_ID_HEADERS if record.headers.get(name)), None) if record.headers else None
     return f"{record.topic}:{record.partition}:{record.offset}" if named is None else named[:200]
 
 
@@ -183,9 +181,10 @@ def _order_stated(stated: StatedOrder, channel: Channel, judged: "_Judged", raw:
         findings = tuple(sorted(findings, key=lambda finding: finding.rule not in refusing))
         refused = Unreadable(stated.order.source.channel_order_id, verdict, code, findings, error_class=error_class)
         return _failed(stated.order.order_id, channel, refused, raw, message_id)
-    order, versions = stated.order, {"mapping_version": channel.mapping_version, "rules_version": judged.tuning.version}
-    if versions != {"mapping_version": 1, "rules_version": 0}:
-        order = order.with_(source=order.source.with_(**versions))
+    order, version = stated.order, judged.tuning.version
+    source = order.source
+    if (source.mapping_version, source.rules_version) != (channel.mapping_version, version):
+        order = order.with_(source=source.with_(mapping_version=channel.mapping_version, rules_version=version))
     order = with_holds(order, judged.rules, findings, spoke)
     statement = OrderStated.of(
         message_id=message_id,

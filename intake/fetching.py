@@ -20,8 +20,6 @@ from hashlib import sha256
 from threading import Event
 from typing import Literal, Protocol
 
-import psycopg
-
 from intake.sources import AskedTooOften, NoSuchOrder, NotAllowed, Sources, Wanted
 from normalizers import discover
 from normalizers.channel import Document, Result, StatedOrder, StatedPart
@@ -32,16 +30,18 @@ from schemas.statement import fetched_message_id
 from store import fetches, heads
 from store.database import Connection
 from store.fetches import Fetch, Tried
+from store.rounds import BOOK_ONLY, keep_at_it
 from streaming.producer import DeliveryFailed, Record
 from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import FETCH_OLDEST_SECONDS, FETCHES, INFRA_FAULTS
+from telemetry.metrics import FETCH_OLDEST_SECONDS, FETCHES
 
 BATCH = 50
 ASKING = 8
 """How many requests are under way at once."""
 IDLE_SECONDS = 0.5
+OUTAGES = {**BOOK_ONLY, DeliveryFailed: "kafka"}
 NOT_FOUND_TRIES = 4
 PAUSE = timedelta(seconds=30)
 """How long a channel's account is left alone that wants a pause and does not say for how long."""
@@ -108,18 +108,9 @@ class Fetcher:
     def run(self, stop: Event) -> None:
         """Ask for what is due; wait a little where nothing is; wait out an outage."""
         with ThreadPoolExecutor(ASKING, thread_name_prefix="fetching") as pool:
-            while not stop.is_set():
-                self._tick()
-                try:
-                    with self._connect() as connection:
-                        while not stop.is_set():
-                            self._tick()
-                            if self.round(connection, pool) == 0:
-                                stop.wait(IDLE_SECONDS)
-                except (psycopg.Error, DeliveryFailed) as error:
-                    INFRA_FAULTS.labels("kafka" if isinstance(error, DeliveryFailed) else "postgresql").inc()
-                    self._log.warning("fetcher_waits", error=type(error).__name__)
-                    stop.wait(1.0)
+            keep_at_it(
+                self._connect, lambda connection: 0.0 if self.round(connection, pool) else IDLE_SECONDS, stop, "fetcher", self._health, OUTAGES
+            )  # fmt: skip
 
     def round(self, connection: Connection, pool: ThreadPoolExecutor) -> int:
         """Claim what is due, ask for it, publish, record; return how much was due."""
@@ -183,10 +174,6 @@ class Fetcher:
             for each in asked:
                 if each.outcome == "too_often":
                     fetches.postpone(cursor, each.fetch.channel, each.fetch.account, now + each.pause)
-
-    def _tick(self) -> None:
-        if self._health:
-            self._health.tick()
 
 
 def weigh(fetch: Fetch, answers: tuple[Document, ...]) -> Asked:

@@ -88,7 +88,7 @@ class Door:
         if endpoint is None:
             raise _Answer(404, "no_such_endpoint", "there is no such endpoint")
         headers = {name.lower(): value for name, value in request.headers.items()}
-        if headers.get("content-encoding", "identity") != "identity":
+        if headers.get("content-encoding", "identity").casefold() != "identity":
             raise _Answer(415, "compressed", "a body is sent as it is, not compressed")
         body = await _body(request)
         self._check(endpoint, body, headers)

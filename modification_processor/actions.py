@@ -1,4 +1,4 @@
-"""What follows an edit, as rows: each request to a gateway, a channel or a notifier, with its deadline; and how it ended.
+"""What follows an edit, as rows: each request to a gateway, a channel, a notifier or an inventory, with its deadline; and how it ended.
 
 Written in the edit's own transaction. Ids follow from ticket and step, so a decision that is made again makes the same
 request, and whoever is asked can tell a repeat by it.
@@ -6,7 +6,7 @@ request, and whoever is asked can tell a repeat by it.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.followup import Followup
 from modification_processor.incoming import Read
@@ -18,10 +18,10 @@ from modification_processor.rows import emit, open_items
 from modification_processor.work import OrderWork, Writes
 from normalizers.channel import Verb
 from schemas import events
-from schemas.order import NAMESPACE
+from schemas.order import id_of
 from store.actions import ActionRow, Aimed, Ended, Lowered
 
-PAYMENT, CHANNEL, NOTICE, WAREHOUSE = "payment", "channel", "notice", "warehouse"
+PAYMENT, CHANNEL, NOTICE, WAREHOUSE, INVENTORY = "payment", "channel", "notice", "warehouse", "inventory"
 ADJUST = "adjust_total"
 """Tell a channel that collects the money by how much the order's total changed."""
 DEADLINES = {
@@ -29,6 +29,7 @@ DEADLINES = {
     CHANNEL: timedelta(hours=1),
     NOTICE: timedelta(hours=24),
     WAREHOUSE: ANSWER_WITHIN,
+    INVENTORY: timedelta(hours=1),
     "request_payment": timedelta(hours=72),
 }
 """How long an answer may take, by kind or else by port, before a person has to look."""
@@ -41,15 +42,15 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
         _cancel(work, plan.cancels, read, writes, topic)
     rows: list[ActionRow] = []
     for step in plan.steps:
-        row = _as_step(_row(work, ticket_id, len(rows) + 1, PAYMENT, step.kind, step.amount_minor, writes), step)
+        row = _step_row(work, ticket_id, len(rows) + 1, step, writes)
         rows.append(row)
         work.pending += pending_of([row])
     if plan.channel_minor:
-        rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, ADJUST, plan.channel_minor, writes))
+        rows.append(request_row(work, ticket_id, len(rows) + 1, CHANNEL, ADJUST, plan.channel_minor, writes))
     for verb in follows.verbs:
-        rows.append(_row(work, ticket_id, len(rows) + 1, CHANNEL, verb, 0, writes))
+        rows.append(request_row(work, ticket_id, len(rows) + 1, CHANNEL, verb, 0, writes))
     if follows.notice is not None:
-        rows.append(_row(work, ticket_id, len(rows) + 1, NOTICE, follows.notice, 0, writes))
+        rows.append(request_row(work, ticket_id, len(rows) + 1, NOTICE, follows.notice, 0, writes))
     writes.actions += rows
     if plan.open_minor < 0:
         open_items(work, read, (_open_item(work, plan),), writes, topic)
@@ -58,7 +59,7 @@ def plan_actions(work: OrderWork, read: Read, ticket_id: UUID, follows: Followup
 def ask_recalls(work: OrderWork, ticket_id: UUID, recalls: Sequence[Recall], writes: Writes) -> None:
     """Queue what the warehouse has to give back before a ticket is applied; what follows the edit has steps of its own."""
     for number, recall in enumerate(recalls, start=1):
-        row = _row(work, ticket_id, -number, WAREHOUSE, recall.kind, 0, writes)._replace(transaction=recall.line_id)
+        row = request_row(work, ticket_id, -number, WAREHOUSE, recall.kind, 0, writes, transaction=recall.line_id)
         writes.actions.append(row)
         work.recalls += recalls_of([row])
 
@@ -85,15 +86,18 @@ def end_steps(work: OrderWork, read: Read, moved: Recorded, writes: Writes, topi
 
 def _take_places(work: OrderWork, instead: Sequence[Instead], writes: Writes) -> None:
     for new in instead:
-        row = _as_step(_row(work, new.ticket_id, 0, PAYMENT, new.step.kind, new.step.amount_minor, writes), new.step)
+        row = _step_row(work, new.ticket_id, 0, new.step, writes)
         # A key of its own: under the old one the gateway would answer as it did.
-        row = row._replace(action_id=uuid5(NAMESPACE, f"{new.ended_id}:instead"))
+        row = row._replace(action_id=id_of(f"{new.ended_id}:instead"))
         writes.actions.append(row)
         work.pending += pending_of([row])
 
 
-def _as_step(row: ActionRow, step: Step) -> ActionRow:
-    return row._replace(provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id)
+def _step_row(work: OrderWork, ticket_id: UUID, number: int, step: Step, writes: Writes) -> ActionRow:
+    return request_row(
+        work, ticket_id, number, PAYMENT, step.kind, step.amount_minor, writes,
+        provider=step.provider, transaction=step.transaction, method=step.method, after_id=step.after_id,
+    )  # fmt: skip
 
 
 def _aimed(step: Pending, transaction: str | None) -> Pending:
@@ -129,22 +133,36 @@ def _cancel(work: OrderWork, cancels: Sequence[Pending], read: Read, writes: Wri
     end_steps(work, read, Recorded(work.order, ended=over), writes, topic)
 
 
-def _row(work: OrderWork, ticket_id: UUID, step: int, port: str, kind: str | Verb, amount_minor: int, writes: Writes) -> ActionRow:
+def request_row(
+    work: OrderWork,
+    ticket_id: UUID,
+    step: int,
+    port: str,
+    kind: str | Verb,
+    amount_minor: int,
+    writes: Writes,
+    *,
+    provider: str = "",
+    transaction: str = "",
+    method: str | None = None,
+    after_id: UUID | None = None,
+) -> ActionRow:
+    """Return a request that is due at once; its id follows from ticket and step."""
     assert work.order is not None
     order_id = work.head.order_id
     return ActionRow(
         order_id=order_id,
-        action_id=uuid5(NAMESPACE, f"{order_id}:{ticket_id}:{step}"),
+        action_id=id_of(f"{order_id}:{ticket_id}:{step}"),
         ticket_id=ticket_id,
         step=step,
         port=port,
         kind=str(kind),
-        provider="",
-        transaction="",
-        method=None,
+        provider=provider,
+        transaction=transaction,
+        method=method,
         amount_minor=amount_minor,
         currency=work.order.currency,
-        after_id=None,
+        after_id=after_id,
         state="planned",
         attempts=0,
         next_attempt_at=writes.at,

@@ -10,6 +10,7 @@ goes on by itself. Pure: `store/breakers.py` keeps what every process has to see
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Failed, Outcome
@@ -37,8 +38,7 @@ def keys_of(read: Read) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """How the newest messages of a key fared: failures in a row; messages and failures of the current thousand."""
 
     in_a_row: int = 0

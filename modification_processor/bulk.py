@@ -17,8 +17,6 @@ from hashlib import sha256
 from threading import Event
 from uuid import UUID, uuid5
 
-import psycopg
-
 from modification_processor import past, undo
 from modification_processor.edit import BULK_DOOR, calls_of, not_in_bulk
 from modification_processor.field_locks import default_locks
@@ -37,10 +35,9 @@ from store import bulk, orders, outbox, rulesets, tickets
 from store.bulk import ItemRow, JobRow
 from store.database import Connection, Cursor
 from store.outbox import Outgoing
+from store.rounds import keep_at_it
 from store.sealing import KeyVault
 from telemetry.health import Health
-from telemetry.logs import logger
-from telemetry.metrics import INFRA_FAULTS
 
 WINDOW = 200
 """Tickets of a job under way at once."""
@@ -178,31 +175,20 @@ class BulkService:
         self._connect = connect
         self._runner = runner
         self._health = health
-        self._log = logger("bulk")
 
     def run(self, stop: Event) -> None:
         """Take a step of each job in turn; wait a little after each round; wait out an outage."""
         try:
-            self._rounds(stop)
+            keep_at_it(self._connect, self._once, stop, "bulk", self._health)
         finally:
             self._runner.close()
 
-    def _rounds(self, stop: Event) -> None:
-        while not stop.is_set():
-            try:
-                with self._connect() as connection:
-                    while not stop.is_set():
-                        if self._health:
-                            self._health.tick()
-                        with connection.transaction(), connection.cursor() as cursor:
-                            jobs = bulk.running(cursor)
-                        for job_id in jobs:
-                            self._runner.step(connection, job_id)
-                        stop.wait(STEP_SECONDS if jobs else IDLE_SECONDS)
-            except psycopg.Error as error:
-                INFRA_FAULTS.labels("postgresql").inc()
-                self._log.warning("bulk_waits", error=type(error).__name__)
-                stop.wait(1.0)
+    def _once(self, connection: Connection) -> float:
+        with connection.transaction(), connection.cursor() as cursor:
+            jobs = bulk.running(cursor)
+        for job_id in jobs:
+            self._runner.step(connection, job_id)
+        return STEP_SECONDS if jobs else IDLE_SECONDS
 
 
 class BulkRunner:

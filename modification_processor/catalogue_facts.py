@@ -1,8 +1,8 @@
 """What the catalogue says of a batch: which entries its messages need, and the `Context` made of them.
 
-The ports are what a catalogue has to answer; each method is asked once for a whole batch, inside the transaction and
+The ports are what a catalogue and an inventory have to answer; each method is asked once for a whole batch, inside the transaction and
 under the heads' locks, so an implementation reads sets from the book and calls nobody. `store.catalogue.BookCatalogue`
-is the embedded one; another system's catalogue is loaded into the book beforehand (`ordermend catalogue load`).
+is the embedded one; another system's catalogue and counts are loaded into the book beforehand (`ordermend catalogue load`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,10 +17,12 @@ from modification_processor.incoming import Read
 from modification_processor.operations.operation import Context, Product
 from modification_processor.outcomes import Refused
 from modification_processor.promotions import is_promotion
+from modification_processor.reservations import Stock
 from schemas.catalogue import PriceEntry, ProductEntry, Promotion, TaxRates, area_of
 from schemas.facts import FulfillmentFact
 from schemas.order import Order
 from schemas.statement import ChangeStated, OrderStated
+from schemas.stock import Reservation, Shelf
 
 
 class PriceList(Protocol):
@@ -50,19 +52,36 @@ class TaxTable(Protocol):
         """Return the rates in force of these areas, of every tax category."""
 
 
-class Catalogue(PriceList, Promotions, TaxTable, Protocol):
+class Inventory(Protocol):
+    """How much there is of what, and who was promised what of it."""
+
+    def shelves(self, skus: Collection[str], *, to_promise: bool) -> Sequence[Shelf]:
+        """Return the shelves of SKUs; exact until the transaction ends where they are read `to_promise` something of them."""
+
+    def held(self, order_ids: Collection[UUID]) -> Sequence[Reservation]:
+        """Return the reservations of orders."""
+
+
+class Catalogue(PriceList, Promotions, TaxTable, Inventory, Protocol):
     """All of it."""
 
 
 @dataclass
 class Wanted:
-    """What has to be loaded: SKUs, codes, (code, version) that orders carry, codes whose uses may move, tax areas."""
+    """What has to be loaded: SKUs, codes, (code, version) that orders carry, codes whose uses may move, tax areas.
+
+    And of which SKUs units may move, on which orders.
+    """
 
     skus: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
     carried: set[tuple[str, int]] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
     areas: set[str] = field(default_factory=set)
+    stocked: set[str] = field(default_factory=set)
+    edited: set[str] = field(default_factory=set)
+    """Those of `stocked` whose edit may be short of them: what could be had instead is looked up too."""
+    orders: set[UUID] = field(default_factory=set)
 
     def add(self, order: Order | None, calls: Sequence[Call]) -> None:
         """Add what these operations need on this order."""
@@ -72,6 +91,10 @@ class Wanted:
         self.counted.update(needs.promotions)
         if order is None:
             return
+        if any(call.spec.moves_units for call in calls):
+            self.may_move_units(order)
+            self.stocked.update(needs.skus)
+            self.edited |= self.stocked
         if needs.tax_area is not None and (order.ship_to is None or order.ship_to.tax_area != needs.tax_area) and order.taxes:
             country, region = needs.tax_area
             self.areas.update((area_of(country, region or ""), area_of(country, "")))
@@ -92,6 +115,11 @@ class Wanted:
         self.codes.update(row.code for row in rows if row.code is not None)
         self.carried.update((row.code, row.promotion_version) for row in rows if row.code is not None and row.promotion_version is not None)
         self.may_move_uses(order)
+
+    def may_move_units(self, order: Order) -> None:
+        """Add what the order's lines are of: the message may change how many are wanted, or send some."""
+        self.orders.add(order.order_id)
+        self.stocked.update(line.sku for line in order.lines if line.sku is not None)
 
     def may_move_uses(self, order: Order) -> None:
         """Add the promotions the order carries: the message may give a use back."""
@@ -114,17 +142,32 @@ def wanted_by(batch: Iterable[Read], orders: Mapping[UUID, Order | None]) -> Wan
             isinstance(read.body, OrderStated) or (isinstance(read.body, FulfillmentFact) and read.body.kind == "cancelled")
         ):
             wanted.may_move_uses(order)
+        if order is not None and _says_of_units(read.body):
+            wanted.may_move_units(order)
+            wanted.may_move_units(stated.get(read.order_id, order))
     return wanted
 
 
-def load(catalogue: Catalogue, wanted: Wanted, at: datetime, moved: Mapping[str, int] | None = None) -> Context:
-    """Return what operations may know, asking the catalogue at most once for each kind of thing."""
+def _says_of_units(body: object) -> bool:
+    """Whether a statement or a fact may change what is to be sent, or from where."""
+    if isinstance(body, FulfillmentFact):
+        return body.kind in ("shipped", "cancelled") or body.warehouse is not None
+    return isinstance(body, OrderStated)
+
+
+def load(catalogue: Catalogue, wanted: Wanted, at: datetime, moved: Mapping[str, int] | None = None, stock: Stock | None = None) -> Context:
+    """Return what operations may know, asking the catalogue at most once for each kind of thing.
+
+    `moved` and `stock` are what the transaction did so far; `stock` takes in what is looked up now.
+    """
     products, prices = catalogue.goods(wanted.skus) if wanted.skus else ((), ())
     promotions = catalogue.promotions(wanted.codes) if wanted.codes else ()
     terms = catalogue.promotions_of(wanted.carried) if wanted.carried else ()
     uses = catalogue.uses(wanted.counted) if wanted.counted else {}
     rates = catalogue.tax_rates(wanted.areas) if wanted.areas else ()
     entries = {entry.sku: entry for entry in products}
+    stock = Stock() if stock is None else stock
+    entries |= _load_stock(catalogue, wanted, stock, entries)
     return Context(
         at=at,
         ticket_id="",
@@ -135,7 +178,37 @@ def load(catalogue: Catalogue, wanted: Wanted, at: datetime, moved: Mapping[str,
         moved={} if moved is None else moved,
         entries=entries,
         taxes={(area_of(row.country, row.region), row.category): row for row in rates},
+        stock=stock,
     )
+
+
+def _load_stock(catalogue: Catalogue, wanted: Wanted, stock: Stock, entries: Mapping[str, ProductEntry]) -> dict[str, ProductEntry]:
+    """Look up the shelves and reservations that may move, and what could take the place of SKUs that may be short; return those SKUs' entries.
+
+    A book without counts is asked once and no more.
+    """
+    new = wanted.stocked - stock.asked
+    if new:
+        # What was only looked at as somebody's substitute is read again, under the lock.
+        for sku in new & stock.shelves.keys():
+            del stock.shelves[sku]
+        stock.add(catalogue.shelves(new, to_promise=True))
+        stock.asked |= new
+    orders = wanted.orders - stock.orders
+    stock.orders |= orders
+    counted = wanted.stocked & stock.shelves.keys()
+    if not counted:
+        return {}
+    if orders:
+        for row in catalogue.held(orders):
+            stock.held.setdefault(row.order_id, {})[row.line_id] = row
+    unknown = (wanted.edited & counted) - entries.keys()
+    more = {entry.sku: entry for entry in catalogue.goods(unknown)[0]} if unknown else {}
+    others = {sku for known in (entries, more) for entry in known.values() if entry.sku in counted for sku in entry.substitutes}
+    others -= stock.asked | stock.shelves.keys()
+    if others:
+        stock.add(catalogue.shelves(others, to_promise=False))
+    return more
 
 
 def _product(price: PriceEntry, entry: ProductEntry | None) -> Product:

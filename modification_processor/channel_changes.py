@@ -35,6 +35,8 @@ ROLES = frozenset({"Order_Modify"})
 """What a channel may do with an order of its own: what an agent may, under the same locks and approvals."""
 HEADER_RULES = frozenset({"ship_to_stated", "delivery_stated", "action_not_read"})
 """Findings of a change document that say: there is more in it than its lines."""
+NOT_APPLIED = "edit_not_applied"
+"""The finding of a change document that plans a change: it is not the channel's state, and may never be."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """No operation's id depends on the time."""
 _TOLD = frozenset({Verb.CHANGE_QUANTITY, Verb.CANCEL_LINE, Verb.CHANGE_LINES})
@@ -91,8 +93,8 @@ def asked(
     order: Order, body: ChangeStated, previous: Order | None, products: Mapping[tuple[str, str], Product], at: datetime = _NEVER
 ) -> Asked | Unclear:
     """Return what the change asks of this order; `products` are the catalogue's, by (SKU, currency). `at` is now."""
-    if body.event == "cancel_request":
-        return Unclear("the customer asks to cancel; somebody has to decide")
+    if (why := _only_wished(body)) is not None:
+        return Unclear(why)
     if body.event == "cancel" and not any(row.action == "keep" for row in body.line_changes):
         return Asked(() if order.lifecycle == "cancelled" else (operation("cancel_order", {}),))
     if any(finding.rule == "line_repeated" for finding in body.findings):
@@ -116,6 +118,15 @@ def asked(
         return Asked((*operations, *head), (*left, "delivery_stated"))
     when = () if window is None else (operation("set_delivery_window", window.model_dump(mode="json", exclude_none=True)),)
     return Asked((*operations, *head, *when), left)
+
+
+def _only_wished(body: ChangeStated) -> str | None:
+    """Return why a document that is no change of the channel's yet waits for somebody."""
+    if body.event == "cancel_request":
+        return "the customer asks to cancel; somebody has to decide"
+    if any(finding.rule == NOT_APPLIED for finding in body.findings):
+        return "the channel has not applied it yet; it would"
+    return None
 
 
 def _window(order: Order, body: ChangeStated) -> DeliveryWindow | None:

@@ -239,11 +239,15 @@ def _handed_over(order: Order, body: ChangeStated, why: str, at: datetime) -> tu
 
 
 def _told(body: ChangeStated, why: str) -> str:
-    lines = "; ".join(
+    parts = [
         f"{c.action} {c.line_id or c.line or c.sku or ''} {c.quantity_delta or c.quantity_ordered or c.quantity_left or ''}".strip()
         for c in body.line_changes
-    )
-    return f"{body.channel} sent {body.event} for order {body.channel_order_id} ({why}): {lines or 'see the document'}"[:500]
+    ]
+    parts += ["ship to another address"] if body.ship_to is not None else []
+    parts += ["deliver at another time"] if body.delivery_window is not None else []
+    more = any(finding.rule == "action_not_read" for finding in body.findings)
+    told = "; ".join([*parts, "and more, see the document"] if more and parts else parts) or "see the document"
+    return f"{body.channel} sent {body.event} for order {body.channel_order_id} ({why}): {told}"[:500]
 
 
 def _fact(order: Order, body: FulfillmentFact | ReleaseRequested | ActionReported, known: Known) -> Outcome:

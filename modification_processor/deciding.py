@@ -53,7 +53,7 @@ def decided(tx: Transaction, work: OrderWork, read: Read) -> Outcome:
         if isinstance(former, Refused):
             return former
         tx.means.faultpoint(f"decide {read.message_id}")
-        return decide(work.order, read, _known(tx, work, read, replace(tx.context, former=former)))
+        return decide(work.order, read, _known(tx, work, read, tx.context, former))
 
     return _whatever_is_raised(decide_it)
 
@@ -68,7 +68,7 @@ def decided_again(tx: Transaction, work: OrderWork, ticket: Read, approved: Appr
         former = _former(tx, work, ticket)
         if isinstance(former, Refused):
             return former
-        known = _known(tx, work, ticket, replace(context, former=former))
+        known = _known(tx, work, ticket, context, former)
         if body.base_version is not None:
             # The batch loaded changes for the base versions of its own tickets only; its own rows are not written yet.
             stored = history.requested_since(tx.cursor, [(work.head.order_id, body.base_version)]).get(work.head.order_id, [])
@@ -91,14 +91,14 @@ def _whatever_is_raised(decide_it: Callable[[], Outcome]) -> Outcome:
         return unexpected(error, "decide")
 
 
-def _known(tx: Transaction, work: OrderWork, read: Read, context: Context) -> Known:
+def _known(tx: Transaction, work: OrderWork, read: Read, context: Context, former: Order | None) -> Known:
+    """Return what a decision may look at; `former` is the order before the ticket that this one takes back."""
     body = read.body
     if isinstance(body, ModificationTicket):
         door = read.actor.door if read.actor is not None else ""
-        ticket = replace(context, ticket_id=str(body.ticket_id))
+        ticket = replace(context, ticket_id=str(body.ticket_id), former=former)
         by_channel = door in (channel_changes.DOOR, MAPPING_DOOR)
-        known = _known_of_edit(tx, work, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel)
-        return replace(known, unnoticed=door == MAPPING_DOOR)
+        return _known_of_edit(tx, work, ticket, in_bulk=door == BULK_DOOR, by_channel=by_channel, unnoticed=door == MAPPING_DOOR)
     if isinstance(body, ChangeStated) and work.order is not None:
         previous, _ = previous_statement(work)
         return replace(_known_of_edit(tx, work, context, in_bulk=False, by_channel=True), previous=previous)
@@ -111,13 +111,15 @@ def _known(tx: Transaction, work: OrderWork, read: Read, context: Context) -> Kn
     )  # fmt: skip
 
 
-def _known_of_edit(tx: Transaction, work: OrderWork, context: Context, *, in_bulk: bool, by_channel: bool) -> Known:
+def _known_of_edit(
+    tx: Transaction, work: OrderWork, context: Context, *, in_bulk: bool, by_channel: bool, unnoticed: bool = False
+) -> Known:
     """Return what an edit may look at. A channel's own change is not told to it, and what it lets us change does not bind it."""
     channel = work.order.source.channel if work.order else ""
     return Known(
         work.head.version, tx.at, context, None if by_channel else _verbs(channel), work.recent,
         rules=tx.writes.rules, edit_rules=tx.writes.edit_rules, edits=work.edited + work.edits, pending=work.pending,
-        channel_collects=channel in default_locks().marketplaces, in_bulk=in_bulk, by_channel=by_channel,
+        channel_collects=channel in default_locks().marketplaces, in_bulk=in_bulk, by_channel=by_channel, unnoticed=unnoticed,
     )  # fmt: skip
 
 

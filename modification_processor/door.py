@@ -152,6 +152,16 @@ def review_right(cursor: Cursor, ticket: TicketRow, user_id: str, roles: frozens
     return ReviewRight(may_review(reviewer, review, ticket, currency, rules, at), lent)
 
 
+def lent_roles(cursor: Cursor) -> Mapping[str, frozenset[str]]:
+    """Return who stands in for others now, and with which of the roles that approve: what the commit would add to their own."""
+    approvals = approval_rules()
+    at, (version,) = rulesets.moments(cursor, approvals.kind)
+    rules = approvals.at(cursor, version)
+    approving = {tier.role for tier in rules.approvers}
+    standing = [d for d in rules.delegations if at < d.until and d.role in approving]
+    return {taker: frozenset(d.role for d in standing if d.taker == taker) for taker in {d.taker for d in standing}}
+
+
 class LookedOver(NamedTuple):
     """How many orders were checked, and how many findings they had."""
 

@@ -22,6 +22,7 @@ from modification_processor.operations.operation import Context, Needs, Operatio
 from modification_processor.operations.rows import minted_prefix, resolved_path
 from modification_processor.outcomes import EditWarning, Refused
 from modification_processor.recalls import Recall, recalled, recalls_for
+from modification_processor.shortages import answer
 from modification_processor.totals import recalculate
 from normalizers.channel import Verb
 from schemas.leaves import Leaf, changed_leaves
@@ -143,7 +144,10 @@ def reads_and_writes(order: Order, calls: Sequence[Call]) -> frozenset[str]:
 
 def overlaps(path: str, paths: Iterable[str]) -> bool:
     """Whether `path` is one of `paths`, below one, or above one."""
-    return any(path == other or path.startswith(other + "/") or other.startswith(path + "/") for other in paths)
+    for other in paths:  # noqa: SIM110 -- asked of every changed leaf: `any` makes a generator each time
+        if path == other or path.startswith(other + "/") or other.startswith(path + "/"):
+            return True
+    return False
 
 
 def edit(
@@ -177,7 +181,9 @@ def edit(
         asked += found.approvals
         base = recalled(order, (recall.line_id for recall in recalls))
         found = _carry_out(base, calls, reason_code, bounds, context)
-    return found if isinstance(found, Refused) else replace(found, recalls=recalls, before_recall=tuple(dict.fromkeys(asked)))
+    if not recalls or isinstance(found, Refused):
+        return found
+    return replace(found, recalls=recalls, before_recall=tuple(dict.fromkeys(asked)))
 
 
 def _carry_out(
@@ -215,8 +221,11 @@ def _carry_out(
     except OperationRefused as error:
         return Refused(error.reason_code, error.message, error.field, error.rule)
     order = found.order
+    said = answer(before, order, context.stock, context.entries, by_channel=bounds.by_channel) if context.stock is not None else ()
+    if isinstance(said, Refused):
+        return said
     wanted = needed(before, order, tuple(dict.fromkeys(approvals)), bounds.rules, bounds.roles, bounds.edits)
-    return Edited(order, tuple(requested), wanted, minted_prefix(context), found.warnings)
+    return Edited(order, tuple(requested), wanted, minted_prefix(context), (*found.warnings, *said))
 
 
 def _guard(order: Order, touches: Sequence[Touch], bounds: _Bounds, context: Context, approvals: list[str]) -> Refused | _First | None:

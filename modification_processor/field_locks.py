@@ -269,27 +269,28 @@ def evaluate(
         hold = next((hold for hold in order.holds if hold.kind in kinds), None)
         if hold is not None:
             return _by_hold(touch, hold, locks)
-    found = _by_state(order, touch, cell, line_id)
-    return found if when is None else _narrowed(order, found, column, when, locks)
+    if when is None:
+        return _by_state(order, touch, cell, line_id)
+    cost = when.rules.cost_of(order, touch.field_class, column)
+    return _narrowed(order, _by_state(order, touch, cell, line_id, cost), when, locks)
 
 
-def _by_state(order: Order, touch: Touch, cell: _Cell, line_id: str | None) -> FieldMode:
+def _by_state(order: Order, touch: Touch, cell: _Cell, line_id: str | None, cost: int = 0) -> FieldMode:
     if not cell.text:
-        return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id)
+        return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id, cost=cost)
     compensates = cell.compensates and cell.mode in ("compensation", "approval") and bool(recalls_for(order, touch.line_id))
     if cell.mode == "compensation" and not compensates:
         # Part of it is shipped, and nothing else is in the warehouse's hands: there is nothing to give back.
-        return FieldMode(touch.path, touch.field_class, "editable", cell.rule_id)
+        return FieldMode(touch.path, touch.field_class, "editable", cell.rule_id, cost=cost)
     message = cell.text.format(line=f"line {line_id}" if line_id else "the order", lifecycle=order.lifecycle)
-    return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id, message, None, cell.unlock_action, compensates)
+    return FieldMode(touch.path, touch.field_class, cell.mode, cell.rule_id, message, None, cell.unlock_action, compensates, cost)
 
 
-def _narrowed(order: Order, found: FieldMode, column: str, when: Moment, locks: LockTable) -> FieldMode:
-    """Make the answer as strict as window and risk want it, and say what the change costs and until when it can be made."""
+def _narrowed(order: Order, found: FieldMode, when: Moment, locks: LockTable) -> FieldMode:
+    """Make the answer as strict as window and risk want it, and say until when the change can be made."""
     rules, name = when.rules, found.field_class
     label = locks.labels[name]
-    found = replace(found, cost=rules.cost_of(order, name, column))
-    window = rules.window_of(order, name, when.at)
+    window = rules.window_of(order, name, when.at) if rules.windows else None
     if window is not None:
         rule, closes = window
         shown = f"{closes:%Y-%m-%dT%H:%M:%SZ}"

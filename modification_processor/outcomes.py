@@ -107,6 +107,13 @@ class Refused:
     rule_id: str | None = None
     preview: "Preview | None" = None
     """What the ticket would do now, where what it showed has gone stale."""
+    alternatives: tuple[EditWarning, ...] = ()
+    """What could be done instead."""
+
+    @property
+    def told(self) -> str:
+        """The message with what could be done instead, for who reads it later."""
+        return "; ".join((self.message, *(one.message for one in self.alternatives)))[:500]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 The gain is not speed (measured: none; one interpreter computes one thing at a time) but that polling never waits for
 the database: however long a batch takes, rebalances are served and nothing polled is dropped. At most one batch is
-read ahead. A batch carries the epochs under which its messages were polled; the handler drops what belongs to an
+read ahead, and tickets that come while it waits still join it: an edit waits for the batch under way and for no other.
+A batch carries the epochs under which its messages were polled; the handler drops what belongs to an
 epoch that has passed, so a partition that was lost and taken again is never continued from a batch of its former life.
 
 While the handler is behind, fetching is paused and polling goes on: the group membership never waits for a database.
@@ -10,7 +11,7 @@ While the handler is behind, fetching is paused and polling goes on: the group m
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 
@@ -22,8 +23,13 @@ from telemetry.metrics import STAGE_SECONDS
 
 BATCH = 500
 CHANNEL_BATCH = 200
-"""At most so many statements a batch: an edit that arrives behind them waits for this batch and the next."""
+"""At most so many statements a batch: an edit that arrives behind them waits for it."""
+BESIDE = 50
+"""At most so many statements in a batch with tickets or facts: they wait for them too."""
+GATHER_SECONDS = 0.02
+"""For how long statements gather, where no ticket and no fact comes: each batch costs as much as some twenty of them."""
 IDLE_SECONDS = 0.05
+JOIN_SECONDS = 0.005
 PATIENCE_SECONDS = 5.0
 FULL_SECONDS = 0.02
 
@@ -89,11 +95,12 @@ class Reader:
             self.failure = error
 
     def _gather(self) -> list[Message]:
-        messages = self._express.poll(BATCH, 0.002)
-        if len(messages) < BATCH:
-            room = min(BATCH - len(messages), CHANNEL_BATCH)
-            messages += self._channel.poll(room, 0.002 if messages else IDLE_SECONDS)
-        return messages
+        """Return what there is; the first ticket or fact ends the wait."""
+        messages = self._express.poll(1, GATHER_SECONDS)
+        if messages:
+            messages += self._express.poll(BATCH - 1, 0.0)
+        room = min(BATCH - len(messages), BESIDE if messages else CHANNEL_BATCH)
+        return messages + self._channel.poll(room, 0.0) if room else messages
 
     def _batch(self, messages: Sequence[Message]) -> Batch:
         started = time.perf_counter()
@@ -101,18 +108,34 @@ class Reader:
         epochs = dict(self._epochs())
         reads = [self._read(message) for message in messages if (message.topic() or "", message.partition() or 0) in epochs]
         STAGE_SECONDS.labels("read").observe(time.perf_counter() - started)
-        return Batch(reads, epochs, started)
+        return Batch(rising(reads), epochs, started)
 
     def _hand_over(self, batch: Batch) -> None:
-        """Wait for room; a long wait pauses fetching and keeps polling.
+        """Wait for room, and let tickets and facts that come meanwhile join; a long wait pauses fetching and keeps polling.
 
         Not at once: pausing throws away what the client has fetched already, which costs a round trip to the broker.
         """
-        try:
-            self._ready.put(batch, timeout=PATIENCE_SECONDS)
-            return
-        except Full:
-            pass
+        for _ in range(round(PATIENCE_SECONDS / JOIN_SECONDS)):
+            try:
+                self._ready.put(batch, timeout=JOIN_SECONDS)
+                return
+            except Full:
+                if self._stop.is_set():
+                    return
+                late = self._late(BATCH - len(batch.reads))
+            if late is not None and late.epochs == batch.epochs:
+                batch = replace(batch, reads=rising([*batch.reads, *late.reads]))
+            elif late is not None:
+                # Partitions came or went: what was polled before is judged by the epochs of before.
+                self._wait_for_room(batch)
+                batch = late
+        self._wait_for_room(batch)
+
+    def _late(self, room: int) -> Batch | None:
+        messages = self._express.poll(room, 0.0) if room > 0 else []
+        return self._batch(messages) if messages else None
+
+    def _wait_for_room(self, batch: Batch) -> None:
         self._pause()
         while not self._stop.is_set():
             try:
@@ -138,3 +161,15 @@ class Reader:
             if returned:
                 consumer.pause()
                 consumer.seek(returned)
+
+
+def rising(reads: Sequence[Read]) -> list[Read]:
+    """Return the messages of each partition in rising order: what the client gave out once more, between two polls of one batch, is dropped."""
+    newest: dict[Place, int] = {}
+    found = []
+    for read in reads:
+        place, off = (read.incoming.topic, read.incoming.part), read.incoming.off
+        if off > newest.get(place, -1):
+            newest[place] = off
+            found.append(read)
+    return found

@@ -21,7 +21,7 @@ from schemas.order import NAMESPACE, Order
 from schemas.ticket import ModificationTicket
 
 Fate = Literal["applied", "there", "kept", "left"]
-UNCOMPARED = ("/source/mapping_version", "/source/rules_version", "/totals")
+UNCOMPARED = ("/source/mapping_version", "/source/rules_version", "/source/held_by", "/totals")
 """What differs without meaning anything of its own."""
 
 

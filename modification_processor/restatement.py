@@ -17,6 +17,7 @@ from modification_processor.field_locks import evaluate
 from modification_processor.operations.operation import Touch
 from modification_processor.operations.rows import row_path
 from modification_processor.outcomes import Restated, WorkItem
+from modification_processor.rule_holds import with_rule_holds
 from modification_processor.totals import recalculate
 from schemas.model import Instant
 from schemas.order import Adjustment, Hold, Order, OrderLine, StatedTotals, TaxRow, held
@@ -56,7 +57,7 @@ def restate(book: Order, before: Order, now: Order, message_id: str, at: Instant
     changes |= _payments(book, now)
     if now.lifecycle == "cancelled" and before.lifecycle != "cancelled":
         _cancel(book, now, changes, clashes)
-    merged = recalculate(book.model_copy(update=changes))
+    merged = with_rule_holds(recalculate(book.model_copy(update=changes)), book.source.held_by, before, now, at)
     return _with_clashes(merged, clashes, message_id, at)
 
 
@@ -68,6 +69,7 @@ def _source_of(now: Order) -> dict[str, Any]:
         "fulfillment_status": now.source.fulfillment_status,
         "mapping_version": now.source.mapping_version,
         "rules_version": now.source.rules_version,
+        "held_by": now.source.held_by,
     }
 
 

@@ -6,7 +6,7 @@ Every function takes the order at work, the message and the collecting `Writes`;
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.edit import derived
 from modification_processor.incoming import Read
@@ -17,7 +17,7 @@ from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.codec import encode
 from schemas.leaves import Leaf, changed_leaves
-from schemas.order import NAMESPACE, Order
+from schemas.order import Order, id_of
 from schemas.statement import ChangeStated, FetchNeeded, OrderStated
 from schemas.ticket import ModificationTicket
 from store.fetches import Fetch
@@ -25,6 +25,7 @@ from store.history import HistoryRow, chain, recent
 from store.letters import Audit, Item
 from store.orders import Statement, document, origin_of
 from store.outbox import Outgoing
+from store.search import may_move
 from store.tickets import TicketRow
 
 ERASURE = "Erasure"
@@ -73,33 +74,36 @@ def change(
     head, author = work.head, Author(read)
     head.version += 1
     as_edit = Author(said.read) if said is not None else author
+    public = []
     for leaf in found:
         follows = said is not None and not derived(leaf, said.follows)
         is_said = follows or (said is not None and not derived(leaf, said.paths))
         is_derived = (follows or leaf.path.startswith("/totals/")) if requested is None else derived(leaf, requested)
-        _history_row(work, leaf, as_edit if is_said else author, writes, is_derived=is_derived)
-    work.order, work.dirty = after, True
+        sealed = leaf.personal
+        _history_row(work, leaf, as_edit if is_said else author, writes, sealed=sealed, is_derived=is_derived)
+        public.append(_public(leaf, sealed=sealed))
+    work.order, work.document, work.dirty, work.refind = after, None, True, work.refind or may_move(before, after)
     writes.heads[head.order_id] = head
     for code, moved in uses_moved(before, after).items():
         writes.uses[code] = writes.uses.get(code, 0) + moved
-    return tuple(_public(leaf) for leaf in found)
+    return tuple(public)
 
 
-def _public(leaf: Leaf) -> events.Change:
-    if leaf.personal:
+def _public(leaf: Leaf, *, sealed: bool) -> events.Change:
+    if sealed:
         return events.Change.of(path=leaf.path, old=None, new=None, sealed=True)
     return events.Change.of(path=leaf.path, old=leaf.old, new=leaf.new, sealed=False)
 
 
-def _history_row(work: OrderWork, leaf: Leaf, author: Author, writes: Writes, *, is_derived: bool) -> None:
-    head, sealed = work.head, leaf.personal
+def _history_row(work: OrderWork, leaf: Leaf, author: Author, writes: Writes, *, sealed: bool, is_derived: bool) -> None:
+    head = work.head
     head.history_seq += 1
     old, new = _value(work, leaf.path, leaf.old, writes, sealed=sealed), _value(work, leaf.path, leaf.new, writes, sealed=sealed)
     row = (
         head.order_id, head.history_seq, head.version, author.cause_kind, author.cause_id, leaf.path, old, new, sealed, is_derived,
         author.user_id, author.role, author.behalf, author.reason, writes.at,
     )  # fmt: skip
-    head.chain = chain(bytes(head.chain), row)
+    head.chain = chain(head.chain, row)
     writes.history.append(HistoryRow(*row, head.chain))
     if not is_derived:
         work.recent += recent(leaf.path, leaf.old, leaf.new, head.version, author.user_id)
@@ -114,7 +118,7 @@ def _value(work: OrderWork, path: str, text: str | None, writes: Writes, *, seal
 def first_version(work: OrderWork, order: Order, read: Read, writes: Writes) -> None:
     """Store version 1: the order, how it was placed, and the start of its chain."""
     head = work.head
-    origin = origin_of(order, writes.key_of(work), writes.at)
+    origin, work.document = origin_of(order, writes.key_of(work), writes.at)
     head.version, head.chain = 1, origin.sha256
     work.order, work.stored, work.dirty = order, False, True
     taken_over(work, read)
@@ -165,7 +169,7 @@ def emit(work: OrderWork, read: Read, writes: Writes, topic: str, kind: type[eve
     head.event_seq += 1
     writes.heads[head.order_id] = head
     event = kind(
-        event_id=uuid5(NAMESPACE, f"{head.order_id}:{read.message_id}:{head.event_seq}"),
+        event_id=id_of(f"{head.order_id}:{read.message_id}:{head.event_seq}"),
         order_id=head.order_id,
         event_seq=head.event_seq,
         version=head.version,
@@ -192,7 +196,8 @@ def stale_preview(outcome: Refused) -> events.StalePreview | None:
     now = outcome.preview
     if now is None:
         return None
-    changes = tuple(_public(Leaf(change.path, change.old, change.new)) for change in now.changes)
+    leaves = (Leaf(change.path, change.old, change.new) for change in now.changes)
+    changes = tuple(_public(leaf, sealed=leaf.personal) for leaf in leaves)
     return events.StalePreview(
         version=now.version,
         preview_hash=now.preview_hash,
@@ -209,7 +214,7 @@ def plan_fetch(work: OrderWork, read: Read, item: WorkItem, depth: int, writes: 
     order_id = work.head.order_id
     writes.fetches.append(
         Fetch(
-            order_id, uuid5(NAMESPACE, f"{order_id}:{read.message_id}:fetch"), item_id_of(work, read, item), body.channel, body.account,
+            order_id, id_of(f"{order_id}:{read.message_id}:fetch"), item_id_of(work, read, item), body.channel, body.account,
             body.channel_order_id, ", ".join(body.missing)[:200], depth, "planned", 0, writes.at, writes.at,
         )
     )  # fmt: skip
@@ -218,7 +223,7 @@ def plan_fetch(work: OrderWork, read: Read, item: WorkItem, depth: int, writes: 
 
 def item_id_of(work: OrderWork, read: Read, item: WorkItem) -> UUID:
     """Return the id of a work item: it follows from the message and what the item says."""
-    return uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
+    return id_of(f"{work.head.order_id}:{read.message_id}:{item.kind}:{item.detail}")
 
 
 def open_items(work: OrderWork, read: Read, items: Sequence[WorkItem], writes: Writes, topic: str) -> None:
@@ -231,7 +236,7 @@ def open_items(work: OrderWork, read: Read, items: Sequence[WorkItem], writes: W
 def audit(work: OrderWork, read: Read, action: str, detail: str, writes: Writes) -> None:
     """Append to the audit log who tried what."""
     actor = read.actor.user_id if read.actor else "unknown"
-    audit_id = uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}:{action}:{read.incoming.topic}:{read.incoming.off}")
+    audit_id = id_of(f"{work.head.order_id}:{read.message_id}:{action}:{read.incoming.topic}:{read.incoming.off}")
     writes.audit.append(Audit(work.head.order_id, audit_id, writes.at, actor, action, read.message_id, detail[:500]))
 
 
@@ -287,7 +292,7 @@ def _result(work: OrderWork, outcome: Decided) -> tuple[str, int | None, str | N
         state = "settling" if outcome.followup.plan.steps else "applied"
         return state, outcome.order.totals.grand_total_minor - before, None, None, None, None
     if isinstance(outcome, Refused):
-        return "refused", None, outcome.code, outcome.rule_id, outcome.path, outcome.message
+        return "refused", None, outcome.code, outcome.rule_id, outcome.path, outcome.told
     if isinstance(outcome, Conflicted):
         paths = ", ".join(conflict.path for conflict in outcome.conflicts)[:500]
         return "conflicted", None, "conflict", None, outcome.conflicts[0].path, f"changed since by somebody else: {paths}"

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from uuid import UUID
 
-import psycopg
-
 from modification_processor.verify import IntegrityFinding, begin, orphans, verify_range
 from store.database import Connection
+from store.rounds import keep_at_it
 from store.sealing import KeyVault
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import INFRA_FAULTS, INTEGRITY_CHECKED, INTEGRITY_FINDINGS
+from telemetry.metrics import INTEGRITY_CHECKED, INTEGRITY_FINDINGS
 
 SAMPLE = 200
 EVERY_SECONDS = 2.0
@@ -48,18 +47,11 @@ class Sampler:
 
     def run(self, stop: Event) -> None:
         """Take a sample, say what was found, wait; wait out an outage."""
-        while not stop.is_set():
-            try:
-                with self._connect() as connection:
-                    while not stop.is_set():
-                        if self._health:
-                            self._health.tick()
-                        self.round(connection)
-                        stop.wait(self._every)
-            except psycopg.Error as error:
-                INFRA_FAULTS.labels("postgresql").inc()
-                self._log.warning("verifier_waits", error=type(error).__name__)
-                stop.wait(1.0)
+        keep_at_it(self._connect, self._once, stop, "verifier", self._health)
+
+    def _once(self, connection: Connection) -> float:
+        self.round(connection)
+        return self._every
 
     def round(self, connection: Connection) -> int:
         """Look at a sample and at what was broken before; return how many findings stand."""

@@ -33,6 +33,7 @@ from modification_processor.outcomes import (
     Stored,
     Withdrawn,
 )
+from modification_processor.reserving import reserve
 from modification_processor.rows import (
     audit,
     change,
@@ -101,7 +102,10 @@ class Settler:
 
     def settle(self, work: OrderWork, read: Read, outcome: Outcome) -> str:
         """Write what `outcome` means; return its word."""
+        before = work.order
         word = self._settle(work, read, outcome)
+        if work.order is not before:
+            reserve(work, read, before, self.writes, self.topics.events)
         brought_by = (
             fetch_of(read.message_id) if isinstance(outcome, Stored | Restated | Noted) and isinstance(read.body, OrderStated) else None
         )
@@ -319,7 +323,7 @@ class Settler:
         emit(
             work, read, self.writes, self.topics.events, events.ModificationRefused,
             ticket_id=read.body.ticket_id, user_id=_user(read), reason_code=read.body.reason_code[:80], code=outcome.code,
-            rule_id=outcome.rule_id, path=outcome.path, message=outcome.message, preview=stale_preview(outcome),
+            rule_id=outcome.rule_id, path=outcome.path, message=outcome.told, preview=stale_preview(outcome),
         )  # fmt: skip
         return "refused"
 

@@ -10,28 +10,28 @@ deadline; then the request is reported as `expired`, and a person looks. The pro
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Protocol
 from uuid import UUID, uuid5
 
-import psycopg
-
-from modification_processor.actions import CHANNEL, NOTICE, PAYMENT, WAREHOUSE
+from modification_processor.actions import CHANNEL, INVENTORY, NOTICE, PAYMENT, WAREHOUSE
 from modification_processor.dependencies import Gates
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.facts import ActionReported, FactPayment
 from schemas.order import NAMESPACE, Order
+from schemas.stock import reservation_id_of
 from store import actions, heads, orders, outbox
 from store.actions import ActionRow, Ended
 from store.database import Connection
 from store.outbox import Outgoing
+from store.rounds import keep_at_it
 from telemetry import failpoints
 from telemetry.health import Health
 from telemetry.logs import logger
-from telemetry.metrics import ACTIONS, DEPENDENCY_CALLS, INFRA_FAULTS
+from telemetry.metrics import ACTIONS, DEPENDENCY_CALLS
 
 BATCH = 100
 ASKING = 8
@@ -39,6 +39,8 @@ ASKING = 8
 IDLE_SECONDS = 0.2
 ASK_AGAIN = timedelta(seconds=5)
 USER = "settlement"
+QUIET = (CHANNEL, NOTICE, INVENTORY)
+"""Ports whose yes concerns no order: the request is over, and nobody is told."""
 
 
 class NoAnswer(Exception):
@@ -106,6 +108,38 @@ class WarehousePort(Protocol):
 
 
 @dataclass(frozen=True)
+class StockRequest:
+    """A line's reservation as it shall be: so many units of a SKU from a location, 0: none any more. `key` is the idempotency key."""
+
+    key: UUID
+    order_id: UUID
+    line_id: str
+    reservation_id: UUID
+    revision: int
+    kind: str
+    sku: str
+    location: str
+    units: int
+
+
+class InventoryPort(Protocol):
+    """Keeps an inventory outside in step with the book's reservations, which decide."""
+
+    def hold(self, request: StockRequest) -> None:
+        """Let the reservation be what the request says, unless a later revision of it is known; raises `Declined` or `NoAnswer`.
+
+        The commit has promised the units already: a `Declined` is for a person, and takes nothing back.
+        """
+
+
+class BookInventory:
+    """The book is the only inventory there is: nobody has to be told of what it reserves."""
+
+    def hold(self, request: StockRequest) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
 class Ports:
     """Whom the worker asks. A port makes one attempt a call: who asks again, and when, is decided here alone."""
 
@@ -113,6 +147,7 @@ class Ports:
     channel: ChannelPort
     notifier: Notifier
     warehouse: WarehousePort
+    inventory: InventoryPort = field(default_factory=BookInventory)
 
 
 @dataclass(frozen=True)
@@ -154,18 +189,9 @@ class Settlement:
     def run(self, stop: Event) -> None:
         """Ask for what is due; wait a little where nothing is; wait out an outage."""
         with ThreadPoolExecutor(ASKING, thread_name_prefix="asking") as pool:
-            while not stop.is_set():
-                self._tick()
-                try:
-                    with self._connect() as connection:
-                        while not stop.is_set():
-                            self._tick()
-                            if self.round(connection, pool) == 0:
-                                stop.wait(IDLE_SECONDS)
-                except psycopg.Error as error:
-                    INFRA_FAULTS.labels("postgresql").inc()
-                    self._log.warning("settlement_waits", error=type(error).__name__)
-                    stop.wait(1.0)
+            keep_at_it(
+                self._connect, lambda connection: 0.0 if self.round(connection, pool) else IDLE_SECONDS, stop, "settlement", self._health
+            )  # fmt: skip
 
     def round(self, connection: Connection, pool: ThreadPoolExecutor) -> int:
         """Claim what is due, ask for it, report; return how many requests were made."""
@@ -226,6 +252,8 @@ class Settlement:
         assert order is not None
         if row.port == WAREHOUSE:
             self._ports.warehouse.recall(row.action_id, row.kind, order, row.transaction)
+        elif row.port == INVENTORY:
+            self._ports.inventory.hold(_stock_request(row))
         elif row.port == CHANNEL:
             self._ports.channel.tell(row.action_id, row.kind, order, row.amount_minor)
         else:
@@ -233,11 +261,11 @@ class Settlement:
         return Answer(row, "done")
 
     def _report(self, connection: Connection, answers: Sequence[Answer]) -> None:
-        """Tell the processor; a notice or a channel's yes concerns no order, and ends here."""
+        """Tell the processor; a yes that concerns no order ends here."""
         for answer in answers:
             ACTIONS.labels(answer.row.port, answer.row.kind, answer.outcome).inc()
         final = [answer for answer in answers if answer.outcome != "no_answer" and not answer.waits]
-        quiet = [answer for answer in final if answer.outcome == "done" and answer.row.port in (CHANNEL, NOTICE)]
+        quiet = [answer for answer in final if answer.outcome == "done" and answer.row.port in QUIET]
         loud = [answer for answer in final if answer not in quiet]
         waiting = [(answer.row.order_id, answer.row.action_id) for answer in answers if answer.waits]
         with connection.transaction(), connection.cursor() as cursor:
@@ -250,7 +278,7 @@ class Settlement:
             if loud:
                 outbox.add(cursor, [self._outgoing(answer) for answer in loud])
                 actions.answered(cursor, [(answer.row.order_id, answer.row.action_id) for answer in loud])
-            failed = [a for a in loud if a.row.port in (CHANNEL, NOTICE)]
+            failed = [a for a in loud if a.row.port in QUIET]
             if failed:
                 actions.end(cursor, [Ended(a.row.order_id, a.row.action_id, "failed", a.code or a.outcome) for a in failed])
 
@@ -272,10 +300,6 @@ class Settlement:
             row.order_id, None, uuid5(NAMESPACE, f"report:{row.action_id}"), self._topic, order_id.encode(), value, {HEADER: token.decode()}
         )
 
-    def _tick(self) -> None:
-        if self._health:
-            self._health.tick()
-
 
 def _without_asking(row: ActionRow, order: Order | None) -> Answer | None:
     """Return the answer to what nobody is asked for any more; None where somebody is."""
@@ -291,6 +315,13 @@ def _without_asking(row: ActionRow, order: Order | None) -> Answer | None:
 def _request(row: ActionRow) -> PaymentRequest:
     about = str(row.after_id) if row.kind == "take_back" else row.transaction
     return PaymentRequest(row.action_id, row.order_id, row.kind, row.provider, about, row.method, row.amount_minor, row.currency)
+
+
+def _stock_request(row: ActionRow) -> StockRequest:
+    reservation_id = reservation_id_of(row.order_id, row.transaction)
+    return StockRequest(
+        row.action_id, row.order_id, row.transaction, reservation_id, row.step, row.kind, row.method or "", row.provider, row.amount_minor
+    )
 
 
 def _payment(answer: Answer) -> FactPayment:

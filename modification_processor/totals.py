@@ -185,7 +185,7 @@ def _totals(lines: tuple[OrderLine, ...], adjustments: tuple[Adjustment, ...], t
     for tax_row in taxes:
         tax += tax_row.amount_minor
         added += 0 if tax_row.included else tax_row.amount_minor
-    return Totals(
+    return Totals.of(
         subtotal_minor=subtotal,
         discount_minor=sums["discount"],
         shipping_minor=sums["shipping"],

@@ -95,7 +95,7 @@ class Transaction:
     def facts_for(self, batch: Sequence[Read], works: Iterable[OrderWork]) -> Context:
         """Return what the catalogue says of these messages: each kind of entry with one statement, where there is need of it."""
         wanted = catalogue_facts.wanted_by(batch, {work.head.order_id: work.order for work in works})
-        return catalogue_facts.load(self.means.catalogue(self.cursor), wanted, self.at, self.writes.uses)
+        return catalogue_facts.load(self.means.catalogue(self.cursor), wanted, self.at, self.writes.uses, self.writes.stock)
 
     def flush_past(self) -> None:
         """Let what this transaction did to an order be read from its history; who only looks reads it as stored."""

@@ -2,16 +2,17 @@
 
 Undo is a ticket like any other, with `undoes` naming the one it takes back: locks, merge, price and approvals are those
 of today. The processor works the inverse out itself and refuses a ticket that says `undoes` and asks for something else.
-What an inverse puts back (a removed discount with its shares, a channel's price) is read from the history, never stated.
+What an inverse puts back (a removed discount with its shares, a channel's price) is read from the history, never stated. An undo can
+be undone in turn: the order is then as the edit had left it.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modification_processor.edit import Call
+from modification_processor.edit import Call, calls_of
+from modification_processor.operations import restore_adjustment, split_shipment
 from modification_processor.operations.operation import Context, OperationRefused
-from modification_processor.operations.restore_adjustment import restoring
 from modification_processor.outcomes import Refused
 from modification_processor.past import Past, as_of
 from modification_processor.promotions import is_promotion
@@ -46,8 +47,8 @@ def operations(past: Past, ticket: TicketRow, calls: Sequence[Call], context: Co
     moved = _moved_beside(order, after)
     if moved is not None:
         return Refused("no_inverse", f"{moved}; no operation takes that back", "/undoes", "inverse.consequences")
-    context = replace(context, ticket_id=str(ticket.ticket_id))
-    dropped = tuple(operation for row in _dropped_beside(order, after, calls) for operation in restoring(row, context))
+    context = _as_then(context, past, ticket)
+    dropped = tuple(operation for row in _dropped_beside(order, after, calls) for operation in restore_adjustment.restoring(row, context))
     found: list[tuple[Operation, ...]] = []
     for index, call in enumerate(calls):
         here = replace(context, op_index=index)
@@ -60,8 +61,28 @@ def operations(past: Past, ticket: TicketRow, calls: Sequence[Call], context: Co
         except (OperationRefused, OrdermendError) as error:
             return Refused("no_inverse", f"{call.spec.name} cannot be undone any more: {error.message}", error.field, error.rule)
         found.append(inverse)
-    # What follows a whole ticket came last, so it goes first.
-    return *dropped, *(operation for inverse in reversed(found) for operation in inverse)
+    # What follows a whole ticket came last, so it goes first; shipments carry what is open, so they come back once it is.
+    inverses = (operation for inverse in reversed(found) for operation in inverse if operation.name != split_shipment.OPERATION.name)
+    others = (*dropped, *inverses)
+    try:
+        dissolved, restored = _shipments_back(before(past, ticket), after, others, context)
+    except OperationRefused as error:
+        return Refused("no_inverse", f"its shipments cannot be as they were: {error.message}", error.field, error.rule)
+    return *dissolved, *others, *restored
+
+
+def _as_then(context: Context, past: Past, ticket: TicketRow) -> Context:
+    """Return what the ticket's operations knew: they are carried out again to see what each of them found, and nothing is decided anew.
+
+    Their moment was the ticket's; its uses of promotions are counted among those of now, so they are not asked about; where it took
+    another ticket back itself, that one says what it put back.
+    """
+    undone = f"ticket:{ticket.undoes}"
+    version = next((entry.row.version for entry in past.entries if entry.row.cause_id == undone), None) if ticket.undoes else None
+    former = None if version is None else as_of(past, version - 1)
+    return replace(
+        context, at=ticket.decided_at or context.at, ticket_id=str(ticket.ticket_id), uses={}, moved={}, former=former
+    )  # fmt: skip
 
 
 def before(past: Past, ticket: TicketRow) -> Order:
@@ -93,6 +114,23 @@ def _dropped_beside(before: Order, after: Order, calls: Sequence[Call]) -> list[
     kept = {row.adjustment_id for row in after.adjustments}
     asked = {getattr(call.arguments, "adjustment_id", None) for call in calls}
     return [row for row in before.adjustments if is_promotion(row) and row.adjustment_id not in kept | asked]
+
+
+def _shipments_back(before: Order, after: Order, others: Sequence[Operation], context: Context) -> tuple[list[Operation], list[Operation]]:
+    """Return what dissolves the shipments a ticket made, and what lets those it changed, or left nothing to carry, be as they were.
+
+    `others` come first: what a shipment carries too much of a line that they make smaller, it loses by itself.
+    """
+    if not (before.shipments or after.shipments):
+        return [], []
+    was = {row.shipment_id: row for row in before.shipments}
+    order = after.model_copy(update={"shipments": tuple(row for row in after.shipments if row.shipment_id in was)})
+    calls = calls_of(others) if others else ()
+    for call in calls if not isinstance(calls, Refused) else ():
+        order = _after(order, call, replace(context, former=before)) if call.spec.moves_units else order
+    now = {row.shipment_id: row for row in order.shipments}
+    dissolved = [split_shipment.dissolving(row.shipment_id) for row in after.shipments if row.shipment_id not in was]
+    return dissolved, [split_shipment.restoring(row) for name, row in was.items() if now.get(name) != row]
 
 
 def _bases(row: Adjustment) -> dict[str, Basis | None]:

@@ -4,10 +4,10 @@ It reads only what is stored and calls no decision code: `fold(version 1, histor
 sums, and the links between tables. A finding names order, rule and place. The promise is that there are none.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from modification_processor.totals import totals_of
@@ -67,7 +67,11 @@ _ORPHANS = {
           (select 1 from json_array_elements(o.doc->'payments') p where p->>'transaction' = a.result)""",
     "action_without_ticket": """select a.order_id, a.port || ' ' || a.kind || ' belongs to no applied ticket' from action a left join ticket t
         on t.order_id = a.order_id and t.ticket_id = a.ticket_id and t.state in ('applied', 'settling', 'settled', 'settlement_failed', 'undone')
-        where t.ticket_id is null and a.port <> 'warehouse'""",
+        where t.ticket_id is null and a.port not in ('warehouse', 'inventory')""",
+    "stock_sum": """select null::uuid, coalesce(s.sku, r.sku) || ' at ' || coalesce(s.location, r.location) || ' has ' || coalesce(s.reserved, 0)
+          || ' units promised, its reservations sum to ' || coalesce(r.units, 0) from stock s full join
+            (select sku, location, sum(units) as units from reservation group by sku, location) r on r.sku = s.sku and r.location = s.location
+        where coalesce(s.reserved, 0) <> coalesce(r.units, 0)""",
     "ticket_applied_twice": """select order_id, cause_id || ' made ' || count(distinct version) || ' versions' from history
         where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",
     "waiting_without_lane": """select p.order_id, p.topic || ' seq ' || p.seq from parked p
@@ -126,11 +130,16 @@ def begin(connection: Connection, snapshot: str | None = None) -> None:
 
 def verify_range(connection: Connection, vault: KeyVault, after: UUID, upto: UUID | None, limit: int | None = None) -> Iterator[Verified]:
     """Check the orders whose ids are above `after` and not above `upto`, a page at a time, at most `limit` orders."""
-    left = limit
+    left, counted = limit, _counted(connection)
     for page in _pages(connection, after, upto):
         rows = page if left is None else page[:left]
         history = _histories(connection, [row[0] for row in rows])
-        found = [finding for row in rows for finding in _order_findings(row, history.get(row[0], []), vault)]
+        held = _reservations(connection, [row[0] for row in rows]) if counted else {}
+        found = [
+            finding
+            for row in rows
+            for finding in _order_findings(row, history.get(row[0], []), vault, _Promised(counted, held.get(row[0], {})))
+        ]
         yield Verified(len(rows), sum(len(changes) for changes in history.values()), tuple(found))
         if left is not None:
             left -= len(rows)
@@ -177,13 +186,33 @@ def _histories(connection: Connection, order_ids: list[UUID]) -> dict[UUID, list
     return found
 
 
-def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyVault) -> list[IntegrityFinding]:
+def _counted(connection: Connection) -> frozenset[str]:
+    return frozenset(sku for (sku,) in connection.execute("select distinct sku from stock").fetchall())
+
+
+def _reservations(connection: Connection, order_ids: list[UUID]) -> dict[UUID, dict[str, tuple[str, int]]]:
+    found: dict[UUID, dict[str, tuple[str, int]]] = {}
+    query = "select order_id, line_id, sku, units from reservation where order_id = any(%b)"
+    for order_id, line_id, sku, units in connection.execute(query, (order_ids,)):
+        found.setdefault(order_id, {})[line_id] = (sku, units)
+    return found
+
+
+class _Promised(NamedTuple):
+    """Which SKUs are counted, and what of them is promised to an order's lines: (SKU, units) by line."""
+
+    counted: frozenset[str]
+    to_lines: Mapping[str, tuple[str, int]]
+
+
+def _order_findings(row: tuple[Any, ...], history: list[HistoryRow], vault: KeyVault, promised: _Promised) -> list[IntegrityFinding]:
     order_id, document, total, version, sealed, digest, wrapped, end, history_seq, clear, erased = row
     findings = [
         IntegrityFinding(rule, order_id, detail) for rule, detail in _chain_findings(history, bytes(digest or b""), bytes(end), history_seq)
     ]
     order = Order.model_validate_json(document)
     findings += [IntegrityFinding(rule, order_id, detail) for rule, detail in sum_findings(order)]
+    findings += [IntegrityFinding("reservation", order_id, detail) for detail in _stock_findings(order, promised)]
     if order.order_id != order_id or order.totals.grand_total_minor != total:
         findings.append(IntegrityFinding("columns", order_id, "the order's columns differ from its document"))
     if history and history[-1].version > version:
@@ -239,6 +268,20 @@ def _fold_findings(first: Order, order: Order, changes: list[Leaf]) -> Iterator[
     if state != stored:
         paths = sorted(path for path in state.keys() | stored.keys() if state.get(path) != stored.get(path))
         yield f"history leaves {len(paths)} leaves otherwise than the stored order, first {paths[0]}"
+
+
+def _stock_findings(order: Order, promised: _Promised) -> Iterator[str]:
+    """Yield the lines of which not just what is still to be sent is promised: by the stored quantities, not by what planned it."""
+    over = order.lifecycle in ("cancelled", "closed")
+    for line in order.lines if promised.counted else ():
+        whole = not over and line.quantity_exponent == 0 and line.sku in promised.counted
+        wanted = max(line.ordered - line.cancelled - line.shipped, 0) if whole else 0
+        sku, units = promised.to_lines.get(line.line_id, (line.sku, 0))
+        if units != wanted or (units and sku != line.sku):
+            yield f"{units} of SKU {sku} are promised to line {line.line_id}, which waits for {wanted} of SKU {line.sku}"
+    lost = {line_id for line_id, (_, units) in promised.to_lines.items() if units} - {line.line_id for line in order.lines}
+    if lost:
+        yield f"units are promised to line {min(lost)}, which the order does not have"
 
 
 def sum_findings(order: Order) -> Iterator[tuple[str, str]]:

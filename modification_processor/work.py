@@ -15,8 +15,9 @@ from modification_processor.breakers import PROBE_AFTER, Breaking
 from modification_processor.edit_rules import EditRules, default_edit_rules
 from modification_processor.payment_plan import Pending
 from modification_processor.recalls import OpenRecall
+from modification_processor.reservations import Stock
 from schemas.order import Order
-from store import actions, breakers, catalogue, fetches, heads, history, inbox, letters, orders, outbox, tickets
+from store import actions, breakers, catalogue, fetches, heads, history, inbox, letters, orders, outbox, stock, tickets
 from store.actions import ActionRow, Aimed, Ended, Lowered
 from store.database import Cursor
 from store.fetches import Fetch
@@ -55,6 +56,10 @@ class OrderWork:
     stored: bool = True
     """False while version 1 is still to be inserted."""
     dirty: bool = False
+    refind: bool = False
+    """Whether what the order is found by may have changed."""
+    document: str | None = None
+    """The order as the book stores it, where that is at hand."""
     edits: int = 0
     edited: int = 0
     """Edits applied before this batch."""
@@ -102,6 +107,8 @@ class Writes:
     opened: list[tuple[UUID, str]] = field(default_factory=list)
     uses: dict[str, int] = field(default_factory=dict)
     """By how many each promotion's uses moved."""
+    stock: Stock = field(default_factory=Stock)
+    """What was looked up of stock, and what moved."""
     lanes: dict[tuple[UUID, str], Lane] = field(default_factory=dict)
     heads: dict[UUID, Head] = field(default_factory=dict)
 
@@ -135,8 +142,8 @@ class Writes:
     def flush(self, cursor: Cursor, works: dict[UUID, OrderWork]) -> None:
         """Write everything: one statement per table that has rows."""
         changed = [work for work in works.values() if work.dirty]
-        rows = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and w.stored]
-        new = [Written(w.order, w.head.version, w.statement_id, w.edits) for w in changed if w.order is not None and not w.stored]
+        rows = [_written(work, work.order) for work in changed if work.order is not None and work.stored]
+        new = [_written(work, work.order) for work in changed if work.order is not None and not work.stored]
         _write(cursor, heads.save_keys, self.keys)
         _write(cursor, orders.insert, new)
         _write(cursor, orders.update, rows)
@@ -166,12 +173,19 @@ class Writes:
         _write(cursor, tickets.settle, self.settled_tickets)
         if any(self.uses.values()):
             catalogue.move_uses(cursor, self.uses)
+        _write(cursor, stock.hold, list(self.stock.changed.values()))
+        if self.stock.promised or self.stock.left:
+            stock.move(cursor, self.stock.promised, self.stock.left)
         if self.done:
             letters.set_status(cursor, self.done, "done")
         if self.lanes or self.opened:
             heads.save_lanes(cursor, list(self.lanes.values()), self.opened)
         if self.breaking is not None:
             _move(cursor, self.breaking)
+
+
+def _written(work: OrderWork, order: Order) -> Written:
+    return Written(order, work.head.version, work.statement_id, work.edits, work.refind, work.document)
 
 
 def _move(cursor: Cursor, breaking: Breaking) -> None:

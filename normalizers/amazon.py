@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from normalizers.amazon_values import address_in, money_in
+from normalizers.amazon_values import MAPPING, address_in, money_in
 from normalizers.amazon_vendor import vendor_order
 from normalizers.building import (
     Draft,
@@ -178,7 +178,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     status = text(body, "OrderStatus")
     state = _state(status, f"{at}/OrderStatus", report)
     draft = Draft(currency, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     included = _tax_included(draft, body, items, at)
     summary = _lines_v0(draft, items, at, included, extensions)
     grand = money_in(body, "OrderTotal", at, draft)
@@ -190,6 +190,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         order_number=text(body, "SellerOrderId") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(body, "SalesChannel") or text(body, "MarketplaceId"),
             channel_order_id=order_id,
@@ -322,7 +323,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
     status = text(fulfillment, "fulfillmentStatus")
     state = _state(status, f"{at}/fulfillment/fulfillmentStatus", report)
     draft = Draft(currency, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     breakdown = _breakdown(draft, proceeds, f"{at}/proceeds")
     _lines_2026(draft, items, at, extensions)
     _charges_2026(draft, items, at, breakdown)
@@ -337,6 +338,7 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         order_number=alias or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(sales, "marketplaceName") or text(sales, "marketplaceId"),
             channel_order_id=order_id,
@@ -510,5 +512,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/AmazonOrderId",
     normalize=normalize,
+    mapping_version=MAPPING,
     counts_pieces=True,
 )

@@ -9,6 +9,8 @@ from normalizers.building import Draft, address_of, amount_of
 from normalizers.wire import Json, child, fail, present, text
 from schemas.order import Address
 
+MAPPING = 2
+
 
 def money_in(row: Json | None, key: str, at: str, draft: Draft) -> int | None:
     """Read `{"CurrencyCode": …, "Amount": …}` (or `currencyCode`, `amount`); another currency than the order's fails."""

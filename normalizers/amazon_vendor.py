@@ -13,7 +13,7 @@ Source:  developer-docs.amazon.com/sp-api: Vendor Orders API v1 (Order, OrderDet
 from collections.abc import Mapping
 from typing import Any
 
-from normalizers.amazon_values import address_in, money_in
+from normalizers.amazon_values import MAPPING, address_in, money_in
 from normalizers.building import Draft, currency_of, currency_within, line_ids, price_of, rate_text, stated_totals
 from normalizers.channel import Result, StatedPart
 from normalizers.wire import Json, Report, child, instant, names, quantity, read_instant, rows, text, unmapped, whole
@@ -47,7 +47,7 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
         report,
         cancelled=text(details, "orderStatus") == "CANCELLED",
     )
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, where, extensions)
     tax = _taxes(draft, details, items, where)
     totals = draft.totals(None)
@@ -59,6 +59,7 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
         order_number=text(details, "customerOrderNumber") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(details, "purchaseOrderChangedDate", where, report),

@@ -51,6 +51,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "bigcommerce"
+MAPPING = 2
 
 _DRAFT, _CANCELLED = frozenset({"0"}), frozenset({"5", "6"})
 """Status ids: 0 Incomplete; 5 Cancelled, 6 Declined."""
@@ -219,7 +220,7 @@ def _order(
         report,
         cancelled=event == "cancel",
     )
-    extensions: dict[str, str] = {}
+    extensions = report.kept
 
     def amount(key: str) -> int | None:
         return amount_of(body, key, at, draft.currency, report)
@@ -244,6 +245,7 @@ def _order(
         order_number=order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=_moment(body, "date_modified", at, report),
@@ -398,6 +400,7 @@ CHANNEL = Channel(
     account_field="/store_id",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -37,6 +37,7 @@ from schemas.money import scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Order, Source, order_id_of
 
 NAME = "bol"
+MAPPING = 2
 CURRENCY = "EUR"
 
 _MAPPED = names("orderId orderPlacedDateTime dateTimeOrderPlaced shipmentDetails billingDetails customerDetails orderItems")
@@ -113,7 +114,7 @@ def _reduced(body: Json, items: list[Json], at: str, order_id: str, account: str
 def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, account: str, report: Report) -> Result:
     state = _fulfillment(items)
     draft = Draft(CURRENCY, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, at, extensions)
     totals = draft.totals(None)
     unmapped(body, _MAPPED, at, extensions)
@@ -129,6 +130,7 @@ def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, 
         order_number=order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=max(
@@ -256,6 +258,7 @@ CHANNEL = Channel(
     account_field="",
     order_key="/orderId",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.ALWAYS,
     counts_pieces=True,
 )

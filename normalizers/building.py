@@ -5,6 +5,8 @@ Decides: minor units, a line's gross, each line's share of a discount, what a ta
 Output:  `StatedOrder`; amounts in minor units of the order's currency.
 Keeps:   every derived row agrees with its basis at the quantity still open, so that recalculating the order changes
          nothing; shares of a discount sum to it; totals are sums of rows and equal the channel's own grand total.
+Rows are made of what the typed readers and this module computed, and are not validated a second time (`Model.of`); the order is. All tests run
+with `of` validating, and comparing (`tests/conftest.py`), so that each row that any of them ever reads is shown to be valid.
 Fails:   NormalizationFailed with the JSON pointer of the amount that could not be read.
 Source:  ISO 3166-1 through pycountry; ISO 4217 codes are three letters; read 2026-11-23.
 """
@@ -180,7 +182,7 @@ def address_of(
     written = country is not None and len(country) == 2 and country.isupper() and country not in _OTHER_CODES
     code = country if written else country_code(country)
     key = _NOT_ALNUM.sub("", f"{''.join(lines)}{postal_code or ''}{code or country or ''}".casefold())
-    return Address(
+    return Address.of(
         name=name,
         company=company,
         lines=lines,
@@ -291,7 +293,7 @@ class Draft:
         self.left[line_id] = now
         self.stated_left[line_id] = gross
         self.lines.append(
-            OrderLine(
+            OrderLine.of(
                 line_id=line_id,
                 position=len(self.lines) + 1,
                 channel_line_id=channel_line_id,
@@ -301,12 +303,17 @@ class Draft:
                 quantity_exponent=quantity_exponent,
                 unit_price=unit_price,
                 tax_included=tax_included,
+                price_source="channel",
                 gross_minor=now,
                 gross_basis=_basis(agreed, gross),
                 ordered=ordered,
                 cancelled=cancelled,
+                allocated=0,
+                released=0,
+                packed=0,
                 shipped=shipped,
                 returned=min(returned, shipped),
+                replaces_line_id=None,
             )
         )
 
@@ -330,12 +337,13 @@ class Draft:
             shares = dict(zip(ids, allocate(amount, [max(self.stated_left[line_id], 0) for line_id in ids]), strict=True)) if ids else {}
         parts = tuple([self._allocation(line_id, part) for line_id, part in (shares or {}).items()])
         self.adjustments.append(
-            Adjustment(
+            Adjustment.of(
                 adjustment_id=self._own(adjustment_id),
                 position=len(self.adjustments) + 1,
                 kind="discount",
                 source=source,
                 code=code,
+                promotion_version=None,
                 label=label,
                 amount_minor=sum([part.amount_minor for part in parts]) if parts else amount,
                 allocations=parts,
@@ -351,7 +359,7 @@ class Draft:
         now = min(amount if left == agreed else _share(amount, left, agreed), max(self.left[line_id], 0))
         self.left[line_id] -= now
         self.stated_left[line_id] -= amount
-        return Allocation(line_id=line_id, amount_minor=now, basis=_basis(agreed, amount))
+        return Allocation.of(line_id=line_id, amount_minor=now, basis=_basis(agreed, amount))
 
     def charge(
         self,
@@ -367,14 +375,18 @@ class Draft:
         adjustment_id = self._own(adjustment_id)
         self.tax_base[adjustment_id] = amount
         self.adjustments.append(
-            Adjustment(
+            Adjustment.of(
                 adjustment_id=adjustment_id,
                 position=len(self.adjustments) + 1,
                 kind=kind,
+                source="channel",
                 code=code,
+                promotion_version=None,
                 label=label,
                 amount_minor=amount,
-                allocations=tuple([Allocation(line_id=line_id, amount_minor=part) for line_id, part in (shares or {}).items()]),
+                allocations=tuple(
+                    [Allocation.of(line_id=line_id, amount_minor=part, basis=None) for line_id, part in (shares or {}).items()]
+                ),
             )
         )
 
@@ -401,7 +413,7 @@ class Draft:
         else:
             base = self.tax_base.get(adjustment_id or "", 0)
         self.taxes.append(
-            TaxRow(
+            TaxRow.of(
                 tax_id=self._own(tax_id),
                 position=len(self.taxes) + 1,
                 line_id=line_id,
@@ -431,7 +443,16 @@ class Draft:
             payment_id = f"{payment_id}:{len(self.payments) + 1}"
             transaction = f"{transaction}:{len(self.payments) + 1}"
         self.payments.append(
-            Payment(payment_id=payment_id, provider=provider, transaction=transaction, kind=kind, amount_minor=amount, method=method, at=at)
+            Payment.of(
+                payment_id=payment_id,
+                provider=provider,
+                transaction=transaction,
+                kind=kind,
+                amount_minor=amount,
+                method=method,
+                at=at,
+                parent=None,
+            )
         )
 
     def stated_payment(
@@ -453,18 +474,21 @@ class Draft:
 
     def totals(self, stated_grand: int | None) -> Totals:
         """Return the sums of the rows; a difference to the channel's grand total becomes a row, and a hold if it is large."""
-        subtotal = sum([line.gross_minor for line in self.lines])
+        subtotal = tax = added = 0
+        for line in self.lines:
+            subtotal += line.gross_minor
         sums = {"discount": 0, "shipping": 0, "fee": 0, "channel_rounding": 0}
         for row in self.adjustments:
             sums[row.kind] += row.amount_minor
-        tax = sum([row.amount_minor for row in self.taxes])
-        added = sum([row.amount_minor for row in self.taxes if not row.included])
+        for each in self.taxes:
+            tax += each.amount_minor
+            added += 0 if each.included else each.amount_minor
         grand = subtotal - sums["discount"] + sums["shipping"] + sums["fee"] + added + sums["channel_rounding"]
         if stated_grand is not None and stated_grand != grand:
             sums["channel_rounding"] += stated_grand - grand
             self._difference(stated_grand, grand)
             grand = stated_grand
-        return Totals(
+        return Totals.of(
             subtotal_minor=subtotal,
             discount_minor=sums["discount"],
             shipping_minor=sums["shipping"],
@@ -497,7 +521,7 @@ class Draft:
         of: Iterable[tuple[Any, str]] = (),
     ) -> StatedOrder:
         """Return the result: `order` with its findings and its verdict, and with what of its objects (`of`) nobody has read."""
-        if left := leftovers(order.source.channel, of, order.extensions):
+        if left := leftovers(order.source.channel, of, self.report.kept):
             order = order.with_(extensions={**order.extensions, **left})
         return StatedOrder(
             order=order,
@@ -528,7 +552,9 @@ def stated_totals(
     grand: int | None = None,
 ) -> StatedTotals:
     """Return the channel's own totals."""
-    return StatedTotals(subtotal_minor=subtotal, discount_minor=discount, shipping_minor=shipping, tax_minor=tax, grand_total_minor=grand)
+    return StatedTotals.of(
+        subtotal_minor=subtotal, discount_minor=discount, shipping_minor=shipping, tax_minor=tax, grand_total_minor=grand
+    )
 
 
 def told_totals(stated: StatedTotals, currency: str) -> dict[str, object]:

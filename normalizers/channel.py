@@ -149,7 +149,8 @@ class Channel:
     account_field: str
     order_key: str
     normalize: Callable[[tuple[Document, ...]], tuple[Result, ...]]
-    mapping_version: int = 1
+    mapping_version: int
+    """Raised whenever a document is read otherwise than before, so that `ordermend remap` can bring what is stored up to it."""
     address: AddressStated = AddressStated.LATER
     counts_pieces: bool = False
     """A quantity without a unit is of pieces, which cannot be divided."""

@@ -55,6 +55,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -166,13 +167,15 @@ def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
             report.note(f"{at}/stagedActions/{index}", "action_not_read", "an action that no operation carries", action)
     result = body.get("result")
     applied = text(result, "type") == "Applied" if isinstance(result, dict) else False
+    if not applied:
+        report.note(f"{at}/result", "edit_not_applied", "the channel has not applied the edit: it says what would change")
     return StatedChange(
         channel_order_id=order_id,
         event="edit",
         account=account,
         changed_at=instant(body, "lastModifiedAt", at, report),
-        line_changes=tuple(changes) if applied else (),
-        ship_to=ship_to if applied else None,
+        line_changes=tuple(changes),
+        ship_to=ship_to,
         findings=tuple(report.findings),
         stated={"applied": applied, "version": text(body, "version"), "line_changes": [change_values(change) for change in changes]},
     )
@@ -221,7 +224,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     state = text(body, "orderState")
     if state is not None and state not in _STATES:
         report.note(f"{at}/orderState", "unknown_status", "no documented order state", state)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     shipped = text(body, "shipmentState") in {"Shipped", "Delivered"}
     shares = _lines(draft, body, at, extensions, shipped=shipped)
     goods = sum(draft.stated_left.values())
@@ -243,6 +246,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         order_number=text(body, "orderNumber") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "lastModifiedAt", at, report),
@@ -438,6 +442,7 @@ CHANNEL = Channel(
     account_field="/projectKey",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -39,6 +39,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, OrderLine, So
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "cxml"
+MAPPING = 2
 NAME_OF_ROOT = "cXML"
 
 Kind = Literal["new", "update", "delete"]
@@ -124,6 +125,7 @@ def _order(root: Node, request: Node, head: Node, number: str, account: str, kin
         order_number=number,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=number,
             channel_updated_at=_instant(root, "timestamp", report),
@@ -421,4 +423,5 @@ CHANNEL = Channel(
     account_field="Header/From/Credential/Identity",
     order_key="OrderRequestHeader/@orderID",
     normalize=normalize,
+    mapping_version=MAPPING,
 )

@@ -53,6 +53,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Or
 from schemas.statement import StatedEvent
 
 NAME = "ebay"
+MAPPING = 2
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "PAID": "paid",
@@ -141,7 +142,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     cancel = child(body, "cancelStatus", at) or {}
     cancelled = text(cancel, "cancelState") in _CANCELLED
     draft = Draft(currency, report, cancelled=cancelled)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, at, extensions, fulfilled=text(body, "orderFulfillmentStatus") == "FULFILLED")
     _charges(draft, summary, prices)
     discount = _discounts(draft, items, at, summary, prices)
@@ -168,6 +169,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         order_number=order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=next((text(row, "purchaseMarketplaceId") or text(row, "listingMarketplaceId") for row in items), None),
             channel_order_id=order_id,
@@ -451,6 +453,7 @@ CHANNEL = Channel(
     account_field="sellerId",
     order_key="/orderId",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -40,6 +40,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order
 from schemas.statement import LineAction, LineChange, StatedEvent
 
 NAME = "edifact"
+MAPPING = 2
 
 _SKU = ("SA", "VN", "MF", "MP", "EN", "SRV", "UP", "EU", "UA", "GD", "BP", "IN")
 """Which item number names the article to the seller (code list 7143), best first."""
@@ -238,7 +239,7 @@ def _order(reader: _Reader, head: Segment, number: str, account: str, event: Sta
     order = Order(
         order_id=order_id_of(NAME, account, number),
         order_number=number,
-        source=Source(channel=NAME, account=account, channel_order_id=number, status=head.at(3)),
+        source=Source(channel=NAME, mapping_version=MAPPING, account=account, channel_order_id=number, status=head.at(3)),
         currency=draft.currency,
         placed_at=moment,
         lifecycle="cancelled" if cancelled else "received",
@@ -633,5 +634,6 @@ CHANNEL = Channel(
     account_field="UNB02.1",
     order_key="BGM02",
     normalize=normalize,
+    mapping_version=MAPPING,
     currency_agreed=True,
 )

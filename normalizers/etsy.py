@@ -49,6 +49,7 @@ from schemas.money import UnitPrice, exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "etsy"
+MAPPING = 2
 
 _RECEIPT_OF = re.compile(r"/receipts/(\d{1,20})(?:[/?#]|$)")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -174,7 +175,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     )
     if (word := _status(body)) is not None and word not in _KNOWN:
         report.note(f"{at}/status", "unknown_status", "no documented receipt status", word)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     shipped = body.get("is_shipped") is True
     _lines(draft, items, at, extensions, shipped=shipped)
     goods = sum(draft.stated_left.values())
@@ -196,6 +197,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         order_number=order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=epoch(body, "updated_timestamp" if "updated_timestamp" in body else "update_timestamp", at, report),
@@ -354,5 +356,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/receipt_id",
     normalize=normalize,
+    mapping_version=MAPPING,
     counts_pieces=True,
 )

@@ -53,6 +53,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Or
 from schemas.statement import LineAction, LineChange, StatedEvent
 
 NAME = "generic"
+MAPPING = 2
 MAX_TABLE = 100_000
 """Rows of one CSV, over all its orders."""
 
@@ -266,7 +267,7 @@ def _order(one: _Stated, order_id: str, account: str, event: StatedEvent | None,
     cancelled = event == "cancel" or fulfillment == "cancelled" or bool(body.get("cancelled_at"))
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     draft = Draft(currency, report, cancelled=cancelled)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     included = truth(body, "prices_include_tax")
     where = one.rows_at or [f"{at}/lines/{number}" for number in range(len(lines))]
     _lines(draft, lines, where, extensions, included=included, shipped=fulfillment == "fulfilled")
@@ -292,6 +293,7 @@ def _order(one: _Stated, order_id: str, account: str, event: StatedEvent | None,
         order_number=text(body, "order_number") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(body, "store"),
             channel_order_id=order_id,
@@ -495,5 +497,6 @@ CHANNEL = Channel(
     account_field="/account",
     order_key="/order_id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
 )

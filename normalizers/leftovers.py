@@ -4,7 +4,7 @@ A module takes the fields it maps out of objects it knows, and keeps what else t
 adds three objects deeper nobody asks for; it is found here by one argument: a key that no code of the module names cannot have been read by it.
 Pure; what a module names is collected once, from its constants.
 
-Input:   the objects of one order, each with its JSON pointer; the extensions so far.
+Input:   the objects of one order, each with its JSON pointer; what has been kept so far, and of which objects all.
 Output:  JSON pointer -> JSON text of what is missing there. A field that says nothing (null, "", [], {}) is nothing to keep.
 """
 
@@ -14,27 +14,38 @@ from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
-from normalizers.wire import escape, json_text
+from normalizers.wire import Kept, escape, json_text
 
 _Place = tuple[str | int, "Any"]
-_CONTAINERS = frozenset({dict, list})
 _SAYS_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
-def leftovers(channel: str, objects: Iterable[tuple[Any, str]], kept: Mapping[str, str]) -> dict[str, str]:
+def leftovers(channel: str, objects: Iterable[tuple[Any, str]], kept: Kept) -> dict[str, str]:
     """Return what the channel's module cannot have read."""
-    known = named_by(channel)
+    known, whole = named_by(channel), kept.whole
     found: dict[str, str] = {}
     # Where a value stands is a link to where its container does: it is written out only for what is found.
     stack: list[tuple[Any, _Place]] = [(value, (at, None)) for value, at in objects]
     while stack:
         value, place = stack.pop()
-        if type(value) is list:
-            stack += [(item, (index, place)) for index, item in enumerate(value) if item.__class__ in _CONTAINERS]
+        if value.__class__ is list:
+            for index, item in enumerate(value):
+                if item and (item.__class__ is dict or item.__class__ is list):
+                    stack.append((item, (index, place)))
             continue
-        if not known.issuperset(value):
-            _keep(value, value.keys() - known, place, kept, found)
-        stack += [(child, (key, place)) for key, child in value.items() if child.__class__ in _CONTAINERS and key in known]
+        # Of an object that was gone through, what the module does not map is kept already, with all that is in it.
+        gone_through = whole.get(id(value))
+        if gone_through is None:
+            if not known.issuperset(value):
+                _keep(value, [key for key in value if key not in known], place, kept, found)
+            read = known
+        else:
+            read = gone_through[1]
+            if not known.issuperset(value) and (unknown := [key for key in value if key in read and key not in known]):
+                _keep(value, unknown, place, kept, found)
+        for key, child in value.items():
+            if child and (child.__class__ is dict or child.__class__ is list) and key in read and key in known:
+                stack.append((child, (key, place)))
     return found
 
 

@@ -56,6 +56,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "magento"
+MAPPING = 2
 
 _EDIT = re.compile(r"(.+)-\d{1,4}")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -177,7 +178,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
     state, status = _state(body), text(body, "status")
     if state is not None and state not in _STATES:
         report.note(f"{at}/state", "unknown_status", "a state of the shop's own", state)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
 
     def amount(key: str) -> int | None:
         return amount_of(body, key, at, draft.currency, report)
@@ -208,6 +209,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
         order_number=number,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=(text(body, "store_name") or "").partition("\n")[0] or None,
             channel_order_id=original,
@@ -425,5 +427,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/increment_id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
 )

@@ -38,6 +38,7 @@ from schemas.money import to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "mercadolibre"
+MAPPING = 2
 
 _ORDER_OF = re.compile(r"/(?:orders|packs)/(\d{1,20})(?:[/?#]|$)")
 _PAYMENT: Mapping[str, PaymentState | None] = {
@@ -167,7 +168,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     shipment = child(body, "shipping", at) or {}
     state = _fulfillment(body, shipment, status)
     draft = Draft(currency, report, cancelled=status == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, items, at, extensions, shipped=state == "fulfilled")
     goods = sum(line.gross_minor for line in draft.lines)
     payments = rows(body, "payments", at)
@@ -191,6 +192,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         order_number=text(body, "pack_id") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(child(body, "context", at) or {}, "site"),
             channel_order_id=order_id,
@@ -369,5 +371,6 @@ CHANNEL = Channel(
     account_field="/seller/id",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     counts_pieces=True,
 )

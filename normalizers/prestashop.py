@@ -53,6 +53,7 @@ from schemas.money import NO_CURRENCY
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "prestashop"
+MAPPING = 2
 
 _CANCELLED, _REFUNDED, _SHIPPED = "6", "7", frozenset({"4", "5"})
 _PARTS = ("address", "currency", "country", "customer")
@@ -153,7 +154,7 @@ def _order(
     body: Json, at: str, order_id: str, account: str, parts: Mapping[str, Mapping[str, Json]], stated_currency: str | None, report: Report
 ) -> StatedOrder:
     state = text(body, "current_state")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     draft = Draft(_currency(body, at, parts, stated_currency, report, extensions), report, cancelled=state == _CANCELLED)
 
     def amount(key: str) -> int | None:
@@ -182,6 +183,7 @@ def _order(
         order_number=text(body, "reference") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=text(body, "id_shop"),
             channel_order_id=order_id,
@@ -326,6 +328,7 @@ CHANNEL = Channel(
     account_field="/id_shop",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     counts_pieces=True,
     currency_agreed=True,
 )

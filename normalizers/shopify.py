@@ -2,7 +2,8 @@
 
 Input:   JSON body of orders/*, draft_orders/*, orders/edited and orders/delete, or `{"order": …}`, `{"orders": […]}`,
          `{"draft_order": …}`; one order per record. Headers x-shopify-topic, -order-id and -shop-domain are used.
-         An Order or DraftOrder of the GraphQL Admin API is read under its REST names (`normalizers.shopify_graphql`).
+         An Order or DraftOrder of the GraphQL Admin API is read under its REST names (`normalizers.shopify_graphql`), and so is each of a bulk
+         operation's file (`normalizers.shopify_bulk`).
          checkouts/* and carts/*, `{"checkout": …}`: what nobody placed, a draft that makes no order.
 Output:  Order in the shop's currency, integer minor units; presentment amounts in `extensions`. orders/edited is a
          change without the order; an id alone (refunds, fulfilments, transactions) says what to fetch.
@@ -35,6 +36,7 @@ from normalizers.building import (
     told_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.shopify_bulk import bulk_messages
 from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
     Json,
@@ -56,11 +58,11 @@ from normalizers.wire import (
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind, PaymentState, Source, StatedTotals, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "shopify"
+MAPPING = 2
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
@@ -124,7 +126,7 @@ _MAPPED_ADDRESS = names("first_name last_name name company address1 address2 cit
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
+    found = [message for document in documents for message in bulk_messages(document) or messages(document, _WRAPPINGS)]
     if len(found) == 1:
         return (_result(found[0]),)
     return tuple([_guarded(message) for message in found])
@@ -242,7 +244,7 @@ def _order(body: Json, named: Named) -> StatedOrder:
     order_id, account, at, event, headers, report = named.order_id, named.account, named.at, named.event, named.headers, named.report
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     cancelled_at = instant(body, "cancelled_at", at, report)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     draft = Draft(currency, report, cancelled=cancelled_at is not None)
     parts = _rows_of(body, at)
     _lines(draft, parts, body, at, extensions)
@@ -260,12 +262,13 @@ def _order(body: Json, named: Named) -> StatedOrder:
     _payments(draft, body, at, payment, totals.grand_total_minor)
     fulfillment = _fulfillment_state(body, at, event, report)
     unmapped(body, _MAPPED, at, extensions)
-    ship_to = _address(body, "shipping_address", at, extensions)
+    ship_to, bill_to = _addresses(body, at, extensions)
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
         order_number=text(body, "name") or text(body, "order_number") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=headers.get("x-shopify-shop-domain"),
             channel_order_id=order_id,
@@ -279,7 +282,7 @@ def _order(body: Json, named: Named) -> StatedOrder:
         lifecycle="received" if cancelled_at is None else "cancelled",
         contact=_contact(body, at, ship_to, extensions),
         ship_to=ship_to,
-        bill_to=_address(body, "billing_address", at, extensions),
+        bill_to=bill_to,
         ship_method=text(parts.shipping[0][1], "title") if parts.shipping else None,
         payment_method=text(body, "gateway") or ", ".join(_texts(body, "payment_gateway_names")) or None,
         note=text(body, "note"),
@@ -302,18 +305,20 @@ def _order(body: Json, named: Named) -> StatedOrder:
 
 def _lines(draft: Draft, parts: _Rows, body: Json, at: str, extensions: dict[str, str]) -> None:
     ids = [_exact_id(row) for _, row in parts.items]
-    removed, returned = _refunded(body, at)
-    shipped = _shipped(body, at)
+    removed, returned = _refunded(body, at) if body.get("refunds") else ({}, {})
+    shipped = _shipped(body, at) if body.get("fulfillments") else {}
     whole_order_shipped = text(body, "fulfillment_status") == "fulfilled"
     for (where, row), channel_id, line_id in zip(parts.items, ids, line_ids(ids), strict=True):
         ordered, exponent = quantity(row, "quantity", where)
         price = price_of(row, "price", where)
-        done = shipped.get(channel_id or "", 0)
+        done = min(shipped.get(channel_id or "", 0), ordered) if shipped else 0
         if not done and not draft.cancelled and (whole_order_shipped or text(row, "fulfillment_status") == "fulfilled"):
-            done = ordered - removed.get(channel_id or "", 0)
-        done = min(done, ordered)
-        back = min(returned.get(channel_id or "", 0), done)
-        gone = removed.get(channel_id or "", 0) + returned.get(channel_id or "", 0) - back
+            done = min(ordered - removed.get(channel_id or "", 0), ordered)
+        back = gone = 0
+        if removed or returned:
+            came = returned.get(channel_id or "", 0)
+            back = min(came, done)
+            gone = removed.get(channel_id or "", 0) + came - back
         if "current_quantity" in row:
             gone = max(gone, ordered - whole(row, "current_quantity") - back)
         draft.line(
@@ -324,17 +329,13 @@ def _lines(draft: Draft, parts: _Rows, body: Json, at: str, extensions: dict[str
             unit_price=price,
             ordered=ordered,
             quantity_exponent=exponent,
-            gross=_gross(price, ordered, exponent, draft),
+            gross=0 if price is None else price.times(ordered, exponent, draft.currency, "half_up"),
             tax_included=parts.included,
             cancelled=min(gone, ordered - done),
             shipped=done,
             returned=back,
         )
         unmapped(row, _MAPPED_LINE, where, extensions)
-
-
-def _gross(price: UnitPrice | None, ordered: int, exponent: int, draft: Draft) -> int:
-    return 0 if price is None else price.times(ordered, exponent, draft.currency, "half_up")
 
 
 def _refunded(body: Json, at: str) -> tuple[dict[str, int], dict[str, int]]:
@@ -395,12 +396,13 @@ def _discounts(draft: Draft, parts: _Rows, body: Json, at: str) -> int | None:
 
 
 def _allocated(draft: Draft, row: Json, where: str, line_id: str, shares: dict[int, dict[str, int]]) -> None:
-    parts = row.get("discount_allocations")
-    if parts:
+    if row.get("discount_allocations"):
         for index, part in enumerate(rows(row, "discount_allocations", where)):
             there = f"{where}/discount_allocations/{index}"
             found = shares.setdefault(whole(part, "discount_application_index"), {})
             found[line_id] = found.get(line_id, 0) + (amount_of(part, "amount", there, draft.currency, draft.report) or 0)
+        return
+    if "applied_discount" not in row and "total_discount" not in row:
         return
     applied = child(row, "applied_discount", where)
     amount = (
@@ -549,11 +551,21 @@ def _transaction(draft: Draft, row: Json, at: str) -> None:
     draft.payment(text(row, "gateway") or NAME, kind, amount, transaction=transaction, at=instant(row, "processed_at", at, draft.report))
 
 
-def _address(body: Json, key: str, at: str, extensions: dict[str, str]) -> Address | None:
-    row = child(body, key, at)
+def _addresses(body: Json, at: str, extensions: dict[str, str]) -> tuple[Address | None, Address | None]:
+    """Return where goods and bill go: mostly the same words, which are then read once."""
+    goods, bill = child(body, "shipping_address", at), child(body, "billing_address", at)
+    ship_to = _address(goods, f"{at}/shipping_address", extensions)
+    if goods != bill:
+        return ship_to, _address(bill, f"{at}/billing_address", extensions)
+    if bill:
+        unmapped(bill, _MAPPED_ADDRESS, f"{at}/billing_address", extensions)
+    return ship_to, ship_to
+
+
+def _address(row: Json | None, at: str, extensions: dict[str, str]) -> Address | None:
     if not row:
         return None
-    unmapped(row, _MAPPED_ADDRESS, f"{at}/{key}", extensions)
+    unmapped(row, _MAPPED_ADDRESS, at, extensions)
     name = text(row, "name") or " ".join(present((text(row, "first_name"), text(row, "last_name")))) or None
     return address_of(
         name=name,
@@ -641,6 +653,7 @@ CHANNEL = Channel(
     account_field="x-shopify-shop-domain",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

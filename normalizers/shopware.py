@@ -11,6 +11,7 @@ Source:  developer.shopware.com: Admin API, order, line items, "Order State Mana
          2026-11-24. `positionPrice` is the lines with their discounts; dates without a zone are UTC.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from normalizers.building import (
     price_of,
     rate_text,
     refused,
+    split_by_line,
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
@@ -50,6 +52,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "shopware"
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "open": "unpaid", "in_progress": "unpaid", "unconfirmed": "unpaid", "reminded": "unpaid", "failed": "unpaid", "authorized": "authorized",
@@ -174,7 +177,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     if status not in {None, "gross", "net", "tax-free"}:
         report.note(f"{where}/taxStatus", "unknown_status", "no documented tax status", status)
     included = status == "gross"
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     deliveries = rows(body, "deliveries", at)
     shipped = bool(deliveries) and all(_state(row, f"{at}/deliveries/{index}") == "shipped" for index, row in enumerate(deliveries))
     _lines(draft, body, at, extensions, included=included, shipped=shipped)
@@ -201,6 +204,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         order_number=text(body, "orderNumber") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "updatedAt", at, report),
@@ -308,21 +312,45 @@ def _tax_of(row: Json, at: str, draft: Draft) -> int:
 
 
 def _taxes(draft: Draft, body: Json, at: str, stated: int, shipping: Json | None, *, included: bool) -> None:
-    """Add each line's taxes and shipping's, and what the order's taxes have beyond them (promotions lower them)."""
+    """Add each line's taxes, less what promotions take off them, and shipping's; and what the order's taxes have beyond them."""
     rest = stated
-    for (row, where), line in zip(_goods(body, at), draft.lines, strict=True):
-        price = child(row, "price", where) or {}
-        for index, part in enumerate(rows(price, "calculatedTaxes", f"{where}/price")):
-            amount = amount_of(part, "tax", f"{where}/price/calculatedTaxes/{index}", draft.currency, draft.report)
+    found = {line.line_id: _rows_of_tax(row, where, draft) for (row, where), line in zip(_goods(body, at), draft.lines, strict=True)}
+    taken = _taken_off(draft, body, at, found)
+    for line_id, parts in found.items():
+        for index, (rate, amount) in enumerate(parts):
             if amount:
-                rate = rate_text(part.get("taxRate"), percent=True)
-                draft.tax(f"tax:{line.line_id}:{index}", amount, line_id=line.line_id, rate=rate, included=included)
-                rest -= amount
+                less = min(taken.pop((line_id, rate), 0), max(amount, 0))
+                draft.tax(f"tax:{line_id}:{index}", amount - less, line_id=line_id, rate=rate, included=included)
+                rest -= amount - less
     if shipping and "shipping" in draft.tax_base and (amount := _tax_of(shipping, f"{at}/shippingCosts", draft)):
         draft.tax("tax:shipping", amount, adjustment_id="shipping", included=included)
         rest -= amount
     if rest:
         draft.tax("tax:order", rest, included=included)
+
+
+def _rows_of_tax(row: Json, at: str, draft: Draft) -> list[tuple[str | None, int]]:
+    """Return (rate, amount) of each tax that a line's price states."""
+    price, where = child(row, "price", at) or {}, f"{at}/price/calculatedTaxes"
+    return [
+        (rate_text(part.get("taxRate"), percent=True), amount_of(part, "tax", f"{where}/{index}", draft.currency, draft.report) or 0)
+        for index, part in enumerate(rows(price, "calculatedTaxes", f"{at}/price"))
+    ]
+
+
+def _taken_off(draft: Draft, body: Json, at: str, taxes: Mapping[str, list[tuple[str | None, int]]]) -> dict[tuple[str, str | None], int]:
+    """Return what the tax rows of promotions take off each line's tax of that rate: cut as the promotion itself is."""
+    shares = {
+        row.adjustment_id: {part.line_id: part.basis.amount_minor for part in row.allocations if part.basis} for row in draft.adjustments
+    }
+    taken: Counter[tuple[str, str | None]] = Counter()
+    for number, (row, where) in enumerate(_roots(body, at)):
+        given = shares.get(f"discount:{number}", {})
+        for rate, amount in _rows_of_tax(row, where, draft) if given else ():
+            weights = {line: share for line, share in given.items() if share > 0 and any(rate == own for own, _ in taxes.get(line, ()))}
+            if amount < 0 and weights:
+                taken.update({(line, rate): share for line, share in split_by_line(-amount, weights).items()})
+    return taken
 
 
 def _payments(draft: Draft, body: Json, at: str, grand: int) -> tuple[PaymentState | None, str | None]:
@@ -377,6 +405,7 @@ CHANNEL = Channel(
     account_field="/salesChannelId",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -50,6 +50,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "square"
+MAPPING = 2
 
 _NOTICES = ("order_created", "order_updated", "order_fulfillment_updated")
 _DELIVERIES = (("SHIPMENT", "shipment_details"), ("DELIVERY", "delivery_details"))
@@ -163,7 +164,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         report,
         cancelled=event == "cancel",
     )
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     state = text(body, "state")
     fulfillment = _fulfillment(body, at, state, draft)
     _lines(draft, body, at, extensions, shipped=fulfillment == "fulfilled")
@@ -182,6 +183,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         order_number=text(body, "ticket_name") or text(body, "reference_id") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "updated_at", at, report),
@@ -411,5 +413,6 @@ CHANNEL = Channel(
     account_field="/location_id",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     counts_pieces=True,
 )

@@ -48,6 +48,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "squarespace"
+MAPPING = 2
 
 _FULFILLMENT: Mapping[str, FulfillmentState] = {"PENDING": "unfulfilled", "FULFILLED": "fulfilled", "CANCELED": "cancelled"}
 _MAPPED = names(
@@ -124,7 +125,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     if status is not None and status not in _FULFILLMENT:
         report.note(f"{at}/fulfillmentStatus", "unknown_status", "no documented fulfilment status", status)
     included = text(body, "priceTaxInterpretation") == "INCLUSIVE"
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     _lines(draft, body, at, extensions, included=included, shipped=status == "FULFILLED")
     _discounts(draft, body, at, abs(discount or 0))
     if shipping is not None:
@@ -142,6 +143,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         order_number=text(body, "orderNumber") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "modifiedOn", at, report),
@@ -252,6 +254,7 @@ CHANNEL = Channel(
     account_field="/websiteId",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -40,6 +40,7 @@ from schemas.order import Address, Contact, Order, PaymentState, Source, order_i
 from schemas.statement import StatedEvent
 
 NAME = "stripe"
+MAPPING = 2
 
 _TWO_DECIMALS = frozenset({"ISK", "UGX"})
 """Currencies that ISO 4217 gives no decimals, and Stripe writes with two zeros."""
@@ -145,7 +146,7 @@ def _amount(row: Json, key: str, at: str, draft: Draft) -> int | None:
 def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, lines: list[Json], report: Report) -> Result:
     draft = Draft(currency_of(text(body, "currency"), f"{at}/currency", report), report, cancelled=event == "cancel")
     details, where = child(body, "total_details", at) or {}, f"{at}/total_details"
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     expanded = child(body, "line_items", at) or {}
     items = lines or rows(expanded, "data", f"{at}/line_items")
     discount, shipping, tax = (_amount(details, key, where, draft) for key in ("amount_discount", "amount_shipping", "amount_tax"))
@@ -171,7 +172,14 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
     order = Order(
         order_id=order_id_of(NAME, account, session),
         order_number=text(body, "client_reference_id") or session,
-        source=Source(channel=NAME, account=account, channel_order_id=session, status=text(body, "status"), payment_status=word),
+        source=Source(
+            channel=NAME,
+            mapping_version=MAPPING,
+            account=account,
+            channel_order_id=session,
+            status=text(body, "status"),
+            payment_status=word,
+        ),
         currency=draft.currency,
         placed_at=epoch(body, "created", at, report),
         lifecycle="cancelled" if draft.cancelled else "received",
@@ -288,6 +296,7 @@ CHANNEL = Channel(
     account_field="/account",
     order_key="/data/object/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

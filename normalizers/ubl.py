@@ -39,6 +39,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order
 from schemas.statement import LineAction, LineChange
 
 NAME = "ubl"
+MAPPING = 2
 
 _DOCUMENTS = ("Order", "OrderChange", "OrderCancellation")
 _ACTIONS: Mapping[str, LineAction] = {
@@ -144,7 +145,7 @@ def _order(root: Node, number: str, account: str, report: Report, kept: Node) ->
     order = Order(
         order_id=order_id_of(NAME, account, number),
         order_number=number,
-        source=Source(channel=NAME, account=account, channel_order_id=number, status=root.say("OrderTypeCode")),
+        source=Source(channel=NAME, mapping_version=MAPPING, account=account, channel_order_id=number, status=root.say("OrderTypeCode")),
         currency=currency,
         placed_at=placed_at,
         contact=_contact(root),
@@ -544,4 +545,5 @@ CHANNEL = Channel(
     account_field="BuyerCustomerParty/Party/EndpointID",
     order_key="/Order/ID",
     normalize=normalize,
+    mapping_version=MAPPING,
 )

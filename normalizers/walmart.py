@@ -56,6 +56,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Li
 from schemas.statement import LineChange
 
 NAME = "walmart"
+MAPPING = 2
 
 _WRAPPINGS = ("data", "results", "list", "elements", "order", "orders")
 _INCLUSIVE = frozenset({"MXN", "CLP"})
@@ -165,7 +166,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     counts = [_counts(row, f"{where}/{index}", report) for index, row in enumerate(lines)]
     state = _fulfillment(counts)
     draft = Draft(currency, report, cancelled=state == "cancelled")
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     charged = [_listed(row, "charges", "charge", f"{where}/{index}") for index, row in enumerate(lines)]
     _lines(draft, lines, where, charged, counts, extensions)
     goods = sum(draft.stated_left.values())
@@ -190,6 +191,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         order_number=text(body, "customerOrderId") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=max(
@@ -524,5 +526,6 @@ CHANNEL = Channel(
     account_field="",
     order_key="/purchaseOrderId",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.ALWAYS,
 )

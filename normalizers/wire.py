@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
@@ -49,6 +50,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> Json:
     return found
 
 
+@lru_cache(maxsize=8192)
 def _exact(text: str) -> Decimal:
     if len(text) > MAX_NUMBER:
         raise LimitExceeded("a number has too many digits", field="", rule="number_digits", value=text)
@@ -88,6 +90,7 @@ def _marked(pairs: list[tuple[str, Any]]) -> Json:
 
 _TOLERANT = json.JSONDecoder(object_pairs_hook=_marked, parse_float=_exact, parse_constant=_no_constant)
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_exact, parse_constant=_no_constant)
+_LAST_WINS = json.JSONDecoder(parse_float=_exact, parse_constant=_no_constant)
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -98,7 +101,7 @@ def read_json(body: bytes) -> Any:
     _check_depth(body)
     text = _text_of(body)
     try:
-        value = _DECODER.decode(text)
+        value = _decoded(text, body)
     except _DuplicateKey as found:
         raise UnsafeDocument("a key stands twice", field=_pointer_of_duplicate(text), rule="duplicate_key", value=found.args[0]) from None
     except json.JSONDecodeError as error:
@@ -115,6 +118,28 @@ def read_json(body: bytes) -> Any:
     if "\\u" in text and _SUSPECT.search(text):
         _check_escapes(value)
     return value
+
+
+def _decoded(text: str, body: bytes) -> Any:
+    try:
+        value = _LAST_WINS.decode(text)
+    except (ValueError, UnsafeDocument, LimitExceeded):
+        return _DECODER.decode(text)  # which fails too, and tells the fault that stands first
+    return value if _has_all_keys(value, body) else _DECODER.decode(text)
+
+
+def _has_all_keys(value: Any, body: bytes) -> bool:
+    """Whether every key of the document is in what was read of it; False too where that cannot be told so.
+
+    Where a key stands twice, reading keeps the last: written again, the value has a colon less. Each key of a document has one, and those within
+    texts are the same in both, unless one was written as an escape. So one count does what a look at each object would.
+    """
+    if b"\\" in body and b"\\u003" in body:
+        return False
+    try:
+        return orjson.dumps(value, default=fragment_of).count(b":") == body.count(b":")
+    except TypeError:  # half a character, or an integer beyond 64 bits
+        return False
 
 
 def _text_of(body: bytes) -> str:
@@ -342,14 +367,26 @@ class Named:
     report: "Report"
 
 
+class Kept(dict[str, str]):
+    """What of an order has no canonical place: JSON pointer -> JSON text; and of which objects all of that is here."""
+
+    __slots__ = ("whole",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole: dict[int, tuple[Json, frozenset[str]]] = {}
+        """Objects gone through by `unmapped`, by identity: the object (so that its identity stays its own), and its mapped keys."""
+
+
 class Report:
     """What is worth saying about one order while it is read; a warning changes the verdict, a note does not."""
 
-    __slots__ = ("findings", "warned")
+    __slots__ = ("findings", "kept", "warned")
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.warned = False
+        self.kept = Kept()
 
     def note(self, path: str, rule: str, message: str, value: object = None) -> None:
         """Say something the reader of the order may want to know."""
@@ -477,10 +514,12 @@ def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -
 
 def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
     """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
-    if row.keys() <= mapped:
+    if type(found) is Kept:
+        found.whole[id(row)] = row, mapped
+    if mapped.issuperset(row):
         return
     for key, value in row.items():
-        if key not in mapped and value is not None and value not in _SAYS_NOTHING:
+        if key not in mapped and (value or (value is not None and value not in _SAYS_NOTHING)):
             found[f"{at}/{escape(key)}"] = json_text(value)
 
 
@@ -491,7 +530,7 @@ def names(spaced: str) -> frozenset[str]:
 
 def present(values: Iterable[str | None]) -> tuple[str, ...]:
     """Return the texts that say something."""
-    return tuple(value for value in values if value)
+    return tuple([value for value in values if value])
 
 
 _DATE_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?")

@@ -60,6 +60,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "wix"
+MAPPING = 2
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "NOT_PAID": "unpaid",
@@ -233,7 +234,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         for key in ("subtotal", "shipping", "tax", "discount", "totalPrice" if "totalPrice" in sums else "total")
     )
     discount = None if discount is None else abs(discount)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     fees = [_cash(row, "price", f"{at}/additionalFees/{index}", draft) or 0 for index, row in enumerate(rows(body, "additionalFees", at))]
     included = _included(body, draft, (subtotal, shipping, tax, discount, grand), sum(fees))
     shipped = text(body, "fulfillmentStatus") == "FULFILLED"
@@ -254,6 +255,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         order_number=text(body, "number") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
             channel_updated_at=instant(body, "updatedDate" if "updatedDate" in body else "lastUpdated", at, report),
@@ -456,6 +458,7 @@ CHANNEL = Channel(
     account_field="x-wix-instance-id",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
     counts_pieces=True,
 )

@@ -57,6 +57,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "woocommerce"
+MAPPING = 2
 
 _EVENTS: Mapping[str, StatedEvent] = {
     "order.created": "create",
@@ -169,7 +170,7 @@ def _order(body: Json, named: Named) -> Result:
         report.note(f"{at}/status", "unknown_status", "a status of the shop's own", status)
     currency = currency_of(text(body, "currency"), f"{at}/currency", report)
     draft = Draft(currency, report, cancelled=status in _CANCELLED)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     placed_at = _moment(body, "date_created", at, report)
     _lines(draft, body, at, extensions, shipped=status == "completed")
     _charges(draft, body, at)
@@ -191,6 +192,7 @@ def _order(body: Json, named: Named) -> Result:
         order_number=text(body, "number") or order_id,
         source=Source(
             channel=NAME,
+            mapping_version=MAPPING,
             account=account,
             store=_shop(headers.get("x-wc-webhook-source")),
             channel_order_id=order_id,
@@ -428,5 +430,6 @@ CHANNEL = Channel(
     account_field="x-wc-webhook-source",
     order_key="/id",
     normalize=normalize,
+    mapping_version=MAPPING,
     address=AddressStated.SHIPPED,
 )

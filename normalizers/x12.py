@@ -24,6 +24,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order
 from schemas.statement import LineAction, LineChange
 
 NAME = "x12"
+MAPPING = 2
 
 _SKU = ("VN", "VP", "VA", "SK", "MG", "MF", "ST", "BP", "IN", "PI", "PN", "CB", "UP", "UI", "UK", "EN", "UA")
 """Which product id names the article to the seller (data element 235), best first."""
@@ -122,7 +123,7 @@ def _order(one: TransactionSet, head: Segment, order_id: str, account: str, repo
     currency = _currency(header, loops, report)
     cancelled = head.at(1) in _CANCEL
     draft = Draft(currency, report, cancelled=cancelled)
-    extensions: dict[str, str] = {}
+    extensions = report.kept
     ship_to, bill_to = _party(header, ("ST", "BS")), _party(header, ("BT", "BS"))
     _lines(draft, loops, extensions)
     for line_id, loop in zip([line.line_id for line in draft.lines], loops, strict=True):
@@ -137,7 +138,7 @@ def _order(one: TransactionSet, head: Segment, order_id: str, account: str, repo
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
         order_number=head.at(3) or order_id,
-        source=Source(channel=NAME, account=account, channel_order_id=order_id, status=head.at(1)),
+        source=Source(channel=NAME, mapping_version=MAPPING, account=account, channel_order_id=order_id, status=head.at(1)),
         currency=currency,
         placed_at=moment,
         lifecycle="cancelled" if cancelled else "received",
@@ -410,5 +411,6 @@ CHANNEL = Channel(
     account_field="ISA06",
     order_key="BEG03",
     normalize=normalize,
+    mapping_version=MAPPING,
     currency_agreed=True,
 )

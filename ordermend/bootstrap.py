@@ -207,7 +207,9 @@ def retrier(settings: Settings, health: Health) -> Retrier:
 def ports(settings: Settings) -> Ports:
     """Return whom the settlement worker asks: what the settings name; simulated ones keep a file of their own."""
     if settings.ports is None:
-        raise SettingsInvalid("ORDERMEND_PORTS is not set: name the module:function that returns your gateway, channel and notifier")
+        raise SettingsInvalid(
+            "ORDERMEND_PORTS is not set: name the module:function that returns your gateway, channel, notifier, warehouse and inventory"
+        )
     if settings.ports == "simulated":
         return SimulatedWorld(settings.home / f"simulated-{settings.db_schema}.sqlite", DEMO_BEHAVIOUR).ports()
     module, _, name = settings.ports.partition(":")

@@ -1,4 +1,4 @@
-"""Catalogue files: CSV text -> entries, or every problem with its line, column, rule and value.
+"""Catalogue and stock files: CSV text -> entries, or every problem with its line, column, rule and value.
 
 Input:  UTF-8 with a header; columns by name, in any order; an empty cell is a column's default. Lists are divided by `|`.
 Output: entries in the order of the file; the rows of one area and tax category become one entry, first tax first.
@@ -15,12 +15,17 @@ from pydantic import ValidationError
 
 from schemas.catalogue import Entry, PriceEntry, ProductEntry, Promotion, TaxRate, TaxRates, key_of
 from schemas.failures import OrdermendError
+from schemas.stock import StockEntry
 
-KINDS: Mapping[str, type[Entry]] = {"products": ProductEntry, "promotions": Promotion, "prices": PriceEntry, "tax-rates": TaxRates}
+Row = Entry | StockEntry
+KINDS: Mapping[str, type[Row]] = {
+    "products": ProductEntry, "promotions": Promotion, "prices": PriceEntry, "tax-rates": TaxRates, "stock": StockEntry,
+}  # fmt: skip
 _TAX_COLUMNS = ("country", "region", "category", "title", "rate", "compound")
-_LISTS = ("skus", "categories")
-_NUMBERS = ("buy", "get", "limit", "limit_per_order")
-_SWITCHES = ("exclusive", "active", "compound")
+_LISTS = ("skus", "categories", "substitutes")
+_NUMBERS = ("buy", "get", "limit", "limit_per_order", "on_hand", "incoming")
+_SWITCHES = ("exclusive", "active", "compound", "backorder")
+_INSTANTS = ("starts_at", "ends_at", "incoming_at")
 
 
 class CatalogueFileInvalid(OrdermendError):
@@ -35,7 +40,7 @@ def columns_of(kind: str) -> tuple[str, ...]:
     return _TAX_COLUMNS if kind == "tax-rates" else tuple(name for name in KINDS[kind].model_fields if name != "version")
 
 
-def read(content: bytes, kind: str, name: str) -> list[Entry]:
+def read(content: bytes, kind: str, name: str) -> list[Row]:
     """Return the file's entries. Raises `CatalogueFileInvalid` with one note a problem."""
     try:
         table = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
@@ -59,17 +64,18 @@ def read(content: bytes, kind: str, name: str) -> list[Entry]:
     return entries
 
 
-def _entries(rows: list[tuple[int, list[str]]], header: list[str], kind: str, name: str, problems: list[str]) -> list[Entry]:
-    found: dict[tuple[str, str], Entry] = {}
+def _entries(rows: list[tuple[int, list[str]]], header: list[str], kind: str, name: str, problems: list[str]) -> list[Row]:
+    found: dict[tuple[str, str], Row] = {}
     for number, values in _grouped(rows, header, kind, name, problems):
         try:
             entry = KINDS[kind].model_validate(values)
         except ValidationError as error:
             problems += [_said(fault, values, name, number) for fault in error.errors(include_url=False)]
             continue
-        if key_of(entry) in found:
-            problems.append(f"{name}:{number}: rule once: {' '.join(key_of(entry))} stands in the file already")
-        found[key_of(entry)] = entry
+        key = (entry.sku, entry.location) if isinstance(entry, StockEntry) else key_of(entry)
+        if key in found:
+            problems.append(f"{name}:{number}: rule once: {' '.join(key)} stands in the file already")
+        found[key] = entry
     return list(found.values())
 
 
@@ -120,7 +126,7 @@ def _value(column: str, cell: str) -> Any:
         if cell not in ("yes", "no"):
             raise _BadCell(f"column {column}: rule yes_or_no: value {cell[:40]!r}")
         return cell == "yes"
-    if column in ("starts_at", "ends_at"):
+    if column in _INSTANTS:
         try:
             return datetime.fromisoformat(cell)
         except ValueError:

@@ -15,6 +15,9 @@ from uuid import UUID, uuid4
 
 import typer
 
+from ordermend.textfile import TextFileUnreadable
+from ordermend.textfile import read as text_of
+
 if TYPE_CHECKING:
     from dlq_handler.bulk import Progress
     from dlq_handler.desk import Desk
@@ -125,7 +128,7 @@ def bulk_replay(
         text = _text(patch) if patch is not None else None
         found = bulk.progress(desk, resume) if resume else bulk.prepare(desk, uuid4(), fingerprint or "", who, text, limit)
         _print_progress(found)
-        if found.state == "running":
+        if found.state in {"running", "paused"}:
             found = bulk.run(desk, found.bulk_id, who, Event(), _print_progress)
     if found.state != "done":
         raise typer.Exit(1)
@@ -153,9 +156,9 @@ def _text(file: Path) -> str:
     from dlq_handler.patch import PatchRefused  # noqa: PLC0415 - keeps --help fast
 
     try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PatchRefused(f"{file} cannot be read as text: {error}") from None
+        return text_of(file)
+    except TextFileUnreadable as error:
+        raise PatchRefused(error.message) from None
 
 
 def _print_steps(rehearsed: "Rehearsed", *, as_json: bool) -> None:

@@ -52,7 +52,7 @@ class RuleTexts:
     def revert(self, version: int, user: str, reason: str) -> None:
         """Put an older version into force again, as a new one. Raises `NoSuchRules`."""
         with self.connect() as connection, connection.cursor() as cursor:
-            known = {row.version: row.text for row in rulesets.versions(cursor, self.kind)} | {0: self.shipped()}
-        if version not in known:
+            text = rulesets.text_at(cursor, self.kind, version, self.shipped())
+        if text is None:
             raise NoSuchRules(f"there is no version {version} of the {self.name}")
-        self.put(known[version], user, reason)
+        self.put(text, user, reason)

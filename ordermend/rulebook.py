@@ -15,11 +15,11 @@ from intake.rules import discover
 from intake.rules.keeping import Evidence
 from intake.rules.tuning import KIND, MODES, Scope, Told, Tuned, TuningInvalid, parse, record_of, with_scope, without_scope, write
 from normalizers import discover as channels
-from schemas.failures import DependencyUnavailable, OrdermendError
+from schemas.failures import DependencyUnavailable
 from schemas.order import NAMESPACE
 from schemas.topics import RULES
 from store import outbox, rulesets
-from store.database import Connection, Cursor
+from store.database import Connection
 from store.outbox import Outgoing
 from store.rulesets import RuleSet
 
@@ -29,32 +29,17 @@ BOOK = UUID(int=0)
 """Stands for the order where a message belongs to none: the relay sends what has the same in turn."""
 
 
-class RulesMoved(OrdermendError):
-    """Another version of the tuning is in force than its author looked at."""
-
-    code = "rules_moved"
-    error_class = "STALE_EDIT"
-
-
 def put(connection: Connection, prefix: str, text: str, user: str, reason: str, expected: int | None = None) -> int:
-    """Put a tuning into force as the next version, which is returned. Raises `TuningInvalid`, and `RulesMoved` where `expected` is over."""
+    """Put a tuning into force as the next version, which is returned. Raises `TuningInvalid`, and `store.rulesets.RulesMoved` where `expected` is over."""
     parse(text, discover())
     if not reason.strip():
         raise TuningInvalid("a change of the tuning has a reason")
     with connection.transaction(), connection.cursor() as cursor:
-        _hold(cursor, expected)
+        rulesets.hold(cursor, KIND, expected)
         version = rulesets.add(cursor, KIND, text, user, reason)
         event_id = uuid5(NAMESPACE, f"rules:{KIND}:{version}")
         outbox.add(cursor, [Outgoing(BOOK, None, event_id, prefix + RULES.name, KIND.encode(), record_of(version, text), {})])
     return version
-
-
-def _hold(cursor: Cursor, expected: int | None) -> None:
-    """Let nobody else change the tuning before this transaction ends; raise `RulesMoved` where somebody has."""
-    rulesets.lock(cursor, KIND)
-    _, standing = rulesets.moment(cursor, KIND)
-    if expected is not None and expected != standing:
-        raise RulesMoved(f"version {standing} is in force, not {expected}", field="/header/if-match", rule="version_in_force")
 
 
 def tune(
@@ -68,7 +53,7 @@ def tune(
     if mode is not None and mode not in MODES:
         raise TuningInvalid(f"{mode[:40]!r} is no mode; it is one of {', '.join(MODES)}")
     with connection.transaction(), connection.cursor() as cursor:
-        _hold(cursor, expected)
+        rulesets.hold(cursor, KIND, expected)
         standing = parse(text_in_force(connection), discover())
         made = without_scope(standing, rule, place) if mode is None else with_scope(standing, rule, Scope(mode, *place))
         return put(connection, prefix, write(made), user, reason)
@@ -103,10 +88,10 @@ def text_in_force(connection: Connection) -> str:
 def text_of(connection: Connection, version: int) -> str:
     """Return the text of a version; 0 is as shipped."""
     with connection.cursor() as cursor:
-        known = {row.version: row.text for row in rulesets.versions(cursor, KIND)} | {0: ""}
-    if version not in known:
+        text = rulesets.text_at(cursor, KIND, version, "")
+    if text is None:
         raise TuningInvalid(f"there is no version {version} of the tuning; see `ordermend rules history`")
-    return known[version]
+    return text
 
 
 _REFUSED = """select l.rule, l.channel, l.first_failed_at as at, l.status,

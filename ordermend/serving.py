@@ -6,6 +6,7 @@ PostgreSQL say where to go on.
 
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
@@ -18,6 +19,9 @@ from streaming.admin import check_topics
 from telemetry import failpoints, logs
 from telemetry import health as health_endpoints
 from telemetry.health import Health
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread may compute while another waits for the interpreter."""
 
 Loop = Callable[[threading.Event], None]
 
@@ -78,15 +82,18 @@ class Running:
             thread.join(timeout_seconds)
 
 
-def settle_memory() -> None:
-    """Take what start-up made out of the collector's sight, and let it look less often.
+def settle_interpreter() -> None:
+    """Take what start-up made out of the collector's sight, let it look less often, and let threads take turns more often.
 
     A batch makes some 50,000 short-lived objects that die by reference count. With Python's defaults the collector
     walks all of them again and again: measured, half of the processor's time. Cycles are still found.
+    A thread that waits for the database or the broker wants the interpreter for a moment, some twenty times a batch; with Python's default
+    it waits 5 ms each time for one that computes. Measured with all services on two busy cores: a third of an edit's way.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def serve_until_stopped(service: str, instance: str | None, channels: Iterable[str], host: str, port: int) -> None:
@@ -107,7 +114,7 @@ def serve_until_stopped(service: str, instance: str | None, channels: Iterable[s
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
-    settle_memory()
+    settle_interpreter()
     check_topics(bootstrap.bootstrap_of(settings), bootstrap.all_topics(settings.topic_prefix))
     running = Running(loops_of(service, settings, health, instance, channels))
     health.started = True

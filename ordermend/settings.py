@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^(simulated|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
         validation_alias="ORDERMEND_PORTS",
-        description="module:function that returns the gateway, channel and notifier to ask after edits, or `simulated`; unset: simulated on a local stack.",
+        description="module:function that returns the gateway, channel, notifier, warehouse and inventory to ask after edits, or `simulated`; unset: simulated on a local stack.",
     )
     sources: str | None = Field(
         default=None,

@@ -108,6 +108,8 @@ class ProductEntry(Model):
     name: str
     category: str = ""
     tax_category: str = STANDARD
+    substitutes: tuple[Key, ...] = ()
+    """SKUs that may be offered in its place."""
 
 
 class PriceEntry(Model):

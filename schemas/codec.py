@@ -102,9 +102,7 @@ def _writers() -> tuple[dict[type[BaseModel], Writer], dict[bytes, tuple[Writer,
 def encode(value: BaseModel) -> bytes:
     """Return `value` in single-object encoding. Raises where a value does not fit the schema."""
     writer = _writers()[0][type(value)]
-    out = bytearray(writer.prefix)
-    writer.write(value, out)
-    return bytes(out)
+    return writer.prefix + writer.write(value).encode("latin-1")
 
 
 def encode_with_fastavro(value: BaseModel) -> bytes:

@@ -37,8 +37,8 @@ class Leaf(NamedTuple):
 
 def is_personal(path: str) -> bool:
     """Whether the leaf at `path` is stored as ciphertext."""
-    _, first, *rest = path.split("/", 3)
-    return first in PERSONAL or (first == "holds" and rest[1:] == ["reason"])
+    first, _, rest = path[1:].partition("/")
+    return first in PERSONAL or (first == "holds" and rest.partition("/")[2] == "reason")
 
 
 @dataclass(frozen=True)
@@ -192,6 +192,12 @@ def _diff_rows(field: _Field, old: tuple[Model, ...], new: tuple[Model, ...], pa
     assert field.inner
     assert field.inner.KEY
     key = field.inner.KEY
+    if len(old) == len(new) and all(a is b or getattr(a, key) == getattr(b, key) for a, b in zip(old, new, strict=True)):
+        # As mostly: the same rows in their places.
+        for a, b in zip(old, new, strict=True):
+            if a is not b:
+                _diff(field.inner, a, b, f"{path}/{_token(getattr(a, key))}", out)
+        return
     before = {getattr(row, key): row for row in old}
     after = {getattr(row, key): row for row in new}
     for name, row in before.items():

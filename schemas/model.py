@@ -6,6 +6,7 @@ Frozen (a change is a new value), closed (an unknown field is an error, never ig
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -38,7 +39,7 @@ class Model(BaseModel):
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Return a model of values that are known to fit; every field is given. For rows made by the million."""
-        return _made(cls, values, set(values))
+        return _made(cls, values, _names_of(cls))
 
     def with_(self, **changes: Any) -> "Any":
         """Return a copy with `changes` in place; unchanged parts are shared, not copied.
@@ -49,16 +50,22 @@ class Model(BaseModel):
         return self.model_copy(update=changes)
 
 
+_set = object.__setattr__
+
+
 def _made(cls: type[M], values: dict[str, Any], fields_set: set[str]) -> M:
     new = cls.__new__(cls)
-    for name, value in (
-        ("__dict__", values),
-        ("__pydantic_fields_set__", fields_set),
-        ("__pydantic_extra__", None),
-        ("__pydantic_private__", None),
-    ):
-        object.__setattr__(new, name, value)
+    _set(new, "__dict__", values)
+    _set(new, "__pydantic_fields_set__", fields_set)
+    _set(new, "__pydantic_extra__", None)
+    _set(new, "__pydantic_private__", None)
     return new
+
+
+@cache
+def _names_of(cls: type[BaseModel]) -> set[str]:
+    """Return the names of all fields. One set for all models of a class: they are frozen, and a copy makes its own."""
+    return set(cls.model_fields)
 
 
 def _utc(value: datetime) -> datetime:

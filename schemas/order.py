@@ -13,7 +13,7 @@ the amount is the basis amount, to the unit; otherwise it is the basis' share (s
 
 from hashlib import sha1
 from typing import Any, ClassVar, Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ from schemas.money import Rounding, UnitPrice
 
 NAMESPACE = UUID("6f1d0a5e-8c3b-5e57-9c0e-0d6a2b7f4c11")
 """The name space of every id we derive; changing it would rename every order."""
+_NAMESPACE = NAMESPACE.bytes
 
 Lifecycle = Literal["received", "held", "confirmed", "closed", "cancelled"]
 PaymentState = Literal["unpaid", "authorized", "partially_paid", "paid", "partially_refunded", "refunded", "voided"]
@@ -37,14 +38,17 @@ def order_id_of(channel: str, account: str, channel_order_id: str) -> UUID:
 
     The three are joined with U+001F, which no channel uses in an id, so ("a", "b:c") and ("a:b", "c") differ.
     """
-    # What `uuid5` does, without its import at each call.
-    digest = sha1(NAMESPACE.bytes + f"{channel}\x1f{account}\x1f{channel_order_id}".encode(), usedforsecurity=False).digest()
-    return UUID(bytes=digest[:16], version=5)
+    return id_of(f"{channel}\x1f{account}\x1f{channel_order_id}")
+
+
+def id_of(name: str) -> UUID:
+    """Return the id that follows from a name: what `uuid5` returns in our name space, without its import at each call."""
+    return UUID(bytes=sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16], version=5)
 
 
 def raw_lane_id(topic: str, partition: int) -> UUID:
     """Return the id that stands for "no readable key on this partition"; it blocks nobody."""
-    return uuid5(NAMESPACE, f"raw:{topic}:{partition}")
+    return id_of(f"raw:{topic}:{partition}")
 
 
 class Source(Model):
@@ -60,6 +64,8 @@ class Source(Model):
     fulfillment_status: str | None = None
     mapping_version: int = 1
     rules_version: int = 0
+    held_by: tuple[str, ...] = ()
+    """Ids of the holds that intake's rules put on the order as the channel stated it last; people may have released them since."""
 
 
 class Address(Model):

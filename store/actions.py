@@ -14,7 +14,10 @@ from store.database import Cursor
 
 
 class ActionRow(NamedTuple):
-    """One request. `transaction` names the tender of a payment step (empty until the step `after_id` has made it), or a recall's line."""
+    """One request. `transaction` names the tender of a payment step (empty until the step `after_id` has made it), or a recall's line.
+
+    Of a reservation: its line; `provider` is its location, `method` its SKU, `amount_minor` its units and `step` its revision.
+    """
 
     order_id: UUID
     action_id: UUID

@@ -8,10 +8,12 @@ them, under a row lock taken in the order of the codes; `BookCatalogue` is what 
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from schemas.catalogue import ANY, KIND_OF, MODEL_OF, Entry, Kind, PriceEntry, ProductEntry, Promotion, TaxRates, key_of
 from schemas.failures import OrdermendError
+from schemas.stock import Reservation, Shelf
+from store import stock
 from store.database import Cursor
 
 
@@ -196,3 +198,11 @@ class BookCatalogue:
     def tax_rates(self, areas: Collection[str]) -> list[TaxRates]:
         """Return the rates in force of these areas, of every category."""
         return [v.entry for v in _newest(self._cursor, [("tax", area) for area in areas]) if isinstance(v.entry, TaxRates)]
+
+    def shelves(self, skus: Collection[str], *, to_promise: bool) -> list[Shelf]:
+        """Return the shelves of SKUs, and lock them where something of them may be promised."""
+        return stock.lock_shelves(self._cursor, skus) if to_promise and self._locks else stock.shelves(self._cursor, skus)
+
+    def held(self, order_ids: Collection[UUID]) -> list[Reservation]:
+        """Return the reservations of orders."""
+        return stock.held(self._cursor, order_ids)

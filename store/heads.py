@@ -41,9 +41,31 @@ class Lane:
 
 
 def lock(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
-    """Insert the heads that are missing and lock all, in `order_id` order: every transaction locks in that order."""
+    """Lock the heads there are, then make those that are missing, each in `order_id` order: every transaction locks in that order.
+
+    Who makes a head has locked it, and knows what is in it. One that somebody else made meanwhile is locked last.
+    """
     ids = sorted(order_ids)
-    cursor.execute("insert into order_head (order_id) select unnest(%b::uuid[]) order by 1 on conflict do nothing", (ids,))
+    found = _locked(cursor, ids)
+    missing = [order_id for order_id in ids if order_id not in found]
+    if missing:
+        found |= _made(cursor, missing)
+    theirs = [order_id for order_id in missing if order_id not in found]
+    if theirs:
+        found |= _locked(cursor, theirs)
+    return {order_id: found[order_id] for order_id in ids}
+
+
+def _made(cursor: Cursor, ids: list[UUID]) -> dict[UUID, Head]:
+    cursor.execute(
+        "insert into order_head (order_id) select unnest(%b::uuid[]) order by 1 on conflict do nothing returning order_id",
+        (ids,),
+        binary=True,
+    )
+    return {order_id: Head(order_id, 0, 0, 0, b"", 0, 0, None) for (order_id,) in cursor.fetchall()}
+
+
+def _locked(cursor: Cursor, ids: list[UUID]) -> dict[UUID, Head]:
     cursor.execute(
         """select h.order_id, h.version, h.event_seq, h.history_seq, h.chain, h.depth, h.parked_seq,
                   (select k.wrapped from order_key k where k.order_id = h.order_id)

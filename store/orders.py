@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from psycopg.types.json import Json
 
 from schemas.leaves import PERSONAL
 from schemas.order import Order, without_person
 from store import search
 from store.database import Cursor
 from store.sealing import OrderKey, Unsealable
+
+_PERSONAL = set(PERSONAL)
 
 
 class StoredOrder(NamedTuple):
@@ -32,6 +33,10 @@ class Written(NamedTuple):
     version: int
     statement_id: str
     edits: int
+    refind: bool = True
+    """Whether what it is found by may have changed."""
+    document: str | None = None
+    """What `document` would return, where it is at hand."""
 
 
 class Statement(NamedTuple):
@@ -59,16 +64,22 @@ def document(order: Order) -> str:
     return order.model_dump_json(exclude_defaults=True)
 
 
-def _document_bytes(order: Order) -> bytes:
-    return document(order).encode()
-
-
 def load(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
     """Return the orders of locked heads."""
     cursor.execute(
         "select order_id, doc::text, version, statement_id, edits from orders where order_id = any(%b)", (list(order_ids),), binary=True
     )
     return {row[0]: StoredOrder(Order.model_validate_json(row[1]), row[2], row[3], row[4]) for row in cursor.fetchall()}
+
+
+def newest_open(cursor: Cursor, limit: int, among: int) -> list[Order]:
+    """Return orders that are neither closed nor cancelled, newest arrival first, of the newest `among`."""
+    cursor.execute(
+        """select doc::text from (select doc, lifecycle, created_at, order_id from orders order by created_at desc, order_id desc limit %s) o
+            where lifecycle not in ('closed', 'cancelled') order by created_at desc, order_id desc limit %s""",
+        (among, limit),
+    )
+    return [Order.model_validate_json(row[0]) for row in cursor.fetchall()]
 
 
 def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
@@ -79,9 +90,9 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
     )
     with cursor.copy(f"copy orders ({columns}) from stdin (format binary)") as copy:
         copy.set_types(
-            ("uuid", "int4", "text", "text", "text", "text", "text", "text", "int8", "timestamptz", "timestamptz", "text", "json")
+            ("uuid", "int4", "text", "text", "text", "text", "text", "text", "int8", "timestamptz", "timestamptz", "text", "text")
         )
-        for order, version, statement_id, _ in rows:
+        for order, version, statement_id, _, _, text in rows:
             source = order.source
             copy.write_row(
                 (
@@ -97,7 +108,7 @@ def insert(cursor: Cursor, rows: Sequence[Written]) -> None:
                     order.placed_at,
                     source.channel_updated_at,
                     statement_id,
-                    Json(order, dumps=_document_bytes),
+                    text or document(order),
                 )
             )
     search.insert(cursor, (row.order for row in rows))
@@ -119,10 +130,12 @@ def update(cursor: Cursor, rows: Sequence[Written]) -> None:
             [r.order.source.channel_updated_at for r in rows],
             [r.statement_id for r in rows],
             [r.edits for r in rows],
-            [document(r.order) for r in rows],
+            [r.document or document(r.order) for r in rows],
         ),
     )
-    search.update(cursor, [row.order for row in rows])
+    refound = [row.order for row in rows if row.refind]
+    if refound:
+        search.update(cursor, refound)
 
 
 class Origin(NamedTuple):
@@ -138,11 +151,13 @@ class Origin(NamedTuple):
     accepted_at: datetime
 
 
-def origin_of(order: Order, key: OrderKey, at: datetime) -> Origin:
-    """Return the row that remembers how `order` was placed."""
-    clear = order.model_dump_json(exclude_defaults=True, exclude=set(PERSONAL))
-    sealed = key.seal(order.model_dump_json(exclude_defaults=True, include=set(PERSONAL)).encode(), "order_origin")
-    return Origin(order.order_id, clear, sealed, origin_hash(clear, sealed), at)
+def origin_of(order: Order, key: OrderKey, at: datetime) -> tuple[Origin, str]:
+    """Return the row that remembers how `order` was placed, and its document, of which that row has both halves."""
+    clear = order.model_dump_json(exclude_defaults=True, exclude=_PERSONAL)
+    personal = order.model_dump_json(exclude_defaults=True, include=_PERSONAL)
+    sealed = key.seal(personal.encode(), "order_origin")
+    whole = clear if personal == "{}" else f"{clear[:-1]},{personal[1:]}"
+    return Origin(order.order_id, clear, sealed, origin_hash(clear, sealed), at), whole
 
 
 def origin_hash(doc: str | None, sealed: bytes) -> bytes:

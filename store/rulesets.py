@@ -3,7 +3,15 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from schemas.failures import OrdermendError
 from store.database import Cursor
+
+
+class RulesMoved(OrdermendError):
+    """Another version of the rules is in force than their author looked at."""
+
+    code = "rules_moved"
+    error_class = "STALE_EDIT"
 
 
 class RuleSet(NamedTuple):
@@ -45,6 +53,19 @@ def text_of(cursor: Cursor, kind: str, version: int) -> str:
 def lock(cursor: Cursor, kind: str) -> None:
     """Let nobody else change this kind of rules before this transaction ends."""
     cursor.execute("select pg_advisory_xact_lock(hashtext('rule_set:' || %s))", (kind,))
+
+
+def hold(cursor: Cursor, kind: str, expected: int | None) -> None:
+    """Let nobody else change this kind of rules before this transaction ends; raise `RulesMoved` where `expected` is no longer in force."""
+    lock(cursor, kind)
+    _, standing = moment(cursor, kind)
+    if expected is not None and expected != standing:
+        raise RulesMoved(f"version {standing} is in force, not {expected}", field="/header/if-match", rule="version_in_force")
+
+
+def text_at(cursor: Cursor, kind: str, version: int, shipped: str) -> str | None:
+    """Return the text of a version, 0 being what is `shipped`; None where there is no such version."""
+    return shipped if version == 0 else next((row.text for row in versions(cursor, kind) if row.version == version), None)
 
 
 def add(cursor: Cursor, kind: str, text: str, author: str, reason: str) -> int:

@@ -1,5 +1,7 @@
 """Finding orders by what people say on the phone: one row of normalised terms per order, under one GIN index.
 
+When the order arrived and on which channel stand beside its terms: the newest of many hits are found without reading their orders.
+
 A term is a kind and a text in a form that does not depend on how it was typed: `n:` order number, `c:` the channel's
 order id, `e:` e-mail, `p:` the last nine digits of a phone, `z:` postcode, `s:` SKU, `w:` a word of a name. Terms follow from
 the order and nothing else, and are written where the order is: an edited order is found by what it says now, an erased
@@ -26,6 +28,13 @@ class Wanted(NamedTuple):
 
     any_of: list[str]
     all_of: list[str]
+
+
+def may_move(before: Order, after: Order) -> bool:
+    """Whether the terms of an order may be others after a change: never wrongly False, and sooner known than the terms."""
+    if any(getattr(before, name) is not getattr(after, name) for name in ("order_number", "source", "contact", "ship_to", "bill_to")):
+        return True
+    return before.lines is not after.lines and [line.sku for line in before.lines] != [line.sku for line in after.lines]
 
 
 def terms_of(order: Order) -> list[str]:
@@ -100,18 +109,19 @@ def _phone(text: str) -> list[str]:
 
 
 def insert(cursor: Cursor, orders: Iterable[Order]) -> None:
-    """Store the terms of new orders."""
-    with cursor.copy("copy order_search (order_id, terms) from stdin (format binary)") as copy:
-        copy.set_types(("uuid", "text[]"))
+    """Store the terms of new orders; they arrive with the transaction that stores them."""
+    with cursor.copy("copy order_search (order_id, terms, channel) from stdin (format binary)") as copy:
+        copy.set_types(("uuid", "text[]", "text"))
         for order in orders:
-            copy.write_row((order.order_id, terms_of(order)))
+            copy.write_row((order.order_id, terms_of(order), order.source.channel))
 
 
 def update(cursor: Cursor, orders: Sequence[Order]) -> None:
     """Store the terms of changed orders; a row whose terms are the same is not touched."""
     cursor.execute(
-        """insert into order_search as s (order_id, terms)
-           select u.order_id, string_to_array(u.terms, E'\\x1f') from unnest(%b::uuid[], %b::text[]) u(order_id, terms)
+        """insert into order_search as s (order_id, terms, arrived_at, channel)
+           select u.order_id, string_to_array(u.terms, E'\\x1f'), o.created_at, o.channel
+             from unnest(%b::uuid[], %b::text[]) u(order_id, terms) join orders o on o.order_id = u.order_id
              left join order_search old on old.order_id = u.order_id
             where old.terms is distinct from string_to_array(u.terms, E'\\x1f')
            on conflict (order_id) do update set terms = excluded.terms""",

@@ -348,6 +348,7 @@ bulk_replay = Table(
     Column("approved_by", Text),
     _at("created_at", nullable=False),
     _at("updated_at", nullable=False),
+    _at("alive_at"),
 )
 
 bulk_member = Table(
@@ -564,11 +565,42 @@ promotion_usage = Table(
     postgresql_with={"fillfactor": "50"},
 )
 
+stock = Table(
+    "stock",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("on_hand", BigInteger, nullable=False),
+    Column("incoming", BigInteger, nullable=False, server_default="0"),
+    _at("incoming_at"),
+    Column("backorder", Boolean, nullable=False, server_default="false"),
+    Column("reserved", BigInteger, nullable=False, server_default="0"),
+    _at("counted_at"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("reservation_id", Uuid, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    _at("changed_at", nullable=False),
+    postgresql_with={"fillfactor": "70"},
+)
+
 order_search = Table(
     "order_search",
     metadata,
     Column("order_id", Uuid, primary_key=True),
     Column("terms", ARRAY(Text), nullable=False),
+    _at("arrived_at", nullable=False, default=True),
+    Column("channel", Text),
+    Index("order_search_by_arrival", "arrived_at", "order_id"),
     Index("order_search_terms", "terms", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}),
 )
 
@@ -600,6 +632,17 @@ saved_view = Table(
     Column("name", Text, primary_key=True),
     Column("filters", JSONB, nullable=False),
     _at("at", nullable=False),
+)
+
+selection = Table(
+    "selection",
+    metadata,
+    Column("selection_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("order_ids", ARRAY(Uuid), nullable=False),
+    Column("filters", JSONB),
+    _at("at", nullable=False),
+    Index("selection_by_user", "user_id", "at"),
 )
 
 session = Table(

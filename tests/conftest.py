@@ -26,12 +26,29 @@ from ordermend.local.processes import start_time
 from ordermend.local.stack import Stack
 from ordermend.settings import Settings
 from schemas.failures import StackFailed
+from schemas.model import Model
 
 # Machines are shared: how long an example takes says nothing about it.
 hypothesis.settings.register_profile("ordinary", deadline=None)
 hypothesis.settings.load_profile("ordinary")
 # The slow ring (`make test-laws`); the suite itself keeps hypothesis' own number of examples.
 hypothesis.settings.register_profile("laws", max_examples=100_000, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+
+_of = Model.of.__func__  # type: ignore[attr-defined]  # the function behind a class method
+
+
+def _of_what_is_valid(cls: type[Model], /, **values: object) -> Model:
+    """Make a model as `Model.of` does, once it is shown that validating the values makes the same."""
+    made: Model = _of(cls, **values)
+    validated = cls.model_validate(values)
+    assert validated == made
+    assert validated.model_fields_set == made.model_fields_set, f"{cls.__name__}.of leaves fields out"
+    assert {name: type(value) for name, value in validated.__dict__.items()} == {name: type(value) for name, value in values.items()}
+    return made
+
+
+# What is made without being validated is validated in every test there is.
+Model.of = classmethod(_of_what_is_valid)  # type: ignore[assignment, method-assign]
 
 CHECKOUT = Path(__file__).parents[1]
 PATIENCE = float(os.environ.get("ORDERMEND_PATIENCE", "1"))

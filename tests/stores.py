@@ -30,6 +30,10 @@ class Book(Protocol):
 
     def connect(self) -> Connection: ...
 
+    def count(self, table: str) -> int:
+        """Return how many committed rows a table has."""
+        ...
+
     def blocked(self, waits: Callable[[], T], end: Callable[[], None]) -> T:
         """Start `waits`, see that it waits, `end` what it waits for, and return what it returned."""
         ...
@@ -46,6 +50,9 @@ class MemoryBook:
 
     def connect(self) -> Connection:
         return cast("Connection", self.database.connect())
+
+    def count(self, table: str) -> int:
+        return sum(1 for _ in self.database.committed(table))
 
     def blocked(self, waits: Callable[[], T], end: Callable[[], None]) -> T:
         found: list[T] = []
@@ -79,6 +86,12 @@ class PostgresBook:
 
     def connect(self) -> Connection:
         return connect(self._url, self._schema, application="contract")
+
+    def count(self, table: str) -> int:
+        with self.connect() as connection:
+            row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def blocked(self, waits: Callable[[], T], end: Callable[[], None]) -> T:
         found: list[T] = []

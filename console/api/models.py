@@ -176,6 +176,14 @@ class PreviewBody(Body):
     reason_code: Reason
 
 
+class WarningView(View):
+    """What the author should know and nothing forbids."""
+
+    code: str
+    message: str
+    path: str
+
+
 class RefusalView(View):
     """Why it would not be done."""
 
@@ -183,6 +191,7 @@ class RefusalView(View):
     message: str
     path: str | None
     rule_id: str | None
+    alternatives: list[WarningView] = Field(default_factory=list, description="What could be done instead.")
 
 
 class StepView(View):
@@ -193,14 +202,6 @@ class StepView(View):
     provider: str
     amount: Amount
     cancels: bool = False
-
-
-class WarningView(View):
-    """What the author should know and nothing forbids."""
-
-    code: str
-    message: str
-    path: str
 
 
 class PreviewView(View):

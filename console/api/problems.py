@@ -41,12 +41,14 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "version_ahead": (412, "The order has not reached the version you name."),
     "rules_moved": (412, "Another version of the rules is in force than the one you name."),
     "body_too_large": (413, "The body is larger than we read."),
+    "body_encoded": (415, "The body is compressed."),
     "invalid_request": (422, "The request breaks a rule."),
     "idempotency_key_reused": (422, "The idempotency key was used for another request."),
     "patch_refused": (422, "The patch cannot be carried out."),
     "letter_field_locked": (422, "The patch changes a field that no repair may change."),
     "bulk_refused": (422, "The bulk edit cannot be done as asked."),
     "rule_tuning_invalid": (422, "The tuning is not usable."),
+    "edit_rules_invalid": (422, "The edit rules are not usable."),
     "refused": (422, "What was asked for was refused."),
     "operation_refused": (422, "An operation of the ticket cannot be read or done."),
     "base_version_missing": (428, "Say which version you looked at: base_version or If-Match."),
@@ -115,7 +117,16 @@ def response(problem: Problem) -> JSONResponse:
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """Return what a route may answer beside its own, for the OpenAPI document. What every route may is added."""
     found: dict[int | str, dict[str, Any]] = {}
-    for code in (*codes, "token_refused", "role_missing", "invalid_request", "body_too_large", "too_many_requests", "unavailable"):
+    for code in (
+        *codes,
+        "token_refused",
+        "role_missing",
+        "invalid_request",
+        "body_too_large",
+        "body_encoded",
+        "too_many_requests",
+        "unavailable",
+    ):
         status, title = CODES[code]
         words = {title, *str(found.get(status, {}).get("description", "")).split(" / ")} - {""}
         schema = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
@@ -144,7 +155,9 @@ def _of_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, Problem):  # raised while the framework read the body
         return response(error.__cause__)
-    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "invalid_request")
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "body_encoded"}.get(
+        error.status_code, "invalid_request"
+    )
     answer = response(Problem(code))
     answer.headers.update(error.headers or {})
     return answer

@@ -76,6 +76,57 @@ class RevertBody(Body):
     reason: Line
 
 
+RulesText = Annotated[str, StringConstraints(min_length=1, max_length=64 * 1024, pattern=r"^[^\x00]*$")]
+
+
+class NarrowingView(View):
+    """A rule of edits and what it does now."""
+
+    rule_id: str
+    says: str
+    classes: list[str] = Field(description="The field classes it is about.")
+    orders: int = Field(description="Of the orders looked at, how many have a field that is stricter for it now.")
+    by_class: dict[str, int]
+
+
+class EditRulesView(View):
+    """The rules that narrow edits, as they are in force, each tried on the newest open orders."""
+
+    version: int
+    text: str
+    looked_at: int = Field(description="How many orders the rules were tried on.")
+    items: list[NarrowingView]
+
+
+class ShiftView(View):
+    """So many orders would have a field of this class in another mode."""
+
+    field_class: str
+    before: str
+    after: str
+    orders: int
+
+
+class EditRulesTrial(View):
+    """What other rules would do to the same orders."""
+
+    looked_at: int
+    items: list[NarrowingView]
+    shifts: list[ShiftView]
+
+
+class EditRulesBody(Body):
+    """Rules to try, as TOML."""
+
+    text: RulesText
+
+
+class EditRulesPut(EditRulesBody):
+    """Puts rules into force."""
+
+    reason: Line
+
+
 class InForce(View):
     """The version that is in force now."""
 

@@ -19,10 +19,10 @@ router = APIRouter(tags=["rules"])
 Reader = Annotated[User, Depends(May("rules.read"))]
 Tuner = Annotated[User, Depends(May("rules.tune"))]
 Match = Annotated[str | None, Header(alias="If-Match", max_length=40, description="ETag of the rules their author looked at.")]
-_ETAG: dict[int | str, dict[str, Any]] = {
+TAGGED: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"ETag": {"description": "The version in force, quoted; If-Match takes it.", "schema": {"type": "string"}}}}
 }
-_CHANGE: dict[int | str, dict[str, Any]] = {**responses("rules_moved", "rules_version_missing", "rule_tuning_invalid"), **_ETAG}
+CHANGES: dict[int | str, dict[str, Any]] = {**responses("rules_moved", "rules_version_missing"), **TAGGED}
 
 
 def _tuning(request: Request) -> RuleTuning:
@@ -33,7 +33,7 @@ def _tuning(request: Request) -> RuleTuning:
 Tuning = Annotated[RuleTuning, Depends(_tuning)]
 
 
-@router.get("/rules", responses={**responses(), **_ETAG})
+@router.get("/rules", responses={**responses(), **TAGGED})
 def list_rules(_user: Reader, tuning: Tuning, response: Response) -> rm.RulesView:
     """List every rule with its modes by scope and what it did in the last days."""
     version = tuning.version()
@@ -61,28 +61,29 @@ def list_rule_versions(_user: Reader, tuning: Tuning) -> rm.RuleSetsView:
     return rm.RuleSetsView(items=[rm.RuleSetView.model_validate(row._asdict()) for row in tuning.versions()])
 
 
-@router.put("/rules/{rule}/mode", responses=_CHANGE)
+@router.put("/rules/{rule}/mode", responses={**responses("rule_tuning_invalid"), **CHANGES})
 def set_rule_mode(
     rule: Annotated[str, Path(pattern=r"^[a-z0-9_]{1,60}$", description="The rule's name.")],
     user: Tuner, tuning: Tuning, body: rm.ModeBody, response: Response, match: Match = None,
 ) -> rm.InForce:  # fmt: skip
     """Set a rule's mode in one place, or take it away; every intake hears of it within seconds."""
     place = (body.channel, body.account, body.country)
-    return _answer(response, tuning.tune(user, rule, body.mode, place, body.reason, _version(match)))
+    return in_force(response, tuning.tune(user, rule, body.mode, place, body.reason, version_of(match)))
 
 
-@router.post("/rules/revert", responses=_CHANGE)
+@router.post("/rules/revert", responses={**responses("rule_tuning_invalid"), **CHANGES})
 def revert_rules(user: Tuner, tuning: Tuning, body: rm.RevertBody, response: Response, match: Match = None) -> rm.InForce:
     """Put an older version into force again, as a new one."""
-    return _answer(response, tuning.revert(user, body.version, body.reason, _version(match)))
+    return in_force(response, tuning.revert(user, body.version, body.reason, version_of(match)))
 
 
-def _answer(response: Response, version: int) -> rm.InForce:
+def in_force(response: Response, version: int) -> rm.InForce:
+    """Answer a change with the version then in force."""
     response.headers["ETag"] = f'"{version}"'
     return rm.InForce(version=version)
 
 
-def _version(match: str | None) -> int:
+def version_of(match: str | None) -> int:
     """Return the version that If-Match names."""
     if match is None:
         raise Problem("rules_version_missing", field="/header/if-match", rule="rules_version_given")

@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from nicegui import ui
 
-from console.access import can
+from console.access import may, roles_for
 from console.api import models as m
 from console.pages import effects, show
 from console.pages.shell import RESPONSE_SECONDS, Desk, markup, shell, told
@@ -101,7 +101,8 @@ class _Queue:
                     markup(effects.markup(waiting.effects, waiting.view))
 
     def _draw_answer(self, waiting: Waiting, card: Any) -> None:
-        why_not = waiting.why_not or ("" if can("tickets.review", self._session.user.roles) else "Reviewing takes the role Order_Approve.")
+        here = "" if may("tickets.review", self._session.user) else f"reviewing takes the role {' or '.join(roles_for('tickets.review'))}"
+        why_not = waiting.why_not or here
         if why_not:
             own = self._session.user.sub in (waiting.ticket.user_id, waiting.ticket.on_behalf_of)
             ui.label(

@@ -22,6 +22,7 @@ from console.form import postal
 from console.pages import effects, show
 from console.pages.edit_fields import Fields
 from console.pages.shell import Desk, SignedOut, markup, told
+from console.services import OrderNow
 from console.sessions import Session
 from schemas.failures import DependencyUnavailable, OrdermendError
 from store.presence import Present
@@ -45,7 +46,7 @@ def why_not(session: Session, modes: m.ModesView) -> str:
 
 
 class Edit:
-    """One person's form. `changed` is called when an edit of theirs had an outcome, or the form is closed."""
+    """One person's form. `changed` is called when the form is closed, and when an edit of theirs has an outcome after that."""
 
     def __init__(self, desk: Desk, session: Session, changed: Callable[[], Awaitable[None]]) -> None:
         self._desk = desk
@@ -61,7 +62,12 @@ class Edit:
         self._operations: list[m.OperationBody] = []
         self._preview: m.PreviewView | None = None
         self._turn = self._shown_turn = 0
-        self._sending = False
+        self._sending = self._looking = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the form is in front."""
+        return bool(self._dialog.value)
 
     def draw(self) -> None:
         """Put the dialog on the page, closed."""
@@ -106,6 +112,7 @@ class Edit:
             if reason:
                 ui.notify(f"Order {self._view.order.order_number} cannot be edited: {reason}", type="warning")
                 return
+            self._fields.draw(self._form, form.sections(self._view.order, modes))
             self._begin(modes)
             self._result.content = show.Markup("")
             self._undo.set_visibility(False)
@@ -114,12 +121,12 @@ class Edit:
             background_tasks.create(self._watch(ui.context.client, self._form_id), name=f"follow {order_id}")
 
     def _begin(self, modes: m.ModesView) -> None:
-        """Draw the form of the order as it is now, with nothing typed."""
+        """Let the form say the order as it is now, with nothing typed."""
         self._opened_at = datetime.now(UTC)
         self._typed, self._operations, self._preview, self._clashes = {}, [], None, ()
         self._sections = form.sections(self._view.order, modes)
         self._base = _by_key(self._sections)
-        self._fields.draw(self._form, self._sections)
+        self._fields.begin(self._sections)
         self._shown.content = show.Markup('<p class="om-quiet">Change a field to see what it does.</p>')
         self._say_title()
         self._show_clashes()
@@ -131,10 +138,9 @@ class Edit:
         self._title.content = f"Edit order {show.escape(self._view.order.order_number)}"
 
     async def _read(self, how: Any = None) -> m.ModesView:
-        services, ask = self._desk.services, how or self._desk.ask
-        self._view = await ask(self._session, services.order, self._id)
-        modes: m.ModesView = await ask(self._session, services.modes, self._session.user, self._id)
-        return modes
+        now: OrderNow = await (how or self._desk.ask)(self._session, self._desk.services.now, self._session.user, self._id)
+        self._view, self._pulse = now.view, now.pulse
+        return now.modes
 
     # --- typing ----------------------------------------------------------------------------------------------------
 
@@ -154,7 +160,7 @@ class Edit:
         with suppress(OrdermendError, SignedOut):  # help that cannot be had is no error
             if field.kind == "sku":
                 goods = await self._desk.ask(self._session, self._desk.editing.goods, text, currency)
-                offers = [(x.sku, f"{x.name}, {x.price} {currency}".lstrip(", ")) for x in goods]
+                offers = [(x.sku, x.told(currency)) for x in goods]
             else:
                 offers = [(x.code, x.label) for x in await self._desk.ask(self._session, self._desk.editing.codes, text, currency)]
             self._fields.offer(field.key, offers)
@@ -171,9 +177,8 @@ class Edit:
             self._fields.remark(key, said.get(key.partition(".")[2], ""))
 
     async def _look(self) -> None:
-        """Work out what is asked for, and show what it would do."""
+        """Work out what is asked for, and show what it would do. While an answer is on its way, only the newest wish waits for the next."""
         self._turn += 1
-        turn = self._turn
         self._preview = None
         try:
             self._operations = form.operations(self._view.order, self._sections, self._typed)
@@ -182,16 +187,23 @@ class Edit:
             self._shown.content = show.section("Cannot be read", show.facts([("Why", str(error))]))
         reasons = self._reasons(self._operations)
         self._ready()
-        if not self._operations:
+        if self._looking:
             return
-        with told():
-            reason = self._reason.value or (reasons[0] if reasons else "customer_request")
-            found = await self._desk.ask(self._session, self._desk.services.preview, self._session.user, self._id, self._operations, reason)
-            if turn == self._turn:  # something else was typed meanwhile, and will be shown
-                self._preview = found
-                self._shown_turn = turn
-                self._shown.content = effects.markup(found, self._view)
-                self._ready()
+        self._looking = True
+        try:
+            with told():
+                while self._operations and self._shown_turn != self._turn:
+                    await self._show_effects(self._reason.value or (reasons[0] if reasons else "customer_request"))
+        finally:
+            self._looking = False
+
+    async def _show_effects(self, reason: str) -> None:
+        turn = self._turn
+        found = await self._desk.ask(self._session, self._desk.services.preview, self._session.user, self._id, self._operations, reason)
+        if turn == self._turn:  # else something else was typed meanwhile, and is shown next
+            self._preview, self._shown_turn = found, turn
+            self._shown.content = effects.markup(found, self._view)
+            self._ready()
 
     def _reasons(self, asked: list[m.OperationBody]) -> list[str]:
         """Offer the reasons that fit; the one that was chosen stays where it fits."""
@@ -214,8 +226,7 @@ class Edit:
 
     async def _watch(self, client: Any, form_id: UUID) -> None:
         """Follow the order, and say who else is here, for as long as this form is open."""
-        loop, seen, present_at = asyncio.get_running_loop(), self._view.version, 0.0
-        pulse: object = None
+        loop, present_at = asyncio.get_running_loop(), 0.0
         while self._dialog.value and self._form_id == form_id and not client.is_deleted and not self._desk.bell.stopping:
             try:
                 now = await self._desk.look(self._session, self._desk.services.pulse, self._id)
@@ -223,11 +234,9 @@ class Edit:
                     here = await self._desk.look(self._session, self._desk.editing.here, self._session.user, self._id, form_id)
                     self._say_who(here)
                     present_at = loop.time() + PRESENT_EVERY
-                if not self._sending and not client.is_deleted and now != pulse and (pulse is not None or now[0] != seen):
+                if not self._sending and not client.is_deleted and now != self._pulse:
                     with client:
                         await self._follow()
-                if not self._sending:
-                    pulse = now
             except DependencyUnavailable:
                 pass
             except (Problem, SignedOut):
@@ -373,20 +382,22 @@ class Edit:
             await self._follow()  # what was typed stays, over the order as it is now
         else:
             self._begin(await self._read())
-        await self._changed()
+        if not self.is_open:
+            await self._changed()
 
     async def _outcome(self, ticket_id: UUID) -> m.TicketView:
         loop = asyncio.get_running_loop()
         ends = loop.time() + OUTCOME_SECONDS
-        while True:
-            try:
-                ticket = await self._desk.ask(self._session, self._desk.services.ticket, self._id, ticket_id)
-                if ticket.state not in WAITS or ticket.new_version is not None or loop.time() > ends:
-                    return ticket
-            except (DependencyUnavailable, Problem):
-                if loop.time() > ends:
-                    raise
-            await self._desk.bell.wait(0.5)
+        with self._desk.bell.ear(self._id) as ear:  # it hears what happens while the book is asked, too
+            while True:
+                try:
+                    ticket = await self._desk.ask(self._session, self._desk.services.ticket, self._id, ticket_id)
+                    if ticket.state not in WAITS or ticket.new_version is not None or loop.time() > ends:
+                        return ticket
+                except (DependencyUnavailable, Problem):
+                    if loop.time() > ends:
+                        raise
+                await ear.wait(0.5)
 
     async def _closed(self) -> None:
         self._form_id = uuid.uuid4()

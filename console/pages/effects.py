@@ -55,7 +55,9 @@ def _lock(name: str) -> str:
 
 def _refusal(refusal: m.RefusalView, view: m.OrderView) -> show.Markup:
     where = [("Field", show.path(refusal.path, view.order))] if refusal.path else []
-    return show.section("This cannot be done", show.facts([("Why", refusal.message), *where, ("Rule", refusal.rule_id or refusal.code)]))
+    instead = [("Instead", one.message) for one in refusal.alternatives]
+    rule = ("Rule", refusal.rule_id or refusal.code)
+    return show.section("This cannot be done", show.facts([("Why", refusal.message), *instead, *where, rule]))
 
 
 def _before(found: m.PreviewView) -> show.Markup:

@@ -13,6 +13,7 @@ from console.api.problems import Problem
 from console.pages import order_around, show
 from console.pages.edit import Edit, why_not
 from console.pages.shell import RESPONSE_SECONDS, Desk, SignedOut, markup, shell, told
+from console.services import OrderNow
 from console.sessions import Session
 from schemas.failures import DependencyUnavailable, OrdermendError
 from schemas.order import Order
@@ -30,12 +31,12 @@ def install(desk: Desk) -> None:
         if isinstance(session, Response):
             return session
         try:
-            view = await desk.ask(session, desk.services.order, order_id)
+            now = await desk.ask(session, desk.services.now, session.user, order_id)
         except Problem as problem:
             return HTMLResponse(f'<!doctype html><html lang="en"><title>Order</title><p>{problem.title}</p>', problem.status)
         with shell(desk, session, "Orders"):
-            page = _Page(desk, session, view)
-            await page.draw()
+            page = _Page(desk, session, now)
+            page.draw()
         background_tasks.create(page.watch(ui.context.client), name=f"watch {order_id}")
         return None
 
@@ -43,17 +44,20 @@ def install(desk: Desk) -> None:
 class _Page:
     """One person's view of one order."""
 
-    def __init__(self, desk: Desk, session: Session, view: m.OrderView) -> None:
+    def __init__(self, desk: Desk, session: Session, now: OrderNow) -> None:
         self._desk = desk
         self._session = session
-        self._view = view
-        self._id = view.order.order_id
+        self._now = now
+        self._id = now.view.order.order_id
         self._edit = Edit(desk, session, self.refresh)
         self._allowed = False
         self._tab = TABS[0]
-        self._seen: tuple[int, int, dict[str, str]] | None = None
 
-    async def draw(self) -> None:
+    @property
+    def _view(self) -> m.OrderView:
+        return self._now.view
+
+    def draw(self) -> None:
         with ui.element("div").classes("om-row"):
             self._head = markup(show.Markup("")).style("width: auto")
             ui.element("div").classes("om-grow")
@@ -81,7 +85,7 @@ class _Page:
                 self._fulfilment = markup(show.Markup(""))
             with ui.tab_panel(names[6]):
                 self._draw_messages()
-        await self.refresh()
+        self._show()
 
     def _draw_versions(self) -> None:
         with ui.element("div").classes("om-row"):
@@ -121,21 +125,24 @@ class _Page:
                 continue
             except (Problem, SignedOut):
                 return
-            if now != self._seen and not client.is_deleted:
+            if (
+                now != self._now.pulse and not client.is_deleted and not self._edit.is_open
+            ):  # the form tells what happens; the page does when it closes
                 with client:
                     await self.refresh()
 
     async def refresh(self) -> None:
         """Read the order again and show it, and what the tab in front says of it."""
-        services, order_id = self._desk.services, self._id
         with told():
-            self._seen = await self._desk.look(self._session, services.pulse, order_id)
-            self._view = await self._desk.look(self._session, services.order, order_id)
-            self._draw_head(await self._desk.look(self._session, services.modes, self._session.user, order_id))
-            self._order.content = order_markup(self._view.order)
-            self._payments.content = _payments(self._view.order)
-            self._choices()
+            self._now = await self._desk.look(self._session, self._desk.services.now, self._session.user, self._id)
+            self._show()
             await self._fill()
+
+    def _show(self) -> None:
+        self._draw_head(self._now.modes)
+        self._order.content = order_markup(self._view.order)
+        self._payments.content = _payments(self._view.order)
+        self._choices()
 
     async def _turned(self, event: Any) -> None:
         self._tab = str(event.value)

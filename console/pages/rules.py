@@ -1,19 +1,18 @@
 """Intake's rules: each with its modes by scope, what it refused and how much of that stood, the history; and tuning, for who may."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import Request
 from fastapi.responses import Response
 from nicegui import ui
 
-from console.access import can, roles_for
-from console.pages import show
+from console.access import can
+from console.pages import show, tuning
 from console.pages.shell import RESPONSE_SECONDS, Desk, markup, shell, told
 from console.rule_tuning import DAYS
 from console.sessions import Session
 from intake import MODES, Scope, Tuned
-from store.rulesets import RuleSet
 
 NO_MODE: Final = "no mode of its own"
 TONES: Final = {"shadow": "calm", "warn": "wait", "enforce": "bad"}
@@ -38,10 +37,12 @@ class _Page:
     def __init__(self, desk: Desk, session: Session) -> None:
         self._desk = desk
         self._session = session
+        self._tuner = tuning.Tuner(self._refresh, "every intake hears of it within seconds.")
 
     async def draw(self) -> None:
         """Put everything on the page."""
         ui.html("Rules", tag="h1")
+        markup(tuning.links("/rules"))
         self._rules = markup(show.Markup(""))
         self._tunes = can("rules.tune", self._session.user.roles)
         with ui.element("section").classes("om-card"):
@@ -49,7 +50,7 @@ class _Page:
             if self._tunes:
                 self._draw_form()
             else:
-                ui.label(f"Tuning the rules takes the role {' or '.join(roles_for('rules.tune'))}.").classes("om-quiet")
+                tuning.locked()
         self._history = markup(show.Markup(""))
         await self._refresh()
 
@@ -63,28 +64,11 @@ class _Page:
             ]
         ui.label("A field left empty is everywhere; the narrowest scope that fits an order counts.").classes("om-quiet")
         with ui.element("div").classes("om-row"):
-            self._reason = ui.input("Reason").props("outlined dense maxlength=500").style("flex: 1")
-            ui.button("Set mode", on_click=self._does(self._tune)).props("no-caps unelevated")
+            self._tuner.reason = ui.input("Reason").props("outlined dense maxlength=500").style("flex: 1")
+            ui.button("Set mode", on_click=self._tuner.does(self._tune, "choose a rule first")).props("no-caps unelevated")
             self._version = ui.select({}, label="Version").props("outlined dense").style("min-width: 11rem")
-            ui.button("Revert to it", on_click=self._does(self._revert)).props("no-caps outline")
-        with ui.element("div").props('aria-live="polite" role="status"').style("width: 100%; margin-top: .5rem"):
-            self._said = markup(show.Markup(""))
-
-    def _does(self, act: Callable[[], Awaitable[int | None]]) -> Callable[[], Awaitable[None]]:
-        """Return what a button does: the act, its answer in words, and the rules as they are then."""
-
-        async def done() -> None:
-            with told(self._say_not):
-                version = await act()
-                if version is None:
-                    self._say_not("choose a rule, or a version, first")
-                    return
-                text = f"Version {version} is in force; every intake hears of it within seconds."
-                self._said.content = show.Markup(f"{show.chip('done', 'good')} <span>{text}</span>")
-                self._reason.value = ""
-            await self._refresh()
-
-        return done
+            ui.button("Revert to it", on_click=self._tuner.does(self._revert, "choose a version first")).props("no-caps outline")
+        self._tuner.draw_said()
 
     async def _tune(self) -> int | None:
         if not self._rule.value:
@@ -93,29 +77,25 @@ class _Page:
         mode = None if self._mode.value == NO_MODE else self._mode.value
         return await self._desk.ask(
             self._session, self._desk.rules.tune, self._session.user, self._rule.value, mode, (channel, account, country),
-            self._reason.value or "",
+            self._tuner.reason.value or "",
         )  # fmt: skip
 
     async def _revert(self) -> int | None:
         if self._version.value is None:
             return None
         return await self._desk.ask(
-            self._session, self._desk.rules.revert, self._session.user, self._version.value, self._reason.value or ""
+            self._session, self._desk.rules.revert, self._session.user, self._version.value, self._tuner.reason.value or ""
         )
-
-    def _say_not(self, text: str) -> None:
-        self._said.content = show.Markup(f"{show.chip('not done', 'bad')} <span>{show.escape(text)}</span>")
 
     async def _refresh(self) -> None:
         with told():
             found = await self._desk.ask(self._session, self._desk.rules.rules)
             versions = await self._desk.ask(self._session, self._desk.rules.versions)
             self._rules.content = show.section(f"Rules, and what they did in {DAYS} days", _rules(found))
-            self._history.content = show.section("History", _history(versions))
+            self._history.content = show.section("History", tuning.history(versions))
             if self._tunes:
                 self._rule.set_options([one.rule.name for one in found], value=self._rule.value)
-                names = {row.version: f"Version {row.version}" for row in versions[1:]} | {0: "As shipped"}
-                self._version.set_options(names, value=None)
+                self._version.set_options(tuning.choices(versions), value=None)
 
 
 def _rules(found: Sequence[Tuned]) -> show.Markup:
@@ -135,14 +115,3 @@ def _modes(shipped: str, scopes: Sequence[Scope]) -> show.Markup:
     tuned = [(scope.mode, " ".join(filter(None, scope.place)) or "everywhere") for scope in sorted(scopes, key=lambda one: one.narrowness)]
     everywhere = [] if any(not scope.narrowness for scope in scopes) else [(shipped, "everywhere, as shipped")]
     return show.Markup("<br>".join(f"{show.chip(mode, TONES[mode])} {show.escape(place)}" for mode, place in [*everywhere, *tuned]))
-
-
-def _history(versions: Sequence[RuleSet]) -> show.Markup:
-    rows = [
-        (
-            str(row.version), show.moment(row.at), row.author, row.reason,
-            show.Markup(f'<details><summary>Text</summary><pre class="om-pre">{show.escape(row.text or "as shipped")}</pre></details>'),
-        )
-        for row in versions
-    ]  # fmt: skip
-    return show.table("History", ("Version", "When", "Who", "Why", "Tuning"), rows, "The rules are as shipped.")

@@ -13,10 +13,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
-from console.access import Action, can
+from console.access import Action, User, may
 from console.api.problems import Problem
 from console.around import OrderAround
 from console.bulk_work import BulkWork
+from console.edit_rule_tuning import EditRuleTuning
 from console.editing import Editing
 from console.finding import Finding
 from console.letter_work import LetterWork
@@ -57,6 +58,7 @@ class Desk:
     api: FastAPI
     letters: LetterWork
     rules: RuleTuning
+    edit_rules: EditRuleTuning
     bulk: BulkWork
     editing: Editing
     finding: Finding
@@ -81,7 +83,7 @@ class Desk:
             if session is None:
                 here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
-            if not can(action, session.user.roles):
+            if not may(action, session.user):
                 self.services.audit(session.user.sub, f"GET {request.url.path}"[:200], f"role_missing {action}")
                 return _plain("No access", "None of your roles shows this page.", 403)
         except DependencyUnavailable:
@@ -133,13 +135,13 @@ def shell(desk: Desk, session: Session, here: str) -> Iterator[None]:
         ui.label("Ordermend").classes("om-brand")
         with ui.element("nav").classes("om-row").props('aria-label="Main"').style("width: auto"):
             for name, path, action in _NAV:
-                if can(action, session.user.roles):
+                if may(action, session.user):
                     link = ui.link(name, path)
                     if name == here:
                         link.props('aria-current="page"')
         ui.element("div").classes("om-grow")
         ui.label(session.user.name or session.user.sub)
-        ui.label(", ".join(sorted(session.user.roles))).classes("om-quiet om-small om-roles")
+        ui.label(_roles(session.user)).classes("om-quiet om-small om-roles")
 
         async def switch() -> None:
             dark.value = not dark.value
@@ -151,6 +153,11 @@ def shell(desk: Desk, session: Session, here: str) -> Iterator[None]:
             ui.button("Sign out").props("flat dense no-caps type=submit")
     with ui.element("main").classes("om-main"):
         yield
+
+
+def _roles(user: User) -> str:
+    """Return somebody's roles in words; those they were lent say so."""
+    return ", ".join([*sorted(user.roles), *(f"{role} (lent)" for role in sorted(user.lent - user.roles))])
 
 
 def markup(text: Markup) -> ui.html:

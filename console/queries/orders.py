@@ -48,8 +48,8 @@ AGES: Final[Mapping[str, tuple[str, str]]] = {
     "over_day": ("<=", "1 day"), "over_week": ("<=", "7 days"), "over_month": ("<=", "30 days"),
 }  # fmt: skip
 """How long ago an order arrived: within, or longer ago than."""
-FEW, MANY = 5000, 40_000
-"""Up to so many hits are sorted, the more where another filter leaves few of them; beyond, walking the orders from the newest on is faster."""
+FEW, MANY = 2000, 30_000
+"""Up to so many hits are sorted by arrival, the more where another filter leaves few of them; beyond, walking from the newest on is faster."""
 
 
 def listing(cursor: Cursor, filters: Filters, after: str | None, limit: int) -> tuple[list[Row], str | None]:
@@ -69,34 +69,66 @@ def ids(cursor: Cursor, filters: Filters, limit: int) -> list[UUID]:
 
 
 def _found(cursor: Cursor, filters: Filters, columns: str, place: str, place_values: list[Any], limit: int) -> list[Any]:
+    """Return rows of orders that fit, newest first. `place`: where the page begins."""
     condition, values = _condition(filters)
-    hits: list[UUID] | None = None
-    if filters.query and filters.query.strip():
-        asked = wanted(filters.query)
-        # An order has all of no words; that must find nothing, not everything.
-        terms = [asked.any_of, asked.all_of or ["-"]]
-        most = MANY if values else FEW
-        hits = _hits(cursor, terms, most)
-        if len(hits) > most:
-            condition += " and exists (select 1 from order_search s where s.order_id = o.order_id and (s.terms && %s or s.terms @> %s))"
-            values += terms
-        else:
-            condition += " and o.order_id = any(%s)"
-            values.append(hits)
-    cursor.execute(
-        f"select {columns} from orders o where {condition}{place} order by o.created_at desc, o.order_id desc limit %s",
-        [*values, *place_values, limit],
-    )
-    return cursor.fetchall()
+    if not (filters.query and filters.query.strip()):
+        cursor.execute(
+            f"select {columns} from orders o where {condition}{place} order by o.created_at desc, o.order_id desc limit %s",
+            [*values, *place_values, limit],
+        )
+        return cursor.fetchall()
+    asked = wanted(filters.query)
+    # An order has all of no words; that must find nothing, not everything.
+    beside, beside_values = _beside(filters)
+    hit = f"(s.terms && %s or s.terms @> %s){beside}{place.replace('o.created_at', 's.arrived_at').replace('o.order_id', 's.order_id')}"
+    hit_values = [asked.any_of, asked.all_of or ["-"], *beside_values, *place_values]
+    order = f"lateral (select {columns} from orders o where o.order_id = s.order_id and {condition} limit 1) o"
+    most = MANY if values else FEW
+    found = _sorted_hits(cursor, hit, hit_values, order, values, most, limit)
+    return _walked(cursor, hit, hit_values, order, values, limit) if found is None else found
 
 
-def _hits(cursor: Cursor, terms: list[list[str]], most: int) -> list[UUID]:
-    """Return orders with these terms, at most one more than `most`: by the index, whatever the planner thinks of a rare word."""
+def _sorted_hits(cursor: Cursor, hit: str, hit_values: list[Any], order: str, values: list[Any], most: int, limit: int) -> list[Any] | None:
+    """Return rows of the orders that are hit: found by the index of terms, sorted by arrival, and read one by one from the newest on.
+
+    None where more than `most` are hit. The planner misjudges how rare a word is, so it is told not to read the whole table.
+    """
     cursor.execute("set local enable_seqscan = off")
-    cursor.execute("select order_id from order_search where terms && %s or terms @> %s limit %s", [*terms, most + 1])
-    hits = [row[0] for row in cursor.fetchall()]
+    cursor.execute(
+        f"""with hit as materialized (select s.order_id, s.arrived_at from order_search s where {hit} limit %s)
+            select (select count(*) from hit) > %s, n.* from (values (1)) once(x) left join lateral (
+              select true, o.* from (select * from hit order by arrived_at desc, order_id desc offset 0) s cross join {order} where (select count(*) from hit) <= %s
+              order by s.arrived_at desc, s.order_id desc limit %s) n on true""",
+        [*hit_values, most + 1, most, *values, most, limit],
+    )
+    rows = cursor.fetchall()
     cursor.execute("set local enable_seqscan = on")
-    return hits
+    return None if rows[0][0] else [row[2:] for row in rows if row[1]]
+
+
+def _walked(cursor: Cursor, hit: str, hit_values: list[Any], order: str, values: list[Any], limit: int) -> list[Any]:
+    """Return rows of the orders that are hit, by walking all terms from the newest arrival on: where many fit, the first come soon."""
+    cursor.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+    cursor.execute(
+        f"select o.* from order_search s cross join {order} where {hit} order by s.arrived_at desc, s.order_id desc limit %s",
+        [*values, *hit_values, limit],
+    )
+    rows = cursor.fetchall()
+    cursor.execute("set local enable_seqscan = on; set local enable_bitmapscan = on")
+    return rows
+
+
+def _beside(filters: Filters) -> tuple[str, list[Any]]:
+    """Return what of the filters can be asked of an order's terms; the order is asked again. The channel of older rows is not known there."""
+    found, values = "", list[Any]()
+    if filters.channel:
+        found += " and (s.channel = %s or s.channel is null)"
+        values.append(filters.channel)
+    if filters.age:
+        sign, length = AGES[filters.age]
+        found += f" and s.arrived_at {sign} now() - %s::interval"
+        values.append(length)
+    return found, values
 
 
 def _condition(filters: Filters) -> tuple[str, list[Any]]:

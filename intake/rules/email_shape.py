@@ -20,10 +20,14 @@ def reachable(email: str) -> bool:
     """Whether an address has the shape of one."""
     mailbox, at, domain = email.rpartition("@")
     quoted = mailbox.startswith('"') and mailbox.endswith('"') and len(mailbox) > 2
-    if not at or not mailbox or len(mailbox) > 64 or (not quoted and any(mark.isspace() or mark == "@" for mark in mailbox)):
+    if not at or not mailbox or len(mailbox) > 64 or (not quoted and ("@" in mailbox or _has_blanks(mailbox))):
         return False
     labels = domain.split(".")
-    return 4 <= len(domain) + 1 <= 254 and len(labels) > 1 and all(label and not any(mark.isspace() for mark in label) for label in labels)
+    return 4 <= len(domain) + 1 <= 254 and len(labels) > 1 and all(labels) and not _has_blanks(domain)
+
+
+def _has_blanks(text: str) -> bool:
+    return text.split() != [text]
 
 
 RULE = Rule(name="email_shape", mode="shadow", verdict="accept_with_warning", owner="customer-service", check=check)

@@ -11,7 +11,7 @@ from normalizers.channel import StatedOrder
 from schemas.statement import Finding
 
 _EXTENSION = re.compile(r"(?:ext|x|#)[^0-9]{0,4}([0-9]{1,7})\s*$", re.IGNORECASE)
-_NOT_DIGITS = re.compile(r"[^0-9]")
+_NOT_DIGITS = re.compile(r"[^0-9]+")
 
 
 def check(stated: StatedOrder) -> Finding | None:
@@ -25,7 +25,7 @@ def check(stated: StatedOrder) -> Finding | None:
 
 
 def _amiss(phone: str) -> tuple[str, str | None] | None:
-    extension = _EXTENSION.search(phone)
+    extension = _EXTENSION.search(phone) if "x" in phone or "X" in phone or "#" in phone else None
     digits = _NOT_DIGITS.sub("", phone[: extension.start()] if extension else phone)
     if not 7 <= len(digits) <= 15:
         return "the phone is no number of 7 to 15 digits", digits or None

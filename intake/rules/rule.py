@@ -85,13 +85,16 @@ def judge(
 
 def with_holds(order: Order, rules: Iterable[Rule], findings: Sequence[Finding], spoke: Sequence[tuple[str, Mode]]) -> Order:
     """Return the order held by each enforced rule that says so; the reason is the rule's sentence, which names no value."""
+    if not spoke:
+        return order
     holding = {rule.name for rule in rules if rule.verdict == "accept_with_hold"} & {name for name, mode in spoke if mode == "enforce"}
     if not holding:
         return order
     holds = tuple(
         Hold(hold_id=f"intake:{finding.rule}", kind="intake", reason=finding.message) for finding in findings if finding.rule in holding
     )
-    return order.with_(holds=(*order.holds, *holds))  # type: ignore[no-any-return]
+    source = order.source.with_(held_by=tuple(hold.hold_id for hold in holds))
+    return order.with_(holds=(*order.holds, *holds), source=source)  # type: ignore[no-any-return]
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

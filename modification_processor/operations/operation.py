@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from modification_processor.reservations import Stock
 from normalizers.channel import Verb
 from schemas.catalogue import STANDARD, ProductEntry, Promotion, PromotionPolicy, TaxRates
 from schemas.failures import OrdermendError
@@ -65,6 +66,8 @@ class Context:
     """What SKUs are, whatever they cost; by SKU."""
     taxes: Mapping[tuple[str, str], TaxRates] = field(default_factory=dict)
     """By (area, tax category)."""
+    stock: Stock | None = None
+    """What is known of stock, as this transaction left it so far; None: nothing is."""
     former: Order | None = None
     """The order before the ticket that this one takes back, read from its history; None for a ticket that takes none back."""
 
@@ -130,6 +133,11 @@ class OperationSpec:
     needs: Callable[[Any], Needs] = _needs_nothing
     undo_only: bool = False
     """Whether it puts back what was there before, so that only a ticket that takes another back may ask for it."""
+
+    @property
+    def moves_units(self) -> bool:
+        """Whether it may change how many units of what are to be sent."""
+        return self.money == "lines"
 
     @property
     def recalculates(self) -> bool:

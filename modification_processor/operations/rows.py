@@ -111,7 +111,7 @@ def taxes_like(order: Order, rows: Sequence[TaxRow], line_id: str) -> tuple[TaxR
     """Return tax rows for a new line like those of another: rate, title, side and liable party.
 
     A row whose amount no rate of its own explains (none is stated, or it is on top of other taxes) keeps its basis,
-    whose ratio is the rate.
+    whose ratio is the rate; what was taxed on nothing has no ratio, and says nothing of another line.
     """
     start = next_position(order.taxes)
     return tuple(
@@ -124,7 +124,7 @@ def taxes_like(order: Order, rows: Sequence[TaxRow], line_id: str) -> tuple[TaxR
             included=row.included,
             liable="seller",
             amount_minor=0,
-            basis=None if _explained(order, row) else row.basis,
+            basis=row.basis if row.basis is not None and row.basis.input > 0 and not _explained(order, row) else None,
         )
         for index, row in enumerate(rows)
     )

@@ -118,14 +118,22 @@ def inverse(order: Order, arguments: SplitShipment, context: Context) -> tuple[O
     """Dissolve the new shipment, or give a former one back what it carried; refused then if its window is past."""
     shipment_id = arguments.shipment_id if arguments.shipment_id is not None else minted_id(context)
     own = _shipment(order, shipment_id)
-    if own is None:
-        return (inverse_of(OPERATION.name, SplitShipment(shipment_id=shipment_id)),)
-    window = own.delivery_window or DeliveryWindow()
-    parts = tuple(SplitPart(line_id=part.line_id, quantity=part.quantity) for part in own.parts)
+    return (dissolving(shipment_id) if own is None else restoring(own),)
+
+
+def dissolving(shipment_id: str) -> Operation:
+    """Return what lets a shipment's units travel with the others again."""
+    return inverse_of(OPERATION.name, SplitShipment(shipment_id=shipment_id))
+
+
+def restoring(row: Shipment) -> Operation:
+    """Return what lets a shipment be as it was."""
+    window = row.delivery_window or DeliveryWindow()
+    parts = tuple(SplitPart(line_id=part.line_id, quantity=part.quantity) for part in row.parts)
     former = SplitShipment(
-        shipment_id=shipment_id, parts=parts, earliest=window.earliest, latest=window.latest, ship_method=own.ship_method
-    )
-    return (inverse_of(OPERATION.name, former),)
+        shipment_id=row.shipment_id, parts=parts, earliest=window.earliest, latest=window.latest, ship_method=row.ship_method
+    )  # fmt: skip
+    return inverse_of(OPERATION.name, former)
 
 
 OPERATION = OperationSpec(

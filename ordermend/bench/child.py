@@ -23,7 +23,7 @@ from ordermend.bench import bare_loop
 from ordermend.bench.documents import CHANNEL
 from ordermend.bench.function import Function, given
 from ordermend.bench.profiling import profiled
-from ordermend.serving import Loop, Running, loops_of, settle_memory
+from ordermend.serving import Loop, Running, loops_of, settle_interpreter
 from ordermend.settings import Settings
 from streaming.producer import Record
 from telemetry import logs
@@ -35,7 +35,7 @@ Kind = Literal["bare", "loop", "full", "processor"]
 
 @dataclass(frozen=True)
 class Job:
-    """What a child does. `source`, `out` and `messages` are for intake; `profile` is the folder for cProfile's files."""
+    """What a child does. `source`, `out` and `messages` are for intake, `ordinal` for a processor; `profile` is the folder for cProfile's files."""
 
     kind: Kind
     source: str = ""
@@ -43,6 +43,7 @@ class Job:
     messages: int = 0
     peers: str | None = None
     profile: str | None = None
+    ordinal: int = 0
 
     def text(self) -> str:
         """Return the job as JSON."""
@@ -58,7 +59,7 @@ def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     settings = settings_module.load()
     logs.configure("warning")
-    settle_memory()
+    settle_interpreter()
     if job.kind == "processor":
         _processor(job, settings)
     else:
@@ -131,10 +132,12 @@ class _FirstWork(Health):
 
 
 def _processor(job: Job, settings: Settings) -> None:
-    """Run processor and relay, as `ordermend run` does, until standard input ends."""
+    """Run a processor, the first of them with the relay, as `ordermend run` does, until standard input ends."""
     health = _FirstWork()
     used: dict[str, float] = {}
-    loops = loops_of("processor", settings, health, "processor-0", ()) | loops_of("relay", settings, health, "", ())
+    loops = loops_of("processor", settings, health, f"processor-{job.ordinal}", ())
+    if job.ordinal == 0:
+        loops |= loops_of("relay", settings, health, "", ())
     running = Running({name: _measured(name, loop, used, job) for name, loop in loops.items()})
     threading.Thread(target=_watch_input, args=(running,), daemon=True).start()
     while not health.began.wait(0.05) and not running.ended.is_set():

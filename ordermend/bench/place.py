@@ -117,7 +117,7 @@ class Child:
 
     def __init__(self, place: Place, job: Job) -> None:
         self._name = job.kind
-        self._log = place.folder / f"{job.kind}.log"
+        self._log = place.folder / f"{job.kind}-{job.ordinal}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own program
                 [sys.executable, "-m", "ordermend.bench.child", job.text()],

@@ -1,17 +1,19 @@
-"""The processor's speed, Kafka to Kafka: signed tickets in, events out, one process with processor and relay in it.
+"""The processor's speed, Kafka to Kafka: signed tickets in, events out; one process with processor and relay in it, and one beside it.
 
 The book is brought in the way every order comes: documents through intake's own functions, signed, on the canonical
 topic, handled by the processor. Every ticket is signed by the door's key before the clock starts.
 
-Output:  edits per second from the first batch in hand to the last event on Kafka, one figure a repeat; in turn with the bound.
+Output:  edits per second from the first batch in hand to the last event on Kafka, one figure a repeat; in turn with the bound. Two
+         processes have their partitions before the first ticket is sent: what sending takes is in their time.
 Fails:   BenchInvalid where an edit was not applied, an event is missing, or the book fails the integrity check.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 from intake.accept import RawRecord, accept, headers_of, signed
 from intake.app import BATCH
@@ -31,6 +33,7 @@ from schemas.assertion import HEADER, Signer
 from schemas.codec import decode, encode
 from schemas.statement import OrderStated
 from schemas.ticket import APPLIED_STATES, ModificationTicket
+from schemas.topics import PARTITIONS
 from store.sealing import KeyVault
 from streaming.producer import BatchProducer, Record
 
@@ -38,6 +41,7 @@ FIRST = 10_000_000
 """Number of the book's first document: far from those of the intake bench."""
 DEADLINE_SECONDS = 600.0
 AGENT = "bench-agent"
+_SHARED = "select count(distinct owner) = %s and count(*) filter (where not released) = %s from partition_owner"
 _DONE = """select 1 where (select coalesce(sum(next_offset), 0) from partition_owner) = %s and not exists (select 1 from outbox where sent_at is null)"""
 
 
@@ -55,6 +59,8 @@ class Measured:
     """What was measured; runs and bounds in the order in which they took turns."""
 
     runs: list[Run] = field(default_factory=list)
+    shared: list[Run] = field(default_factory=list)
+    """Two processes that share the partitions."""
     bounds: list[dict[int, float]] = field(default_factory=list)
 
 
@@ -87,6 +93,8 @@ class ProcessorBench:
             self._send_tickets()
             progress("Processor", f"repeat {repeat + 1} of {repeats}: applying them")
             found.runs.append(self._timed(self._edits))
+            progress("Processor", f"repeat {repeat + 1} of {repeats}: as many again, two processes")
+            found.shared.append(self._shared(self._edits, 2))
         return found
 
     def profile(self, folder: Path) -> str:
@@ -135,8 +143,11 @@ class ProcessorBench:
                 yield Record(self._topics.canonical, item.key, item.value, headers_of(item))
 
     def _send_tickets(self) -> None:
-        self._send(self._signed(ticket)[0] for ticket in self._planner.tickets(self._edits))
+        self._send(iter(self._tickets()))
+
+    def _tickets(self) -> list[Record]:
         self._applied += self._edits
+        return [self._signed(ticket)[0] for ticket in self._planner.tickets(self._edits)]
 
     def _signed(self, ticket: ModificationTicket) -> tuple[Record, str, str]:
         value, message_id, order_id = encode(ticket), f"ticket:{ticket.ticket_id}", str(ticket.order_id)
@@ -154,28 +165,48 @@ class ProcessorBench:
         """Run processor and relay until every message is handled and every event it made is on Kafka."""
         with Child(self._place, Job("processor", profile=str(profile) if profile else None)) as child:
             first = float(child.answer()["first"])
-            last, events = self._await_events(child)
+            last = self._last_event([child])
             used = child.finish()
-        if self._place.ends(self._topics.events) != events:
-            raise BenchInvalid(f"{self._topics.events} does not hold the {events} events that were made")
         return Run(messages / (last - first), _micros(used["stage_seconds"], messages), _micros(used["cpu_seconds"], messages))
 
-    def _await_events(self, child: Child) -> tuple[float, int]:
-        """Wait until all is handled and sent; return the unix time of the last event sent, and how many there are."""
-        ends = sum(self._place.ends(topic) for topic in (self._topics.canonical, self._topics.modifications))
+    def _shared(self, messages: int, processes: int) -> Run:
+        """Run so many processors, wait until each has partitions, send the tickets, and time them as one."""
+        records = self._tickets()
+        topics = (self._topics.canonical, self._topics.modifications, self._topics.fulfillment)
+        with ExitStack() as stack:
+            children = [stack.enter_context(Child(self._place, Job("processor", ordinal=number))) for number in range(processes)]
+            self._until(children, _SHARED, (processes, len(topics) * PARTITIONS))
+            self._send(iter(records))
+            first = min(float(child.answer()["first"]) for child in children)
+            last = self._last_event(children)
+            used = [child.finish() for child in children]
+        return Run(messages / (last - first), *(_summed(used, what, messages) for what in ("stage_seconds", "cpu_seconds")))
+
+    def _until(self, children: Sequence[Child], query: LiteralString, values: tuple[int, ...]) -> None:
+        """Wait until the book answers true."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         with bootstrap.connector(self._place.settings, "bench-watch")() as connection:
             connection.autocommit = True
-            while not connection.execute(_DONE, (ends,)).fetchone():
-                child.check()
+            while not (connection.execute(query, values).fetchone() or (False,))[0]:
+                for child in children:
+                    child.check()
                 if time.monotonic() > deadline:
-                    raise BenchInvalid(f"not all was handled and sent within {DEADLINE_SECONDS:g} s")
+                    raise BenchInvalid(f"not within {DEADLINE_SECONDS:g} s: {query}")
                 time.sleep(0.02)
+
+    def _last_event(self, children: Sequence[Child]) -> float:
+        """Wait until all is handled and sent; return the unix time of the last event sent."""
+        ends = sum(self._place.ends(topic) for topic in (self._topics.canonical, self._topics.modifications))
+        self._until(children, _DONE, (ends,))
+        with bootstrap.connector(self._place.settings, "bench-watch")() as connection:
             row = connection.execute(
                 "select extract(epoch from max(sent_at))::float8, count(*) from outbox where topic = %s", (self._topics.events,)
             ).fetchone()
         assert row is not None
-        return row[0], row[1]
+        if self._place.ends(self._topics.events) != row[1]:
+            raise BenchInvalid(f"{self._topics.events} does not hold the {row[1]} events that were made")
+        last: float = row[0]
+        return last
 
 
 def order_of(number: int) -> Any:
@@ -190,6 +221,12 @@ def read_order(body: bytes) -> Any:
     from normalizers.channel import Document  # noqa: PLC0415
 
     return discover()[CHANNEL].normalize((Document(body),))[0].order  # type: ignore[union-attr]
+
+
+def _summed(used: Sequence[dict[str, dict[str, float]]], what: str, messages: int) -> dict[str, float]:
+    """Return what all processes together took, µs a message."""
+    names = {name for each in used for name in each[what]}
+    return _micros({name: sum(each[what].get(name, 0.0) for each in used) for name in names}, messages)
 
 
 def _micros(seconds: dict[str, float], messages: int) -> dict[str, float]:

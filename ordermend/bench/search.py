@@ -156,19 +156,22 @@ def _fill(connection: Connection, template: Order, count: int) -> Iterator[int]:
         page = [invented(template, number) for number in range(start, min(start + PAGE, count))]
         with connection.transaction(), connection.cursor() as cursor:
             _write(cursor, page, start, now - timedelta(seconds=20 * (count - start)))
-            search.insert(cursor, page)
         yield start + len(page)
 
 
 def _write(cursor: Cursor, page: list[Order], start: int, at: datetime) -> None:
+    arrivals = [at + timedelta(seconds=20 * place) for place in range(len(page))]
+    with cursor.copy("copy order_search (order_id, terms, arrived_at, channel) from stdin (format binary)") as copy:
+        copy.set_types(("uuid", "text[]", "timestamptz", "text"))
+        for order, arrived in zip(page, arrivals, strict=True):
+            copy.write_row((order.order_id, search.terms_of(order), arrived, order.source.channel))
     with cursor.copy(f"copy orders ({', '.join(_COLUMNS)}) from stdin") as copy:
-        for place, order in enumerate(page):
-            number = start + place
+        for number, (order, arrived) in enumerate(zip(page, arrivals, strict=True), start):
             copy.write_row(
                 (
                     order.order_id, 1, order.source.channel, order.source.account, order.source.channel_order_id, order.order_number,
                     order.lifecycle, order.currency, order.totals.grand_total_minor, order.placed_at, f"bench:{number}",
-                    int(number % 20 == 0), order.model_dump_json(), at + timedelta(seconds=20 * place),
+                    int(number % 20 == 0), order.model_dump_json(), arrived,
                 )
             )  # fmt: skip
 

@@ -1,10 +1,11 @@
 """`ordermend approvals`: what waits for approval, approving and declining it, and the rules that decide what has to wait."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
+
+from ordermend import rule_commands
 
 if TYPE_CHECKING:
     from ordermend.rule_texts import RuleTexts
@@ -23,10 +24,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="Example: ordermend approvals list")(listing)
     group.command(epilog="Example: ordermend approvals approve TICKET --user carla")(approve)
     group.command(epilog="Example: ordermend approvals decline TICKET --user carla")(decline)
-    group.command(epilog="Example: ordermend approvals rules > rules.toml")(rules)
-    group.command("set", epilog="Example: ordermend approvals set rules.toml --user rosa --reason 'holiday cover'")(put)
-    group.command(epilog="Example: ordermend approvals history")(history)
-    group.command(epilog="Example: ordermend approvals revert 3 --user rosa --reason 'too strict'")(revert)
+    rule_commands.add(group, "approvals", "the approval rules", _texts, "holiday cover")
     app.add_typer(group, name="approvals")
 
 
@@ -56,34 +54,6 @@ def approve(ticket: TicketId, user: User, role: Role = "Order_Approve") -> None:
 def decline(ticket: TicketId, user: User, role: Role = "Order_Approve") -> None:
     """Decline a ticket: it ends without effect."""
     _review(ticket, user, role, "decline")
-
-
-def rules() -> None:
-    """Print the approval rules in force."""
-    _texts().show()
-
-
-def put(
-    file: Annotated[Path, typer.Argument(help="The rules, TOML.", exists=True, dir_okay=False)],
-    user: Annotated[str, typer.Option(help="Who sets them.")],
-    reason: Annotated[str, typer.Option(help="Why.")],
-) -> None:
-    """Put approval rules into force, for every process, from its next batch on. Exit code 2: they cannot be read."""
-    _texts().put(file.read_text("utf-8"), user, reason)
-
-
-def history() -> None:
-    """List every version of the approval rules that was put into force."""
-    _texts().history()
-
-
-def revert(
-    version: Annotated[int, typer.Argument(help="The version to go back to; 0 is as shipped.", min=0)],
-    user: Annotated[str, typer.Option(help="Who goes back.")],
-    reason: Annotated[str, typer.Option(help="Why.")],
-) -> None:
-    """Put an older version into force again, as a new one."""
-    _texts().revert(version, user, reason)
 
 
 def _review(ticket: UUID, user: str, role: str, decision: Literal["approve", "decline"]) -> None:

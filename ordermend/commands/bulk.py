@@ -6,6 +6,8 @@ from uuid import UUID
 
 import typer
 
+from ordermend.textfile import read as text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -169,7 +171,7 @@ def _selection(connection: "Connection", ids: Path | None, channel: str | None, 
 def _ids_of(path: Path) -> "Iterator[UUID]":
     import sys  # noqa: PLC0415 - keeps --help fast
 
-    lines = (sys.stdin.read() if str(path) == "-" else path.read_text("utf-8")).splitlines()
+    lines = (sys.stdin.read() if str(path) == "-" else text_of(path)).splitlines()
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         try:

@@ -1,9 +1,10 @@
 """`ordermend edit-rules`: until when orders may be edited, and which changes are a risk; put into force while everything runs."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from ordermend import rule_commands
 
 if TYPE_CHECKING:
     from ordermend.rule_texts import RuleTexts
@@ -14,39 +15,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Edit windows, and the risk of a change.", epilog="Example: ordermend edit-rules rules > rules.toml"
     )
-    group.command(epilog="Example: ordermend edit-rules rules > rules.toml")(rules)
-    group.command("set", epilog="Example: ordermend edit-rules set rules.toml --user rosa --reason 'Christmas cut-off'")(put)
-    group.command(epilog="Example: ordermend edit-rules history")(history)
-    group.command(epilog="Example: ordermend edit-rules revert 3 --user rosa --reason 'too strict'")(revert)
+    rule_commands.add(group, "edit-rules", "the rules of edit windows and risk", _texts, "Christmas cut-off")
     app.add_typer(group, name="edit-rules")
-
-
-def rules() -> None:
-    """Print the rules of edit windows and risk in force."""
-    _texts().show()
-
-
-def put(
-    file: Annotated[Path, typer.Argument(help="The rules, TOML.", exists=True, dir_okay=False)],
-    user: Annotated[str, typer.Option(help="Who sets them.")],
-    reason: Annotated[str, typer.Option(help="Why.")],
-) -> None:
-    """Put rules into force, for every process, from its next batch on. Exit code 2: they cannot be read."""
-    _texts().put(file.read_text("utf-8"), user, reason)
-
-
-def history() -> None:
-    """List every version of these rules that was put into force."""
-    _texts().history()
-
-
-def revert(
-    version: Annotated[int, typer.Argument(help="The version to go back to; 0 is as shipped.", min=0)],
-    user: Annotated[str, typer.Option(help="Who goes back.")],
-    reason: Annotated[str, typer.Option(help="Why.")],
-) -> None:
-    """Put an older version into force again, as a new one."""
-    _texts().revert(version, user, reason)
 
 
 def _texts() -> "RuleTexts":

@@ -32,10 +32,18 @@ def normalize(
     known = discover()
     if channel not in known:
         raise typer.BadParameter(f"{channel} is none of {', '.join(known)}", param_hint="--channel")
-    documents = tuple(Document(file.read_bytes()) for file in files)
+    documents = tuple(Document(_begun(file)) for file in files)
     groups = (documents,) if parts else tuple((document,) for document in documents)
     codes = [_one(known[channel], group, summary=summary) for group in groups]
     raise typer.Exit(max(codes))
+
+
+def _begun(file: Path) -> bytes:
+    """Return the file, or of one that is too large a byte more than is allowed: what it is refused for."""
+    from normalizers.wire import MAX_BYTES  # noqa: PLC0415 - keeps --help fast
+
+    with file.open("rb") as opened:
+        return opened.read(MAX_BYTES + 1)
 
 
 def _one(channel: Any, documents: tuple[Any, ...], *, summary: bool) -> int:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordermend.textfile import read as text_of
+
 if TYPE_CHECKING:
     from ordermend.settings import Settings
     from store.database import Connection
@@ -51,7 +53,7 @@ def show() -> None:
 
 def put(file: Annotated[Path, typer.Argument(help="The tuning, TOML.", exists=True, dir_okay=False)], user: User, reason: Reason) -> None:
     """Put a tuning into force, in every intake within seconds and without a restart. Exit code 2: it cannot be read."""
-    _put(file.read_text("utf-8"), user, reason)
+    _put(text_of(file), user, reason)
 
 
 def history() -> None:

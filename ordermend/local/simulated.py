@@ -1,4 +1,4 @@
-"""A payment gateway, a channel, a notifier and a warehouse of our own, for the demo and the tests: slow, refusing, and losing answers.
+"""A payment gateway, a channel, a notifier, a warehouse and an inventory of our own, for the demo and the tests: slow, refusing, and losing answers.
 
 What they did is kept in a file of their own, as the world outside would: asked again with the same key, they do nothing
 more and answer as the first time, also after the asker or they themselves were killed. Which requests are declined or
@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import UUID
 
 from modification_processor.payment_plan import ALREADY_PAID, TAKEN_BACK
-from modification_processor.settlement import Declined, NoAnswer, PaymentRequest, Ports
+from modification_processor.settlement import Declined, NoAnswer, PaymentRequest, Ports, StockRequest
 from schemas.order import Order
 
 _TABLES = """
@@ -25,6 +25,8 @@ create table if not exists movement (key text primary key, order_id text not nul
 create table if not exists paid (key text primary key, transaction_id text not null, amount_minor integer not null);
 create table if not exists told (key text primary key, order_id text not null, port text not null, what text not null,
     amount_minor integer not null, asked integer not null default 1);
+create table if not exists held (reservation_id text primary key, revision integer not null, sku text not null, location text not null,
+    units integer not null);
 """
 
 
@@ -41,7 +43,7 @@ class Behaviour:
 
 
 class SimulatedWorld:
-    """All four ports over one file. Threads may share it."""
+    """All five ports over one file. Threads may share it."""
 
     def __init__(self, path: Path, behaviour: Behaviour = Behaviour()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,7 @@ class SimulatedWorld:
 
     def ports(self) -> Ports:
         """Return what the settlement worker asks."""
-        return Ports(self, self, self, self)
+        return Ports(self, self, self, self, self)
 
     def execute(self, request: PaymentRequest) -> str | None:
         """Move money in the file; see `PaymentGateway`."""
@@ -79,6 +81,27 @@ class SimulatedWorld:
         self._tell(key, order, "warehouse", f"{kind} {'declined' if declined else 'done'} {line_id}", 0)
         if declined:
             raise Declined("already_on_its_way")
+
+    def hold(self, request: StockRequest) -> None:
+        """Keep the newest revision of a reservation; see `InventoryPort`."""
+        time.sleep(self._behaviour.latency_seconds)
+        if _share(request.key, "declined") < self._behaviour.declined:
+            raise Declined("not_that_many")
+        with self._lock, self._open() as book:
+            known = book.execute("select revision from held where reservation_id = ?", (str(request.reservation_id),)).fetchone()
+            book.execute(
+                """insert into held values (?, ?, ?, ?, ?) on conflict (reservation_id) do update set revision = excluded.revision,
+                   sku = excluded.sku, location = excluded.location, units = excluded.units where excluded.revision > held.revision""",
+                (str(request.reservation_id), request.revision, request.sku, request.location, request.units),
+            )
+        if (known is None or known[0] < request.revision) and _share(request.key, "lost") < self._behaviour.lost:
+            raise NoAnswer
+
+    def held(self) -> dict[str, tuple[str, str, int]]:
+        """Return what is reserved out here, by reservation id: SKU, location, units."""
+        with self._open() as book:
+            rows = book.execute("select reservation_id, sku, location, units from held where units > 0").fetchall()
+        return {name: (sku, location, units) for name, sku, location, units in rows}
 
     def pay(self, key: UUID) -> tuple[str, int]:
         """Let the customer meet a payment request; return transaction and amount. Raises `Declined` where it asks for nothing any more."""

@@ -130,7 +130,7 @@ def case(number: int, signers: dict[str, Signer], make: Callable[[random.Random,
     token: bytes | None = token_of(value, topic, signers)
     if chance.random() < 0.3:
         token = chance.choice((None, b"", mutated_bytes(chance, token or b""), b"." * 9, b"a.b.c", (token or b"") * 20))
-    return Incoming(topic, 0, number, key, value, token, AT), topic
+    return Incoming(topic, 0, number, key, value, token, datetime.now(UTC)), topic
 
 
 def mutate(chance: random.Random, message: BaseModel) -> bytes:
@@ -179,7 +179,7 @@ def test_what_was_sent_is_read(keys: tuple[KeyRing, dict[str, Signer]]) -> None:
         topic, value = TOPIC_OF[type(message)], encode(message)
         named = str(order_id_in(message)).encode()  # type: ignore[arg-type]  # see above
         assert "read" == check(
-            Incoming(topic, 0, 1, named, value, token_of(value, topic, signers), AT), topic, ring, type(message).__name__
+            Incoming(topic, 0, 1, named, value, token_of(value, topic, signers), datetime.now(UTC)), topic, ring, type(message).__name__
         )
 
 
@@ -187,7 +187,9 @@ def test_what_was_sent_is_read(keys: tuple[KeyRing, dict[str, Signer]]) -> None:
 def test_a_killer_is_refused_in_no_time(number: int, keys: tuple[KeyRing, dict[str, Signer]]) -> None:
     ring, signers = keys
     for topic in SENDERS:
-        incoming = Incoming(topic, 0, number, str(ORDER).encode(), CURATED[number], token_of(CURATED[number], topic, signers), AT)
+        incoming = Incoming(
+            topic, 0, number, str(ORDER).encode(), CURATED[number], token_of(CURATED[number], topic, signers), datetime.now(UTC)
+        )
         started = time.process_time()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         assert "read" != check(incoming, topic, ring, f"curated {number}")

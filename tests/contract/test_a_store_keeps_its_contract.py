@@ -265,10 +265,14 @@ class TestInbox:
 
         assert "23505" == book.blocked(again, first.commit)
 
-    def test_a_repeat_is_one_row_a_place(self, first: Connection) -> None:
+    def test_a_repeat_is_one_row_a_place(self, book: Book, first: Connection) -> None:
         row = Repeat(ONE, TOPIC, 0, 7, "a", "ModificationTicket", AT)
         inbox.add_repeats(first.cursor(), [row])
-        inbox.add_repeats(first.cursor(), [row])
+        # The same place is read again after a batch that was redone; another place of the same message is a repeat of its own.
+        inbox.add_repeats(first.cursor(), [row, row._replace(off=8)])
+        inbox.add_repeats(first.cursor(), [row._replace(part=1)])
+        first.commit()
+        assert 3 == book.count("repeat")
 
 
 class TestOutbox:

@@ -52,3 +52,57 @@ def test_others_see_the_rules_and_why_they_cannot_tune(page: Page) -> None:
     expect(page.get_by_role("table", name="Rules")).to_contain_text("quantities positive")
     expect(page.get_by_text("Tuning the rules takes the role Rules_Tune.")).to_be_visible()
     expect(page.get_by_role("button", name="Set mode")).to_have_count(0)
+
+
+WINDOW = """
+[[windows]]
+id = "desk"
+classes = ["notes"]
+closes = "after_placement"
+minutes = 0
+mode = "locked"
+"""
+
+
+def test_edit_rules_are_tried_and_put_into_force_by_keyboard_alone(line: Line, page: Page, eventually: Eventually) -> None:
+    order = line.state_order(shopify_order(8103))
+    eventually(lambda: line.order(order.order_id), what="the order in the book")
+    sign_in(page, "Operator", "/rules")
+    page.get_by_role("link", name="Edits", exact=True).press("Enter")
+    row = page.get_by_role("table", name="Edit rules").get_by_role("row", name=re.compile("risk.hold"))
+    expect(row).to_contain_text("needs approval while the order has a hold of kind risk")
+    page.wait_for_function("window.did_handshake")  # what is typed before reaches the console late
+    page.get_by_label("Rules in force, as TOML").focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(WINDOW)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Try")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="What it would do")).to_contain_text("A noteeditablelocked1")
+    picture(page, "edit-rules")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Reason", exact=True)).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("a change of the edit rules has a reason")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.type("stock-taking")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Version 1 is in force")
+    row = page.get_by_role("table", name="Edit rules").get_by_role("row", name=re.compile("window.desk"))
+    expect(row).to_contain_text(re.compile("A note: is locked from 0 minutes after the order was placed on.*A note on 1"))
+    expect(page.get_by_role("table", name="History")).to_contain_text("stock-taking")
+    note = line.ticket(order.order_id, ("set_note", {"note": "late"}))
+    eventually(lambda: line.state(note) == "refused", what="the note refused by the window")
+    choose(page, "Version", "As shipped")
+    page.get_by_label("Reason", exact=True).fill("counted")
+    page.get_by_role("button", name="Revert to it").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Version 2 is in force")
+
+
+def test_others_see_the_edit_rules_and_why_they_cannot_tune(page: Page) -> None:
+    sign_in(page, "Agent", "/edit-rules")
+    expect(page.get_by_label("Rules in force, as TOML")).not_to_be_editable()
+    expect(page.get_by_text("Tuning the rules takes the role Rules_Tune.")).to_be_visible()
+    expect(page.get_by_role("button", name="Put into force")).to_have_count(0)

@@ -13,19 +13,21 @@ import pytest
 from nicegui import ui
 
 from console import pages
+from modification_processor.approvals import APPROVAL, default_text
+from store import rulesets
 from tests.conftest import Eventually
 from tests.e2e.people import session_of
 from tests.line import Line, shopify_order
 
-MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, TUNE, AUDIT = (
-    "Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read",
+MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, TUNE, AUDIT = (
+    "Order_Modify", "Order_Approve", "Order_Approve_Senior", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read",
 )  # fmt: skip
-ROLES: Final = (MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, TUNE, AUDIT)
-READS_ORDERS: Final = {MODIFY, APPROVE, BULK, OPERATE, AUDIT}
+ROLES: Final = (MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, TUNE, AUDIT)
+READS_ORDERS: Final = {MODIFY, APPROVE, SENIOR, BULK, OPERATE, AUDIT}
 DECLARED: Final[Mapping[str, set[str]]] = {
-    "/": READS_ORDERS, "/orders/{order_id}": READS_ORDERS, "/approvals": {APPROVE, AUDIT}, "/bulk": {BULK, AUDIT}, "/bulk/new": {BULK},
+    "/": READS_ORDERS, "/orders/{order_id}": READS_ORDERS, "/approvals": {APPROVE, SENIOR, AUDIT}, "/bulk": {BULK, AUDIT}, "/bulk/new": {BULK},
     "/bulk/{job_id}": {BULK, AUDIT}, "/letters": {OPERATE, AUDIT}, "/letters/{letter_id}": {OPERATE, AUDIT}, "/replays/{bulk_id}": {OPERATE},
-    "/rules": set(ROLES), "/kpis": set(ROLES), "/tickets": READS_ORDERS,
+    "/rules": set(ROLES), "/edit-rules": set(ROLES), "/kpis": set(ROLES), "/tickets": READS_ORDERS,
 }  # fmt: skip
 """Page -> roles, of which one is enough."""
 
@@ -90,6 +92,23 @@ def test_everybody_every_page(line: Line, console: str, eventually: Eventually) 
         path = page.format(**ids)
         for guessed in (None, "guessed"):
             assert (303, True) == (_get(console, path, guessed)[0], _get(console, path, guessed)[1].startswith("/login?next=")), page
+
+
+LENT: Final = """
+[[delegations]]
+from = "carla"
+to = "user-"
+role = "Order_Approve"
+until = 2036-12-24T00:00:00Z
+"""
+
+
+def test_who_stands_in_for_an_approver_sees_the_queue_and_its_orders(line: Line, console: str) -> None:
+    with line.book.cursor() as cursor:
+        rulesets.add(cursor, APPROVAL, default_text() + LENT, "rosa", "carla is away")
+    session = session_of(line, "user-", ())
+    seen = {page for page in DECLARED if "{" not in page and _get(console, page, session)[0] == 200}
+    assert {"/", "/approvals", "/tickets"} == seen
 
 
 def test_a_session_that_is_revoked_sees_nothing_more(line: Line, console: str) -> None:

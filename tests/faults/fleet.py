@@ -42,6 +42,8 @@ class Fleet:
         self._settings = settings
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._begun: dict[str, int] = {}
+        """Where in its log a process's present life begins."""
         self.frozen: dict[str, float] = {}
         """Name -> when to thaw it [monotonic s]."""
 
@@ -55,8 +57,15 @@ class Fleet:
     def start(self, name: str, failpoints: str = "") -> None:
         """Start a process; its log is kept over restarts."""
         with (self._folder / f"{name}.log").open("ab") as log:
+            self._begun[name] = log.tell()
             command = [sys.executable, "-m", "ordermend", "run", *SERVICES.get(name, (name,))]
             self._running[name] = subprocess.Popen(command, env=environment(self._settings, failpoints), stdout=log, stderr=log)
+
+    def has_started(self, name: str) -> bool:
+        """Whether it says that it runs: before that it knows no signal."""
+        with (self._folder / f"{name}.log").open("rb") as log:
+            log.seek(self._begun[name])
+            return b'"event":"started"' in log.read().replace(b": ", b":")
 
     def kill(self, name: str) -> None:
         """Kill it on the spot (SIGKILL works on a frozen one too)."""

@@ -28,9 +28,11 @@ from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
+NOW = discover()["shopify"].mapping_version
+NEXT = NOW + 1
 
 
-def reading(correct: Callable[[Order], Order], version: int = 2) -> Channel:
+def reading(correct: Callable[[Order], Order], version: int = NEXT) -> Channel:
     """Return Shopify's channel with a corrected mapping."""
     shopify = discover()["shopify"]
 
@@ -95,14 +97,14 @@ def test_a_new_mapping_is_shown_and_then_applied_as_tickets(line: Line, eventual
     assert of_edited.found is not None
     assert {leaf.path: leaf.fate for leaf in of_edited.found.leaves}["/ship_method"] == "kept"
 
-    behind = list(remapping(line, reading(corrected, version=1)).run(SINCE, None, dry=False))
+    behind = list(remapping(line, reading(corrected, version=NOW)).run(SINCE, None, dry=False))
     assert {read.outcome for read in behind if read.found} == {"refused"}
     assert line.one("select count(*) from submission") == 0, "a mapping that says otherwise under its old version sends nothing"
 
     sent = summed(list(again.run(SINCE, None, dry=False)))
     assert (dict(sent.outcomes), sent.sent) == ({"differs": 3, "erased": 1}, 3)
     eventually(
-        lambda: line.one("select count(*) from ticket where user_id = 'mapping:2' and state = 'applied'") == 3,
+        lambda: line.one("select count(*) from ticket where user_id = %s and state = 'applied'", f"mapping:{NEXT}") == 3,
         what="the corrections applied",
     )
     assert 0 == summed(list(again.run(SINCE, None, dry=False))).sent, "a second run sends nothing again"
@@ -113,7 +115,7 @@ def test_a_new_mapping_is_shown_and_then_applied_as_tickets(line: Line, eventual
         ("Courier", 2),
     ]
     causes = line.rows("select distinct cause_kind, user_id, reason_code from history where order_id = %s and version = 2", plain.order_id)
-    assert causes == [("ticket", "mapping:2", "channel_change")]
+    assert causes == [("ticket", f"mapping:{NEXT}", "channel_change")]
     told = line.rows("select distinct a.port from action a join ticket t using (order_id, ticket_id) where t.door = 'mapping'")
     assert {port for (port,) in told} <= {"payment"}, "neither channel nor customer hears of it"
     assert line.findings() == ()

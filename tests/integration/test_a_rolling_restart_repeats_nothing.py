@@ -7,6 +7,7 @@ import itertools
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -75,6 +76,7 @@ def test_a_rolling_restart_repeats_nothing(still_line: Line, eventually: Eventua
                 assert 0 == fleet.stop(name, STOPS_WITHIN_SECONDS * PATIENCE)
                 took.append(time.monotonic() - began)
                 fleet.start(name)
+                eventually(partial(fleet.has_started, name), 60, what=f"{name} is back")
                 eventually(lambda: sum(load.asked.values()) > before + PER_SECOND, what="load goes on")  # noqa: B023 -- asked at once
         finally:
             load.stop()

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from modification_processor import Preview, look, preview_for
 from ordermend import bootstrap
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.serving import Running
 from schemas.codec import encode
 from schemas.facts import FactPayment, ReleaseRequested
 from schemas.order import Order
+from schemas.ticket import Operation
 from telemetry.health import Health
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
@@ -82,6 +84,43 @@ def test_a_warehouse_that_refuses_ends_the_ticket_and_changes_nothing(line: Line
     eventually(lambda: line.state(ticket) in ("refused", "applied"), what="the ticket decided")
     assert [("refused", "recall_refused")] == line.rows("select state, code from ticket where ticket_id = %s", ticket)
     assert order == stored(line, order).order
+    assert () == line.findings()
+
+
+def test_an_address_behind_a_label_changes_once_the_label_is_void_and_the_goods_are_labelled_anew(
+    line: Line, tmp_path: Path, eventually: Eventually
+) -> None:
+    """The preview says that the label is voided first; who ships asks again and is granted the order with its new address; then it is too late."""
+    order = picked(line, eventually, 9109, "packed")
+    first, country = order.lines[0].line_id, order.ship_to.country if order.ship_to else ""
+    address = ADDRESS | {"country": country}
+    with line.book.transaction(), line.book.cursor() as cursor:
+        looked = look(cursor, order.order_id)
+        assert looked is not None
+        operations = [Operation(name="set_ship_address", arguments=json.dumps(address))]
+        shown = preview_for(cursor, looked, operations, "customer_request", frozenset({"Order_Modify"}))
+    assert isinstance(shown, Preview), shown
+    assert [("void_label", first)] == list(shown.recalls)
+
+    ticket = line.ticket(order.order_id, ("set_ship_address", address))
+    eventually(lambda: line.state(ticket) == "compensating", what="the ticket waiting for the warehouse")
+    assert order.ship_to == stored(line, order).order.ship_to, "nothing moves before the label is void"
+    world = start_settlement(line, tmp_path)
+    eventually(lambda: line.state(ticket) == "applied", what="the ticket applied")
+    assert [f"void_label done {first}"] == [what for _, what, _ in world.told("warehouse")]
+    now = stored(line, order).order
+    assert ("2 New Road", 0, 0) == ((now.ship_to.lines[0] if now.ship_to else ""), now.lines[0].released, now.lines[0].packed)
+
+    release(line, order.order_id)
+    eventually(lambda: stored(line, order).released == 2, what="the release granted, over the order as it is now")
+    line.fact(order.order_id, "packed", (first, 2))
+    line.fact(order.order_id, "shipped", (first, 2), (order.lines[1].line_id, 1))
+    eventually(lambda: stored(line, order).shipped == 2, what="the goods gone")
+    late = line.ticket(order.order_id, ("set_ship_address", address | {"lines": ["3 New Road"]}))
+    eventually(lambda: line.state(late) == "refused", what="the late edit refused")
+    (code, rule, message) = line.rows("select code, rule_id, message from ticket where ticket_id = %s", late)[0]
+    assert ("field_locked", True) == (code, rule.startswith("locks.ship_address."))
+    assert "The address is locked since the order is closed" == message
     assert () == line.findings()
 
 

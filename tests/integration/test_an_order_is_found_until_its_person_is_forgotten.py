@@ -1,5 +1,9 @@
 """Orders are edited and erased. Each is found by what it says now, and an erased one by nothing that names a person."""
 
+import pytest
+
+from console.queries import orders
+from console.queries.orders import Filters
 from ordermend import bootstrap
 from schemas.order import Order
 from store.search import PERSONAL_KINDS, terms, terms_of
@@ -25,6 +29,37 @@ def test_the_terms_follow_the_order(line: Line, eventually: Eventually) -> None:
     worker.close()
     assert [] == [term for term in _terms(line, order) if term.startswith(PERSONAL_KINDS)]
     assert "n:6101" in _terms(line, order)
+
+
+@pytest.mark.parametrize("most", [0, 10_000])
+def test_a_list_says_the_same_whichever_way_it_looks(
+    line: Line, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, most: int
+) -> None:
+    """Hits sorted by arrival, or all terms walked from the newest on: the same orders, page by page, under every filter."""
+    for number in range(6110, 6122):
+        line.state_order(shopify_order(number))
+    eventually(lambda: line.one("select count(*) from orders") == 12, what="the orders in the book")
+    ids = [row[0] for row in line.rows("select order_id from orders order by created_at desc, order_id desc")]
+    line.book.execute("update orders set edits = 1 where order_id = any(%s)", (ids[::3],))
+    line.book.execute("update orders set lifecycle = 'held' where order_id = any(%s)", (ids[::2],))
+    line.book.execute("update order_search set channel = null where order_id = any(%s)", (ids[:2],))  # as the previous release stored them
+    monkeypatch.setattr(orders, "FEW", most)
+    monkeypatch.setattr(orders, "MANY", most)
+    for filters, expected in (
+        (Filters("SKU-A"), ids), (Filters("ida"), ids), (Filters("SKU-NONE"), []), (Filters("..."), []), (Filters("#6115"), None),
+        (Filters("SKU-A", channel="shopify"), ids), (Filters("SKU-A", channel="ebay"), []), (Filters("SKU-A", edited=True), ids[::3]),
+        (Filters("ida", lifecycle="held", edited=True), ids[::6]), (Filters("ida", age="hour"), ids), (Filters("ida", age="over_day"), []),
+    ):  # fmt: skip
+        found, after = [], None
+        while True:
+            with line.book.transaction(), line.book.cursor() as cursor:
+                rows, after = orders.listing(cursor, filters, after, 5)
+            found += [row.order_id for row in rows]
+            if after is None:
+                break
+        assert found == expected if expected is not None else 1 == len(found), filters
+        with line.book.transaction(), line.book.cursor() as cursor:
+            assert found == orders.ids(cursor, filters, 100)
 
 
 def test_the_outbox_keeps_no_letter_once_it_is_sent(line: Line, eventually: Eventually) -> None:

@@ -17,26 +17,28 @@ from starlette.testclient import TestClient
 from console.app import ROUTERS, Console
 from console.guard import Buckets, Guard
 from console.tokens import Verifier
+from modification_processor.approvals import APPROVAL, default_text
 from ordermend import web
 from schemas.facts import FactPayment
 from schemas.order import Order
 from schemas.ticket import APPLIED_STATES
+from store import rulesets
 from tests.api import ISSUER, Published, client
 from tests.conftest import Eventually
 from tests.line import Line, shopify_order
 
 API: Final = "/api/v1"
-MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, TUNE, AUDIT = (
-    "Order_Modify", "Order_Approve", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read",
+MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, TUNE, AUDIT = (
+    "Order_Modify", "Order_Approve", "Order_Approve_Senior", "Order_Bulk", "DLQ_Operate", "DLQ_Payload", "Rules_Tune", "Audit_Read",
 )  # fmt: skip
 PEOPLE: Final[tuple[frozenset[str], ...]] = (
-    frozenset(), *(frozenset({role}) for role in (MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, TUNE, AUDIT)),
-    frozenset({OPERATE, PAYLOAD}), frozenset({OPERATE, MODIFY}), frozenset({OPERATE, APPROVE}), frozenset({MODIFY, APPROVE}),
+    frozenset(), *(frozenset({role}) for role in (MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, TUNE, AUDIT)),
+    frozenset({OPERATE, PAYLOAD}), frozenset({OPERATE, MODIFY}), frozenset({OPERATE, APPROVE}), frozenset({OPERATE, SENIOR}), frozenset({MODIFY, APPROVE}),
     frozenset({"root", "admin", "order_modify"}),
 )  # fmt: skip
 
-READS_ORDERS = ({MODIFY}, {APPROVE}, {BULK}, {OPERATE}, {AUDIT})
-EVERYBODY = tuple({role} for role in (MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, TUNE, AUDIT))
+READS_ORDERS = ({MODIFY}, {APPROVE}, {SENIOR}, {BULK}, {OPERATE}, {AUDIT})
+EVERYBODY = tuple({role} for role in (MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, TUNE, AUDIT))
 DECLARED: Final[Mapping[str, tuple[set[str], ...]]] = {
     **dict.fromkeys(
         (
@@ -54,8 +56,8 @@ DECLARED: Final[Mapping[str, tuple[set[str], ...]]] = {
         ),
         ({MODIFY},),
     ),
-    "POST /orders/{order_id}/tickets/{ticket_id}/review": ({APPROVE},),
-    "GET /approvals": ({APPROVE}, {AUDIT}),
+    "POST /orders/{order_id}/tickets/{ticket_id}/review": ({APPROVE}, {SENIOR}),
+    "GET /approvals": ({APPROVE}, {SENIOR}, {AUDIT}),
     **dict.fromkeys(
         (
             "GET /bulk-edits", "GET /bulk-edits/{bulk_id}", "GET /bulk-edits/{bulk_id}/outcomes", "GET /bulk-edits/{bulk_id}/outcomes.csv",
@@ -87,8 +89,10 @@ DECLARED: Final[Mapping[str, tuple[set[str], ...]]] = {
     "PUT /letters/{letter_id}/patch": ({OPERATE, MODIFY},),
     "POST /letters/{letter_id}/approve": ({OPERATE, APPROVE},),
     "POST /bulk-replays/{replay_id}/approve": ({OPERATE, APPROVE},),
-    **dict.fromkeys(("GET /rules", "GET /rules/versions", "GET /kpis"), EVERYBODY),
-    **dict.fromkeys(("PUT /rules/{rule}/mode", "POST /rules/revert"), ({TUNE},)),
+    **dict.fromkeys(("GET /rules", "GET /rules/versions", "GET /edit-rules", "GET /edit-rules/versions", "GET /kpis"), EVERYBODY),
+    **dict.fromkeys(
+        ("PUT /rules/{rule}/mode", "POST /rules/revert", "PUT /edit-rules", "POST /edit-rules/revert", "POST /edit-rules/dry-run"), ({TUNE},)
+    ),
 }  # fmt: skip
 """Method and path -> roles, of which one row has to be held whole."""
 
@@ -111,6 +115,9 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /bulk-replays": {"fingerprint": "none"},
     "PUT /rules/{rule}/mode": {"mode": "warn", "reason": "why"},
     "POST /rules/revert": {"version": 7000, "reason": "why"},
+    "PUT /edit-rules": {"text": "version = 1", "reason": "why"},
+    "POST /edit-rules/revert": {"version": 7000, "reason": "why"},
+    "POST /edit-rules/dry-run": {"text": "version = 1"},
 }
 
 PREVIEWS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -180,7 +187,7 @@ def _ask(tool: TestClient, name: str, scene: Scene, state: str) -> Any:
         "order_id": str(scene.orders[state].order_id), "ticket_id": str(scene.tickets[state]), "letter_id": scene.letter, "version": "1",
         "bulk_id": str(UUID(int=1)), "replay_id": str(UUID(int=2)), "rule": "lines_present",
     }  # fmt: skip
-    headers = {"Idempotency-Key": str(uuid4()), "If-Match": '"7000"'} if "/rules" in path else {"Idempotency-Key": str(uuid4())}
+    headers = {"Idempotency-Key": str(uuid4()), "If-Match": '"7000"'} if "rules" in path else {"Idempotency-Key": str(uuid4())}
     query = {"seconds": 0} if path.endswith("/events") else {"older": 1, "newer": 1} if path.endswith("/diff") else {}
     body = BODIES.get(name)
     return tool.request(method, API + path.format(**ids), json=body, headers=headers, params=query)
@@ -248,9 +255,82 @@ def _what_an_agents_edit_comes_to_is_the_orders_state_to_say(console: Console, s
     assert seen_as == PREVIEWS
 
 
+LENT: Final = """
+[[delegations]]
+from = "carla"
+to = "dora"
+role = "Order_Approve"
+until = 2036-12-24T00:00:00Z
+
+[[delegations]]
+from = "sue"
+to = "dora"
+role = "Order_Bulk"
+until = 2036-12-24T00:00:00Z
+
+[[delegations]]
+from = "carla"
+to = "late"
+role = "Order_Approve"
+until = 2026-01-01T00:00:00Z
+"""
+LENT_COUNTS_FOR: Final = {
+    "GET /approvals",
+    "POST /orders/{order_id}/tickets/{ticket_id}/review",
+    *(name for name, rows in DECLARED.items() if rows == READS_ORDERS),
+}
+
+
+def test_a_role_that_was_lent_opens_the_queue_and_nothing_else(line: Line, scene: Scene, eventually: Eventually) -> None:
+    """Dora holds no role and stands in for Carla: she reviews as Carla might, sees what she reviews, and what she sends names no role."""
+    with line.book.cursor() as cursor:
+        rulesets.add(cursor, APPROVAL, default_text() + LENT, "rosa", "carla is away")
+    made = web.console(line.settings.model_copy(update={"issuer_url": ISSUER}), keys=Published())
+    with TestClient(made.asgi):
+        for who, opens in (("dora", LENT_COUNTS_FOR), ("late", set()), ("carla", set())):
+            tool = client(made, who, ())
+            came_in = {name for name in DECLARED if _ask(tool, name, scene, "confirmed").status_code != 403}
+            assert opens == came_in, who
+        order = scene.orders["confirmed"]
+        waiting = {
+            user: line.ticket(order.order_id, ("add_fee", {"label": "Express", "amount": "4.90"}), user=user) for user in ("ana", "carla")
+        }
+        eventually(lambda: {line.state(ticket) for ticket in waiting.values()} == {"awaiting_approval"}, what="two tickets to approve")
+        reviews = {user: _approve(made, order.order_id, ticket, "dora", ()) for user, ticket in waiting.items()}
+        eventually(lambda: line.state(waiting["ana"]) == "applied", what="the ticket that dora approved in carla's place")
+        eventually(lambda: _outcome(line, reviews["carla"]) == "refused", what="her refusal")
+    assert "awaiting_approval" == line.state(waiting["carla"]), "nobody stands in for the author of a ticket"
+    assert () == line.findings()
+
+
+def _approve(console: Console, order_id: UUID, ticket: UUID, who: str, roles: tuple[str, ...]) -> UUID:
+    """Approve a ticket by the API; return the review's id."""
+    review = uuid4()
+    url, headers = f"{API}/orders/{order_id}/tickets/{ticket}/review", {"Idempotency-Key": str(review)}
+    answer = client(console, who, roles).post(url, json={"decision": "approve"}, headers=headers)
+    assert 202 == answer.status_code, answer.text
+    return review
+
+
+def _outcome(line: Line, review: UUID) -> str:
+    return "".join(outcome for (outcome,) in line.rows("select outcome from inbox where message_id = %s", f"review:{review}"))
+
+
+def test_a_senior_approver_approves_what_is_beyond_others(line: Line, console: Console, scene: Scene, eventually: Eventually) -> None:
+    order = scene.orders["confirmed"]
+    dear = line.ticket(order.order_id, ("add_fee", {"label": "Crane", "amount": "20000.00"}))
+    eventually(lambda: line.state(dear) == "awaiting_approval", what="a ticket of 20,000")
+    review = _approve(console, order.order_id, dear, "carla", (APPROVE,))
+    eventually(lambda: _outcome(line, review) == "refused", what="the answer to an approver")
+    assert "awaiting_approval" == line.state(dear), "beyond this approver's tier"
+    _approve(console, order.order_id, dear, "sue", (SENIOR,))
+    eventually(lambda: line.state(dear) == "applied", what="the senior's yes")
+    assert () == line.findings()
+
+
 def _what_is_anothers_is_no_way_in(line: Line, console: Console, scene: Scene) -> None:
     """A ticket under another order, a letter or a job by a guessed id: 404, and nothing is sent."""
-    tool = client(console, "eve", (MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, AUDIT))
+    tool = client(console, "eve", (MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, AUDIT))
     before = line.one("select count(*) from submission")
     mine, theirs = scene.orders["confirmed"].order_id, scene.tickets["packed"]
     for act, body in (
@@ -297,7 +377,7 @@ FOREIGN = (
 
 
 def _a_body_says_no_more_than_its_route_takes(line: Line, console: Console, scene: Scene) -> None:
-    tool = client(console, "eve", (MODIFY, APPROVE, BULK, OPERATE, PAYLOAD, TUNE, AUDIT))
+    tool = client(console, "eve", (MODIFY, APPROVE, SENIOR, BULK, OPERATE, PAYLOAD, TUNE, AUDIT))
     before = line.one("select count(*) from submission")
     taking = [name for name, body in BODIES.items() if isinstance(body, dict)]
     for name in taking:

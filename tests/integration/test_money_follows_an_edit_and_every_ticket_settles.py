@@ -10,12 +10,14 @@ from uuid import UUID
 import pytest
 from psycopg.pq import TransactionStatus
 
-from modification_processor.settlement import Declined, NoAnswer, PaymentRequest
+from modification_processor.settlement import Declined, NoAnswer, PaymentRequest, StockRequest
 from ordermend import bootstrap
 from ordermend.local.simulated import Behaviour, SimulatedWorld
 from ordermend.serving import Running
 from schemas.facts import FactPayment
 from schemas.order import Order
+from schemas.stock import StockEntry
+from store import stock
 from store.database import Connection
 from telemetry.health import Health
 from tests.conftest import Eventually
@@ -48,6 +50,10 @@ class Watched(SimulatedWorld):
     def recall(self, key: UUID, kind: str, order: Order, line_id: str) -> None:
         self._called("warehouse")
         super().recall(key, kind, order, line_id)
+
+    def hold(self, request: StockRequest) -> None:
+        self._called("inventory")
+        super().hold(request)
 
     def _called(self, port: str) -> None:
         self.ports_called.add(port)
@@ -329,15 +335,17 @@ def test_a_request_taken_back_before_it_arrived_is_never_delivered(line: Line, w
     assert () == line.findings()
 
 
-def test_no_port_of_the_four_is_called_while_a_transaction_is_open(settling: Line, world: Watched, eventually: Eventually) -> None:
-    """An edit of picked units recalls them, refunds, tells the channel and writes to the customer: each with no transaction open."""
+def test_no_port_of_the_five_is_called_while_a_transaction_is_open(settling: Line, world: Watched, eventually: Eventually) -> None:
+    """An edit of picked units recalls them, refunds, gives stock back, tells the channel and the customer: each with no transaction open."""
+    with settling.book.transaction(), settling.book.cursor() as cursor:
+        stock.save(cursor, [StockEntry(sku="SKU-A", on_hand=5)])
     order = paid_order(settling, eventually, 5618, ("t1", "card", 2550))
     first = order.lines[0].line_id
     settling.fact(order.order_id, "released", (first, 2))
     eventually(lambda: stored(settling, order.order_id).lines[0].released == 2, what="the pick begun")
     ticket = settling.ticket(order.order_id, ("cancel_line", {"line_id": first}))
     eventually(lambda: settling.state(ticket) == "settled", what="the ticket settled")
-    eventually(lambda: world.ports_called == {"gateway", "channel", "notifier", "warehouse"}, what="all four asked")
+    eventually(lambda: world.ports_called == {"gateway", "channel", "notifier", "warehouse", "inventory"}, what="all five asked")
     assert world.connections, "nobody was watched"
     assert 0 == world.in_transaction
     assert () == settling.findings()

@@ -135,6 +135,53 @@ def test_a_cause_is_sent_back_under_two_pairs_of_eyes_and_paused(line: Line, con
     assert {"bulk_replay_prepared", "bulk_replay_approved", "bulk_replay_paused", "bulk_replay_resumed"} <= acts
 
 
+WINDOW = """version = 1
+[[windows]]
+id = "desk"
+classes = ["notes"]
+closes = "after_placement"
+minutes = 0
+mode = "locked"
+"""
+
+
+def test_edit_rules_are_tried_put_into_force_and_taken_back(line: Line, console: Console, eventually: Eventually) -> None:
+    order = line.state_order(shopify_order(8150))
+    eventually(lambda: line.order(order.order_id), what="the order in the book")
+    tool, reader = client(console, "rosa", ("Rules_Tune",)), client(console, "ada", ("Audit_Read",))
+    here = f"{API}/edit-rules"
+    seen = reader.get(here)
+    assert ('"0"', 0, 1) == (seen.headers["etag"], seen.json()["version"], seen.json()["looked_at"])
+    assert {"risk.hold", "risk.cost_of_change"} == {rule["rule_id"] for rule in seen.json()["items"]}
+
+    tried = tool.post(f"{here}/dry-run", json={"text": WINDOW}).json()
+    assert [{"rule_id": "window.desk", "orders": 1, "by_class": {"notes": 1}}] == [
+        {name: rule[name] for name in ("rule_id", "orders", "by_class")} for rule in tried["items"]
+    ]
+    assert [{"field_class": "notes", "before": "editable", "after": "locked", "orders": 1}] == tried["shifts"]
+    assert 0 == reader.get(here).json()["version"], "trying changes nothing"
+
+    body = {"text": WINDOW, "reason": "stock-taking"}
+    assert (428, "rules_version_missing") == _code(tool.put(here, json=body))
+    misspelt = {"text": WINDOW.replace("notes", "colour"), "reason": "why"}
+    for wrong in (misspelt, {"text": "version = ", "reason": "why"}, {"text": WINDOW, "reason": " "}):
+        assert (422, "edit_rules_invalid") == _code(tool.put(here, json=wrong, headers={"If-Match": '"0"'}))
+    assert 1 == tool.put(here, json=body, headers={"If-Match": '"0"'}).json()["version"]
+    assert (412, "rules_moved") == _code(tool.put(here, json=body, headers={"If-Match": '"0"'}))
+    note = line.ticket(order.order_id, ("set_note", {"note": "late"}))
+    eventually(lambda: line.state(note) == "refused", what="the note refused by the window")
+    assert [("window.desk",)] == line.rows("select rule_id from ticket where ticket_id = %s", note)
+
+    assert (422, "edit_rules_invalid") == _code(
+        tool.post(f"{here}/revert", json={"version": 9, "reason": "x"}, headers={"If-Match": '"1"'})
+    )
+    assert 2 == tool.post(f"{here}/revert", json={"version": 0, "reason": "counted"}, headers={"If-Match": '"1"'}).json()["version"]
+    again = line.ticket(order.order_id, ("set_note", {"note": "in time"}))
+    eventually(lambda: line.state(again) == "applied", what="the note applied")
+    history = reader.get(f"{here}/versions").json()["items"]
+    assert [(2, "rosa", "counted"), (1, "rosa", "stock-taking")] == [(row["version"], row["author"], row["reason"]) for row in history]
+
+
 def test_rules_are_tuned_by_whoever_saw_the_version_in_force(line: Line, console: Console) -> None:
     tool, reader = client(console, "rosa", ("Rules_Tune",)), client(console, "ana", ("Order_Modify",))
     seen = reader.get(f"{API}/rules")

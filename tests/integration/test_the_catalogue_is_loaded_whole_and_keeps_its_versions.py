@@ -52,3 +52,22 @@ def test_a_new_version_prices_new_edits_and_leaves_the_old_ones_as_they_are(line
     assert [2] == [row[0] for row in line.rows("select max(version) from catalogue_entry where key = 'SPRING'")]
     assert 0 == line.one("select count(*) from catalogue_entry where key = 'OTHER'")
     assert () == line.findings()
+
+
+def test_counts_are_loaded_beside_it_and_what_was_promised_stands(line: Line, eventually: Eventually, tmp_path: Path) -> None:
+    order = line.state_order(shopify_order(960_003))
+    eventually(lambda: line.order(order.order_id), what="the order in the book")
+    file = tmp_path / "stock.csv"
+    head = "sku,location,on_hand,incoming,incoming_at,backorder\n"
+    file.write_text(head + "SKU-A,LEEDS,9,20,2027-01-05T00:00:00Z,no\nSKU-C,YORK,3,,,yes\n")
+    assert "stock.csv: 2 new, 0 changed, 0 as they were" in load(line, file, "stock").stdout
+    file.write_text(head + "SKU-A,LEEDS,7,20,2027-01-05T00:00:00Z,no\nSKU-C,YORK,3,,,yes\n")
+    assert "stock.csv: 0 new, 1 changed, 1 as they were" in load(line, file, "stock").stdout
+    assert [("SKU-A", 7, 2), ("SKU-C", 3, 0)] == line.rows("select sku, on_hand, reserved from stock order by sku")
+
+    file.write_text(head + "SKU-A,LEEDS,5,20,,no\nSKU-A,YORK,-1,,,no\n")
+    refused = load(line, file, "stock")
+    assert (2, 2) == (refused.returncode, len([row for row in refused.stderr.splitlines() if "rule" in row]))
+    assert "stock.csv:2: column incoming_at: rule incoming_with_date" in refused.stderr
+    assert 7 == line.one("select on_hand from stock where sku = 'SKU-A'")
+    assert () == line.findings()

@@ -1,4 +1,4 @@
-"""A sound book has no finding; each of twenty faults, put in by the owner of the tables, is found at its order and named."""
+"""A sound book has no finding; each of twenty-three faults, put in by the owner of the tables, is found at its order and named."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -10,6 +10,8 @@ from modification_processor.sampler import Sampler
 from modification_processor.verify_parallel import verify_in_processes
 from ordermend import bootstrap
 from schemas.order import Order
+from schemas.stock import StockEntry
+from store import stock
 from store.database import connect
 from store.sealing import KeyVault
 from telemetry.metrics import INTEGRITY_FINDINGS
@@ -60,6 +62,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "a ticket is done and money is still on its way": ("settled_with_step", ACTION.format(ticket="ticket_id", state="sent")),
     "money moved that the ledger does not have": ("moved_without_ledger", ACTION.format(ticket="ticket_id", state="done")),
     "money is asked for that no ticket wants": ("action_without_ticket", ACTION.format(ticket="gen_random_uuid()", state="cancelled")),
+    "a line is promised more than it waits for": ("reservation", "update reservation set units = units + 3 where order_id = %(o)s"),
+    "a line waits for units that nobody promised": ("reservation", "delete from reservation where order_id = %(o)s"),
     "the head counts messages that do not wait": ("head_depth", "update order_head set depth = 3 where order_id = %(o)s"),
 }  # fmt: skip
 
@@ -74,6 +78,8 @@ def owner(line: Line) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 def test_every_fault_is_found_at_its_order_and_named(
     line: Line, eventually: Eventually, owner: psycopg.Connection[tuple[object, ...]]
 ) -> None:
+    with line.book.transaction(), line.book.cursor() as cursor:
+        stock.save(cursor, [StockEntry(sku="SKU-A", on_hand=1000)])
     orders: list[Order] = [line.state_order(shopify_order(5601 + number)) for number in range(len(FAULTS))]
     eventually(lambda: line.one("select count(*) from orders") == len(FAULTS), what="the orders in the book")
     for order in orders:
@@ -82,12 +88,14 @@ def test_every_fault_is_found_at_its_order_and_named(
     eventually(lambda: line.one("select count(*) from ticket where state = 'applied'") == 2 * len(FAULTS), what="the edits applied")
     line.stop()
     assert () == line.findings()
+    assert [(5 * len(FAULTS),)] == line.rows("select reserved from stock")
 
     wanted: set[tuple[str, UUID]] = set()
     for order, (rule, statement) in zip(orders, FAULTS.values(), strict=True):
         assert owner.execute(statement, {"o": order.order_id}).rowcount > 0, statement
         wanted.add((rule, order.order_id))
     found = {(finding.rule, finding.order_id) for finding in line.findings()}
+    assert ("stock_sum", None) in found
     missed = [fault for fault, order in zip(FAULTS, orders, strict=True) if (FAULTS[fault][0], order.order_id) not in found]
     assert [] == missed
     assert len(wanted) == len(FAULTS)

@@ -89,6 +89,14 @@ def test_each_edit_of_money_is_undone_to_the_unit(line: Line, eventually: Eventu
         now = stored(line, order)
         assert (before.lines, before.adjustments, before.taxes, before.totals) == (now.lines, now.adjustments, now.taxes, now.totals)
         assert 1 == uses(line)
+        # The undo taken back is the edit again, and that taken back the order as it was.
+        last = undo
+        for expected in (after, before):
+            redo = done(line, eventually, order, *back(line, order, last), undoes=last, base=version(line, order))
+            assert ("applied", "undone") == (line.state(redo), line.state(last)), wishes
+            now, last = stored(line, order), redo
+            assert (expected.lines, expected.adjustments, expected.totals) == (now.lines, now.adjustments, now.totals)
+        assert 1 == uses(line)
         # The inverse, asked for as if it were an edit of its own, is none.
         fake = done(line, eventually, order, ("restore_adjustment", {"adjustment_id": row, "kind": "discount", "code": "ONCE"}))
         assert "only_as_undo" == line.one("select code from ticket where ticket_id = %s", fake)

@@ -1,11 +1,9 @@
 """A person at the desk: sends dead letters back, or discards what cannot be sent back; sometimes too early, sometimes with a colleague."""
 
-from collections.abc import Callable
 from functools import partial
 
 import psycopg
 
-from dlq_handler.desk import ApprovalNeeded
 from schemas.assertion import Actor
 from schemas.failures import OrdermendError
 from store import letters
@@ -14,7 +12,7 @@ from tests.simulation.scheduler import Process
 from tests.simulation.world import World, desk_of
 
 ROLES = frozenset({"DLQ_Operate", "Order_Approve", "Order_Modify"})
-SUPERVISOR = Actor("supervisor", ROLES, "cli")
+COLLEAGUE = Actor("colleague", ROLES, "cli")
 STATEMENT = "OrderStated"
 
 
@@ -53,28 +51,30 @@ class Operator:
             return letters.listing(cursor, "unresolved", 50)
 
     def _act(self, letter: Letter) -> None:
-        world, dice = self._world, self._world.dice
+        world, dice, act = self._world, self._world.dice, "replay"
         try:
             if dice.random() < 0.3:
                 self._desk.claim(letter.letter_id, self._actor)
             if self._discards(letter):
                 world.discarded.add(letter.message_id)
                 world.trace.add(f"discard {letter.message_id}")
-                self._with_a_second(letter, "discard", lambda: self._desk.discard(letter.letter_id, self._actor, "it cannot be helped"))
+                act = "discard"
+                self._desk.discard(letter.letter_id, self._actor, "it cannot be helped")
             elif world.mended or dice.random() < 0.3:
                 world.trace.add(f"replay {letter.message_id}")
-                self._with_a_second(letter, "replay", lambda: self._desk.replay(letter.letter_id, self._actor))
+                self._desk.replay(letter.letter_id, self._actor)
         except OrdermendError as refusal:
             world.trace.add(f"{self._process.name} is told {refusal.code}")
+            if refusal.code == "letter_approval_needed":
+                self._ask_a_colleague(letter, act)
 
-    def _with_a_second(self, letter: Letter, act: str, do: Callable[[], str]) -> None:
-        """Do it; where it takes a second person, ask the supervisor and do it again."""
+    def _ask_a_colleague(self, letter: Letter, act: str) -> None:
+        """Have a second person look at what one alone may not do; it is tried again the next time round."""
         try:
-            do()
-        except ApprovalNeeded:
             self._desk.claim(letter.letter_id, self._actor)
-            self._desk.approve(letter.letter_id, SUPERVISOR, act)
-            do()
+            self._desk.approve(letter.letter_id, COLLEAGUE, act)
+        except OrdermendError as refusal:
+            self._world.trace.add(f"a colleague is told {refusal.code}")
 
     def _discards(self, letter: Letter) -> bool:
         if letter.seq is None:

@@ -12,7 +12,7 @@ from tests.simulation.planted import BUGS, hunt
 from tests.simulation.run import Result, simulate
 
 SEEDS = range(1, 21)
-FEW = 18
+FEW = 20
 SOON_FOUND = (
     "offset_before_commit", "fence_removed", "unknown_commit_is_done_again", "relay_by_cursor", "relay_marks_first", "relay_newest_first",
     "retry_without_head_check", "retry_order_reversed", "dedupe_without_hash", "no_dedupe", "inbox_mark_outside_the_transaction",

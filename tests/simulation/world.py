@@ -38,6 +38,7 @@ from modification_processor.workbench import Workbench
 from schemas.assertion import HEADER
 from schemas.catalogue import PriceEntry, ProductEntry, Promotion, TaxRates
 from schemas.failures import OrdermendError
+from schemas.stock import Reservation, Shelf
 from store.database import Connection
 from store.sealing import KeyVault, OrderKey
 from streaming.producer import BatchProducer
@@ -106,6 +107,12 @@ class NoCatalogue:
         return {}
 
     def tax_rates(self, areas: Collection[str]) -> list[TaxRates]:
+        return []
+
+    def shelves(self, skus: Collection[str], *, to_promise: bool) -> list[Shelf]:
+        return []
+
+    def held(self, order_ids: Collection[UUID]) -> list[Reservation]:
         return []
 
 

@@ -8,11 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modification_processor.channel_changes import Asked, Unclear, asked, is_stale, ticket_id_of
-from modification_processor.operations.operation import Product
+from modification_processor.decide import Known, decide
+from modification_processor.incoming import Incoming, Read
+from modification_processor.operations.operation import Context, Product
+from modification_processor.outcomes import Recorded
+from normalizers import discover
+from normalizers.channel import Document, StatedChange
 from schemas.money import UnitPrice
 from schemas.order import Address, DeliveryWindow, Order
 from schemas.statement import ChangeStated, Finding, LineChange, RawDocument
 from tests.line import order_in, shopify_order
+from tests.mappings import FIXTURES
 
 AT = datetime(2026, 11, 2, tzinfo=UTC)
 RAW = RawDocument(body=b"{}", sha256="0" * 64, topic="orders.raw.x12.v1", partition=0, offset=7)
@@ -179,3 +185,28 @@ def test_any_change_is_understood_or_handed_over(rows: list[LineChange]) -> None
 def test_the_same_message_is_the_same_ticket() -> None:
     assert ticket_id_of(change()) == ticket_id_of(change(row("keep")))
     assert ticket_id_of(change()) != ticket_id_of(change(row("keep")).with_(message_id="m2"))
+
+
+def test_an_edit_that_is_only_planned_is_nobodys_state_and_says_what_it_would_change() -> None:
+    note = Finding(path="/result", rule="edit_not_applied", message="not applied")
+    body = change(row(line_id="101", quantity_ordered="3"), findings=(note,), channel="commercetools")
+    found = asked(ORDER, body, None, PRODUCTS)
+    assert isinstance(found, Unclear)
+    assert "not applied" in found.why
+
+
+def test_the_work_item_of_a_planned_edit_names_what_would_change() -> None:
+    (planned,) = discover()["commercetools"].normalize((Document((FIXTURES / "commercetools" / "edit_planned.raw.json").read_bytes()),))
+    assert isinstance(planned, StatedChange)
+    body = change(
+        *planned.line_changes, findings=planned.findings, channel="commercetools", ship_to=planned.ship_to, changed_at=planned.changed_at
+    )
+    read = Read(Incoming("orders.canonical.v1", 0, 0, None, b"", None, AT), ORDER.order_id, "m1", "ChangeStated", b"", body)
+    outcome = decide(ORDER, read, Known(1, AT, Context(AT, "")))
+    assert isinstance(outcome, Recorded)
+    (item,) = outcome.work_items
+    assert "channel_change" == item.kind
+    for words in ("not applied it yet", "change l-1 5", "add NEW 2", "ship to another address", "and more"):
+        assert words in item.detail
+    assert "York" not in item.detail, "a work item is in clear"
+    assert ORDER.lines == outcome.order.lines

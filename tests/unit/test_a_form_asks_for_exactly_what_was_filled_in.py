@@ -106,9 +106,13 @@ def test_a_field_that_is_not_open_is_never_asked_for() -> None:
 @given(orders(), st.data())
 def test_whatever_is_typed_the_processor_can_read_what_is_asked(order: Order, data: st.DataObject) -> None:
     sections = form.sections(order, modes(order, "Order_Modify"))
-    keys = [field.key for section in sections for field in section.fields]
+    fields = {field.key: field for section in sections for field in section.fields}
     text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["0", "3", "GB", "2027-01-02T10:00"])
-    filled = data.draw(st.dictionaries(st.sampled_from(keys), text))
+    picked = data.draw(st.lists(st.sampled_from(list(fields)), unique=True))
+    # Of a choice, one of its values: a list gives nothing else.
+    filled = {
+        key: data.draw(st.sampled_from([value for value, _ in fields[key].choices]) if fields[key].choices else text) for key in picked
+    }
     try:
         operations = form.operations(order, sections, filled)
     except form.NotReadable:

@@ -50,8 +50,8 @@ def test_any_bytes_are_refused_with_a_reason(data: bytes) -> None:
 
 
 def test_a_number_beyond_64_bits_is_refused_not_wrapped() -> None:
-    from schemas.avro_writer import long_bytes  # noqa: PLC0415
+    from schemas.avro_writer import long_text  # noqa: PLC0415
 
     for value in (2**63, -(2**63) - 1):
         with pytest.raises(OverflowError):
-            long_bytes(value)
+            long_text(value)

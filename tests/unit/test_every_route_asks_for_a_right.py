@@ -4,6 +4,7 @@ The matrix is made from the application's own routes: a new route without a righ
 runs: a book that does not answer stands for it.
 """
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,14 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Console:
     return Console(
         made.api,
         made.services,
-        Guard(made.api, verifier=parts.verifier, audit=made.services.audit, revocations=lambda _: True, rate=Buckets(10_000, 10_000)),
+        Guard(
+            made.api,
+            verifier=parts.verifier,
+            audit=made.services.audit,
+            revocations=lambda _: True,
+            rate=Buckets(10_000, 10_000),
+            strangers=Buckets(10_000, 10_000),
+        ),
     )
 
 
@@ -128,6 +136,13 @@ def test_a_body_above_the_cap_is_refused_stated_or_not(console: Console) -> None
     big = b'{"operations": [' + b" " * MAX_BODY_BYTES + b"]}"
     assert 413 == client(console).post(path, content=big).status_code
     assert 413 == client(console).post(path, content=(big[i : i + 5000] for i in range(0, len(big), 5000))).status_code
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "Identity, gzip"])
+def test_a_compressed_body_is_refused_and_not_unpacked(console: Console, encoding: str) -> None:
+    path = f"{API}orders/{uuid4()}/preview"
+    answer = client(console).post(path, content=gzip.compress(b'{"operations": []}'), headers={"Content-Encoding": encoding})
+    assert (415, "body_encoded") == (answer.status_code, answer.json()["code"])
 
 
 def test_another_sites_page_changes_nothing(console: Console) -> None:

@@ -75,6 +75,44 @@ json_values = st.recursive(
 )
 
 
+keys = st.text(st.sampled_from('ab:"\\ é'), max_size=3)
+"""Keys, and texts, that a careless count of colons or quotes would trip over."""
+loose = st.recursive(
+    keys | st.integers() | st.just(Decimal("0.10")),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(keys, inner), max_size=4).map(tuple),
+    max_leaves=12,
+)
+"""Documents whose objects are tuples of pairs, so that a key may stand twice."""
+
+
+def written(value: Any, blank: str, *, escaped: bool) -> str:
+    if isinstance(value, tuple):
+        pairs = (f"{written(key, blank, escaped=escaped)}{blank}:{blank}{written(one, blank, escaped=escaped)}" for key, one in value)
+        return "{" + f",{blank}".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + f",{blank}".join(written(one, blank, escaped=escaped) for one in value) + "]"
+    if isinstance(value, str) and escaped:
+        return '"' + "".join(f"\\u{ord(mark):04X}" for mark in value) + '"'
+    return json.dumps(value, ensure_ascii=False) if not isinstance(value, Decimal) else str(value)
+
+
+def stands_twice(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return len({key for key, _ in value}) < len(value) or any(stands_twice(one) for _, one in value)
+    return isinstance(value, list) and any(stands_twice(one) for one in value)
+
+
+@given(loose, st.sampled_from(["", " ", "\n\t"]), st.booleans())
+def test_a_key_that_stands_twice_is_found_and_nothing_else_is_taken_for_one(value: Any, blank: str, escaped: bool) -> None:
+    body = written(value, blank, escaped=escaped).encode()
+    try:
+        read_json(body)
+        refused = None
+    except UnsafeDocument as error:
+        refused = error.rule
+    assert ("duplicate_key" if stands_twice(value) else None) == refused
+
+
 @given(json_values)
 def test_what_is_written_is_read_back(value: Any) -> None:
     for ascii_only in (True, False):

@@ -30,13 +30,13 @@ def load(tx: Transaction, order_ids: Sequence[UUID]) -> dict[UUID, StoredOrder]:
 
 
 def insert(tx: Transaction, rows: Sequence[Written]) -> None:
-    for order, version, statement_id, _ in rows:
+    for order, version, statement_id, *_ in rows:
         _check(tx, order)
         tx.insert("orders", (order.order_id,), _row(order, version, statement_id, 0))
 
 
 def update(tx: Transaction, rows: Sequence[Written]) -> None:
-    for order, version, statement_id, edits in rows:
+    for order, version, statement_id, edits, *_ in rows:
         _check(tx, order)
         new = _row(order, version, statement_id, edits)
         tx.update("orders", (order.order_id,), lambda old, new=new: new._replace(edits=old.edits + new.edits))

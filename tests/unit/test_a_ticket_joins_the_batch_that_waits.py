@@ -1,0 +1,114 @@
+"""A ticket that comes while a batch waits for the handler is handled with it: it waits for the batch under way and for no other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import cast
+from uuid import UUID
+
+from modification_processor.incoming import Incoming, Read
+from modification_processor.reader import BATCH, BESIDE, CHANNEL_BATCH, Batch, Reader, rising
+from streaming.consumer import BatchConsumer, Place
+from tests.conftest import Eventually
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+class Fetched:
+    """A record as the client gives it out."""
+
+    def __init__(self, incoming: Incoming) -> None:
+        self.incoming = incoming
+
+    def topic(self) -> str:
+        return self.incoming.topic
+
+    def partition(self) -> int:
+        return self.incoming.part
+
+
+@dataclass
+class Fed:
+    """Gives out what it was fed, as `BatchConsumer` does."""
+
+    topic: str
+    held: list[Incoming] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+    fed: int = 0
+
+    def feed(self, count: int) -> None:
+        with self.lock:
+            self.held += [Incoming(self.topic, 0, self.fed + number, None, b"", None, NOW) for number in range(count)]
+            self.fed += count
+
+    def poll(self, limit: int, _timeout_seconds: float) -> list[Fetched]:
+        with self.lock:
+            given, self.held = self.held[:limit], self.held[limit:]
+        return [Fetched(each) for each in given]
+
+    def pause(self) -> None:
+        """Nothing is fetched ahead."""
+
+    def resume(self) -> None:
+        """Nothing is fetched ahead."""
+
+
+def _read(incoming: Incoming) -> Read:
+    return Read(incoming, UUID(int=0), f"{incoming.topic}:{incoming.off}", "ModificationTicket", b"")
+
+
+def _reader(express: Fed, channel: Fed, epochs: Callable[[], Mapping[Place, int]]) -> Reader:
+    consumers = cast("tuple[BatchConsumer, BatchConsumer]", (express, channel))
+    return Reader(*consumers, lambda message: _read(cast("Fetched", message).incoming), epochs, lambda: None)
+
+
+def _next(reader: Reader) -> list[str]:
+    batch = reader.next(10.0)
+    assert isinstance(batch, Batch)
+    return [read.message_id for read in batch.reads]
+
+
+def test_a_ticket_joins_the_batch_that_waits(eventually: Eventually) -> None:
+    express, channel = Fed("tickets"), Fed("orders")
+    reader = _reader(express, channel, lambda: {("tickets", 0): 1, ("orders", 0): 1})
+    channel.feed(CHANNEL_BATCH + 5)
+    reader.start()
+    eventually(lambda: not channel.held, what="both batches of orders were polled")
+    express.feed(3)
+    eventually(lambda: not express.held, what="the tickets were polled")
+    first, second = _next(reader), _next(reader)
+    reader.stop()
+    assert [f"orders:{number}" for number in range(CHANNEL_BATCH)] == first
+    assert ["orders:200", "orders:201", "orders:202", "orders:203", "orders:204", "tickets:0", "tickets:1", "tickets:2"] == second
+
+
+def test_what_was_polled_under_other_epochs_does_not_join(eventually: Eventually) -> None:
+    express, channel = Fed("tickets"), Fed("orders")
+    epochs = {("tickets", 0): 1, ("orders", 0): 1}
+    reader = _reader(express, channel, lambda: epochs)
+    channel.feed(CHANNEL_BATCH + 1)
+    reader.start()
+    eventually(lambda: not channel.held, what="both batches of orders were polled")
+    epochs["tickets", 0] = 2
+    express.feed(1)
+    eventually(lambda: not express.held, what="the ticket was polled")
+    first, second, third = _next(reader), _next(reader), _next(reader)
+    reader.stop()
+    assert (CHANNEL_BATCH, ["orders:200"], ["tickets:0"]) == (len(first), second, third)
+
+
+def test_few_orders_go_with_tickets_and_a_batch_has_an_end() -> None:
+    express, channel = Fed("tickets"), Fed("orders")
+    reader = _reader(express, channel, lambda: {("tickets", 0): 1, ("orders", 0): 1})
+    express.feed(10)
+    channel.feed(BATCH)
+    reader.start()
+    first, second = _next(reader), _next(reader)
+    reader.stop()
+    assert (10 + BESIDE, CHANNEL_BATCH) == (len(first), len(second))
+
+
+def test_what_is_given_out_twice_is_read_once() -> None:
+    reads = [_read(Incoming("tickets", part, off, None, b"", None, NOW)) for part, off in ((0, 4), (0, 5), (1, 4), (0, 5), (0, 4), (0, 6))]
+    assert [(0, 4), (0, 5), (1, 4), (0, 6)] == [(read.incoming.part, read.incoming.off) for read in rising(reads)]
