@@ -18,6 +18,7 @@ from store.database import Connection
 from store.letters import FAILED, RELEASED, WORK
 from store.rounds import keep_at_it
 from telemetry.health import Health
+from telemetry.logs import logger
 from telemetry.metrics import (
     BREAKERS_OPEN,
     LANE_OLDEST_SECONDS,
@@ -91,7 +92,7 @@ class Retrier:
             self._next_score = time.monotonic() + SCORE_SECONDS
             rescore(connection)
             if paused := pause_abandoned(connection):
-                self._log.warning("bulk_replay_abandoned", paused=paused)
+                logger("retrier").warning("bulk_replay_abandoned", paused=paused)
 
     def measure(self, connection: Connection) -> None:
         """Set the gauges that the database knows best."""
