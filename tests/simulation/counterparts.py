@@ -5,14 +5,23 @@ review of effects that are others by now, an undo of what was taken back already
 """
 
 import random
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Literal
 
-from tests.simulation.workload import LARGE_STEP, UNDONE, reviewed, undo
+import psycopg
+
+from schemas.facts import FactPayment
+from schemas.order import PaymentKind
+from store import actions, heads
+from tests.simulation.workload import LARGE_STEP, UNDONE, reported, reviewed, undo
 from tests.simulation.world import World
 
 ANSWERS = 3
 """So often one person answers to one ticket, at most."""
+ASK_AGAIN = timedelta(seconds=1)
+PAYMENT_KIND: Mapping[str, PaymentKind] = {"charge": "capture", "refund": "refund"}
+"""What a step leaves in the ledger."""
 
 
 class Counterpart:
@@ -73,6 +82,58 @@ class Reviewer(Counterpart):
         self.world.looks.reviews[post.message_id] = (str(ticket.ticket_id), decision, effects)
         for _ in range(2 if how == "twice" else 1):
             self.world.answer(post)
+
+
+class Asked(Counterpart):
+    """The warehouse and the gateway: they do what they are asked for, or decline, and may say so twice, also under another report's id."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "asked")
+        self._connect = world.connector(world.processes["outside"], "asked")
+
+    def look(self) -> None:
+        """Answer what was asked; some recalls only when it is too late."""
+        for row in list(self._open()):
+            late = row.port == "warehouse" and row.action_id.int % 9 == 0
+            if self.count.get(row.action_id) or (late and self.world.scheduler.clock.now() < row.due_at):
+                continue
+            if (self.dice.random() < 0.7 or self.world.mended) and self._is_asked(row):
+                self.count[row.action_id] = 1
+                self._answer(row, "expired" if late else None)
+
+    def _open(self) -> Iterator[Any]:
+        rows = (row for row in self.world.database.committed("action") if row.state in ("planned", "sent"))
+        return (row for row in rows if row.port == "warehouse" or (row.port == "payment" and (row.transaction or row.after_id is None)))
+
+    def _is_asked(self, row: Any) -> bool:
+        """Claim a request as the settlement worker does, under its order's head."""
+        try:
+            with self._connect() as connection, connection.cursor() as cursor:
+                heads.lock(cursor, [row.order_id])
+                return bool(actions.claim(cursor, [(row.order_id, row.action_id)], ASK_AGAIN))
+        except psycopg.Error:
+            return False
+
+    def _answer(self, row: Any, late: Literal["expired"] | None) -> None:
+        # A payment that is declined holds the order, and that every later edit up.
+        outcome = late or ("done" if row.port == "payment" or self.dice.random() < 0.7 else "declined")
+        payment = self._payment(row) if row.port == "payment" and outcome == "done" else None
+        for name in self.dice.choice((("",), ("",), ("", ""), ("", ":again"))):
+            post = reported(row.order_id, f"{row.action_id}{name}", row.action_id, outcome, payment)
+            self.world.looks.reports[post.message_id] = (row.port, str(row.ticket_id), outcome)
+            if payment is not None:
+                self.world.looks.paid[f"{payment.provider}:{payment.transaction}:{payment.kind}"] = payment.amount_minor
+            self.world.answer(post)
+
+    @staticmethod
+    def _payment(row: Any) -> FactPayment | None:
+        kind = PAYMENT_KIND.get(row.kind)
+        if kind is None:
+            return None
+        return FactPayment(
+            provider=row.provider, transaction=f"of {row.action_id}", kind=kind, amount_minor=row.amount_minor, currency=row.currency,
+            method=row.method, parent=row.transaction,
+        )  # fmt: skip
 
 
 class Undoer(Counterpart):

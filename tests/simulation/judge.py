@@ -33,9 +33,15 @@ ENDS = {
     "LargeTicket": APPLIED | {"refused", "cancelled", "declined", "expired"},
     "UndoableTicket": APPLIED | {"refused", "cancelled", "undone"},
     "UndoTicket": APPLIED | {"refused", "cancelled", "conflicted"},
+    "RecallTicket": APPLIED | {"refused", "cancelled", "expired"},
 }
 """How tickets may end that others act on, or that act on others."""
-REFUSALS = {"LargeTicket": ("lane_full",), "UndoableTicket": ("lane_full",), "UndoTicket": ("lane_full", "not_applied", "not_the_inverse")}
+REFUSALS = {
+    "LargeTicket": ("lane_full",),
+    "UndoableTicket": ("lane_full",),
+    "UndoTicket": ("lane_full", "not_applied", "not_the_inverse"),
+    "RecallTicket": ("lane_full", "recall_refused"),
+}
 """Why they may be refused."""
 NOTHING: tuple[Any, ...] = (None, 0, False, "", [], {})
 
@@ -68,6 +74,10 @@ class Told:
     max_depth: int = 200
     reviews: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
     """Review -> ticket, decision and the effects it names (None: whatever they are)."""
+    reports: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Report -> whom it is of, its ticket and its outcome."""
+    paid: dict[str, int] = field(default_factory=dict)
+    """Movements of money that were reported, and their amounts."""
 
 
 @dataclass
@@ -98,6 +108,8 @@ class Found:
     unsent: int = 0
     deepest: int = 0
     """The most tickets that ever waited in one lane."""
+    recall_lines: set[str] = field(default_factory=set)
+    """Lines of which the warehouse takes units in hand, and gives them back."""
     awaited: dict[tuple[str, str], str] = field(default_factory=dict)
     """(ticket, hash of its effects) -> what was ordered before, when it began to wait for an approval of them."""
     heard_in_vain: list[str] = field(default_factory=list)
@@ -117,6 +129,8 @@ def judge(told: Told, found: Found) -> list[Violation]:
         *_facts(found),
         *_answered_tickets(told, found),
         *_undone(told, found),
+        *_recalled(told, found),
+        *_money(told, found),
         *_channels(told, found),
         *_history(found),
         *_letters(told, found),
@@ -264,6 +278,43 @@ def _undone(told: Told, found: Found) -> Iterator[Violation]:
         after = {row.new for row in rows if row.cause in undoing and row.path.endswith("/ordered")}
         if not after <= before:
             yield Violation("undo_wrong", target, f"it found {before}, and was taken back to {after}")
+
+
+def _recalled(told: Told, found: Found) -> Iterator[Violation]:
+    """No ticket takes units out of the warehouse's hands, and what it gives back it has said."""
+    done = {report for report, (port, _, outcome) in told.reports.items() if (port, outcome) == ("warehouse", "done")}
+    for order, rows in found.seen.history.items():
+        in_hand: dict[str, int] = {}
+        for row in rows:
+            _, _, line, leaf = (*row.path.split("/"), "", "", "")[:4]
+            if line not in found.recall_lines:
+                continue
+            if leaf == "released":
+                before, in_hand[line] = in_hand.get(line, 0), int(json.loads(row.new or b"0"))
+                if in_hand[line] < before and row.cause not in done:
+                    yield Violation("given_back_by_nobody", order, f"{row.cause} takes {before} units back")
+            if leaf == "ordered" and row.cause.startswith("ticket:") and in_hand.get(line, 0):
+                yield Violation("taken_from_the_warehouse", order, f"{row.cause} is applied with {in_hand[line]} units in hand")
+
+
+def _money(told: Told, found: Found) -> Iterator[Violation]:
+    """The ledger has every movement that was reported, once, and no other; nothing is settling when nothing moves."""
+    facts = {f"pay:T{m.about.removeprefix('paid-')}:capture" for m in told.messages if m.message_id.startswith("fact:paid-")}
+    there: set[str] = set()
+    for order, document in found.documents.items():
+        ledger = [(row["payment_id"], row["amount_minor"]) for row in document.get("payments", [])]
+        there |= {name for name, _ in ledger}
+        for name, count in Counter(name for name, _ in ledger).items():
+            if count > 1:
+                yield Violation("payment_doubled", order, f"{name} is there {count} times")
+        for name, amount in ledger:
+            if name not in facts and told.paid.get(name) != amount:
+                yield Violation("payment_unasked", order, f"{name} of {amount}")
+    for name in told.paid.keys() - there:
+        yield Violation("payment_lost", name, f"{told.paid[name]} was reported")
+    for ticket, (state, _) in found.tickets.items():
+        if state == "settling":
+            yield Violation("settling_left", ticket, "it is settling when nothing moves any more")
 
 
 def _channels(told: Told, found: Found) -> Iterator[Violation]:

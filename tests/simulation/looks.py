@@ -19,8 +19,12 @@ class Looks:
     """(ticket, hash of its effects) -> the quantity ordered before, as JSON, when it began to wait with them."""
     reviews: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
     """Review -> ticket, decision and the effects it names."""
+    reports: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Report -> whom it is of, its ticket and its outcome."""
+    paid: dict[str, int] = field(default_factory=dict)
+    """Movements of money that were reported, and their amounts."""
     in_vain: list[str] = field(default_factory=list)
-    """Reviews that count as heard, and whose ticket waits on as before."""
+    """Reviews and answers that count as heard, and whose ticket waits on as before."""
 
     def commit(self, tx: Transaction) -> None:
         """Look at what a transaction leaves behind."""
@@ -30,6 +34,8 @@ class Looks:
         for row in tx.written("inbox"):
             if row is not None and row.outcome == "reviewed" and row.message_id in self.reviews:
                 self._heard(tx, row)
+            if row is not None and row.outcome == "recorded" and self.reports.get(row.message_id, ("",))[0] == "warehouse":
+                self._given_back(tx, row)
 
     @staticmethod
     def _ordered(tx: Transaction, ticket: Any) -> str:
@@ -43,3 +49,9 @@ class Looks:
         of_old_effects = before is not None and before.effects_hash == ticket.effects_hash
         if ticket.state == "awaiting_approval" and (effects == ticket.effects_hash or (effects is None and of_old_effects)):
             self.in_vain.append(f"{row.message_id} ({decision}) was heard, and ticket {ticket_id} waits on with the same effects")
+
+    def _given_back(self, tx: Transaction, row: Any) -> None:
+        _, ticket_id, outcome = self.reports[row.message_id]
+        (ticket,) = [each for each in tx.rows("ticket", row.order_id) if str(each.ticket_id) == ticket_id]
+        if ticket.state == "compensating":
+            self.in_vain.append(f"{row.message_id} ({outcome}) was heard, and ticket {ticket_id} goes on waiting for it")

@@ -12,7 +12,7 @@ from tests.faults.checker import Row, Stored
 from tests.faults.observer import _minor
 from tests.simulation.broker import Broker
 from tests.simulation.judge import Found, Message, Told
-from tests.simulation.workload import LARGE, TOPICS, UNDONE, Plan, Post
+from tests.simulation.workload import LARGE, RECALLED, TOPICS, UNDONE, Plan, Post
 
 Rows = Callable[[str], Iterable[Any]]
 """Table -> its committed rows, whose columns are attributes."""
@@ -71,6 +71,7 @@ def _book(rows: Rows, there: Found) -> None:
         lines = tuple((line["ordered"], _minor(line["unit_price"])) for line in document["lines"])
         seen.orders[str(row.order_id)] = Stored(lines, document["totals"]["grand_total_minor"])
         there.documents[str(row.order_id)] = document
+        there.recall_lines.add(document["lines"][RECALLED]["line_id"])
         seen.others |= {f"/lines/{document['lines'][index]['line_id']}/ordered" for index in OTHERS}
     seen.origins = {str(row.order_id): bytes(row.sha256) for row in rows("order_origin")}
     for row in sorted(rows("history"), key=lambda row: (row.order_id, row.seq)):
@@ -86,7 +87,7 @@ def _book(rows: Rows, there: Found) -> None:
     there.repeats = {(row.topic, row.part, row.off) for row in rows("repeat")}
 
 
-OTHERS = (LARGE, UNDONE)
+OTHERS = (LARGE, UNDONE, RECALLED)
 """Lines whose tickets are judged by themselves."""
 HISTORY = (
     "seq", "version", "cause_kind", "cause_id", "path", "old", "new", "sealed", "derived", "user_id", "role", "on_behalf_of", "reason_code",

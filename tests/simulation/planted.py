@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -22,10 +22,13 @@ from modification_processor import (
     decide,
     deciding,
     earlier_tickets,
+    edit,
+    facts,
     fence,
     handling,
     lanes,
     replay,
+    reports,
     retrying,
     service,
     undo,
@@ -40,6 +43,7 @@ from modification_processor.retrying import LaneRetry
 from modification_processor.settle import Settler
 from modification_processor.transaction import Means, Transaction
 from modification_processor.work import OrderWork, Writes
+from schemas.order import Order
 from schemas.statement import ChangeStated
 from store import heads, inbox, letters, outbox, partitions
 from store.database import Connection, Cursor
@@ -513,6 +517,48 @@ def undone_twice(world: World, stack: ExitStack) -> None:
         return None if refusal is not None and refusal.code == "not_applied" and ticket.state == "undone" else refusal
 
     world.put(stack, undo, "undoable", undoable)
+
+
+@bug("a report adds its payment to the ledger whether it is there or not")
+def payment_added_twice(world: World, stack: ExitStack) -> None:
+    original = facts.with_payment
+
+    def with_payment(order: Order, payment: Any, at: Any) -> Order:
+        again = sum(row.transaction == payment.transaction for row in order.payments)
+        return original(order, payment.model_copy(update={"transaction": payment.transaction + "'" * again}), at)
+
+    world.put(stack, reports, "with_payment", with_payment)
+
+
+@bug("a report ends its step, and the money it moved is not in the ledger")
+def reported_payment_is_lost(world: World, stack: ExitStack) -> None:
+    original = reports.report
+
+    def report(order: Order, body: Any, pending: Any) -> Any:
+        return replace(original(order, body, pending), order=order)
+
+    world.put(stack, decide, "report", report)
+
+
+@bug("an edit does not wait until the warehouse has given back")
+def recall_not_awaited(world: World, stack: ExitStack) -> None:
+    original = edit.edit
+
+    def edited(*arguments: Any, **named: Any) -> Any:
+        found = original(*arguments, **named)
+        return replace(found, recalls=()) if isinstance(found, edit.Edited) else found
+
+    world.put(stack, decide, "edit", edited)
+
+
+@bug("a ticket goes on as soon as the warehouse says anything, be it no")
+def refused_recall_goes_on(world: World, stack: ExitStack) -> None:
+    original = decide._recall_answered
+
+    def answered(order: Order, body: Any, asked: Any) -> Any:
+        return original(order, body.model_copy(update={"outcome": "done"}), asked)
+
+    world.put(stack, decide, "_recall_answered", answered)
 
 
 @dataclass(frozen=True)

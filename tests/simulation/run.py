@@ -84,6 +84,7 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
     found = observer.found(world.database.committed, world.broker)
     found.deepest, found.rest_after_hours = world.deepest, (rest_at - mended_at) / 3600
     found.stale_writes = world.stale_writes
+    told.reports, told.paid = world.looks.reports, world.looks.paid
     found.awaited, found.heard_in_vain = world.looks.awaited, world.looks.in_vain
     return stuck + judge(told, found)
 
@@ -94,6 +95,9 @@ def _at_rest(world: World) -> bool:
     if world.posted < len(world.plan.posts) or any(tables["lane"].values()):
         return False
     if any(row.status in ("unresolved", "replaying") for row in database.committed("dead_letter")):
+        return False
+    asked = (row for row in database.committed("action") if row.port in ("payment", "warehouse"))
+    if any(row.state in ("planned", "sent") for row in asked):
         return False
     if any(row.state in OPEN_STATES for row in database.committed("ticket")):
         return False

@@ -21,7 +21,7 @@ from modification_processor.settle import Topics
 from schemas import topics
 from schemas.assertion import KeyRing, RegisteredKey, Signer
 from schemas.codec import encode
-from schemas.facts import FactLine, FulfillmentFact
+from schemas.facts import ActionReported, FactLine, FactPayment, FulfillmentFact
 from schemas.model import Model
 from schemas.order import NAMESPACE, Order
 from schemas.statement import ChangeStated, LineChange, OrderStated, RawDocument
@@ -30,16 +30,19 @@ from tests.line import order_in, shopify_order
 from tests.simulation.scheduler import BEGINNING
 
 TOPICS = Topics(topics.CANONICAL.name, topics.MODIFICATIONS.name, topics.FULFILLMENT.name, topics.EVENTS.name)
-AGENTS, RESTATED, CHANGED, WAREHOUSE, LARGE, UNDONE = range(6)
+AGENTS, RESTATED, CHANGED, WAREHOUSE, LARGE, UNDONE, RECALLED = range(7)
 """Whose line is which, by its place in the order."""
 REFUSED_QUANTITY = 100
 """A constraint of the simulated table keeps out orders with so many units on the agents' line: it is full of them."""
-PLACED = (2, 1, 1, 100, 1, 5)
+PLACED = (2, 1, 1, 100, 1, 5, 9)
 MOST_EDITS = 24
 """One order is not edited more often, undoing aside: after thirty edits every further one waits for an approval."""
 LARGE_STEP, MOST_LARGE = 1000, 6
 """Between any two of so many quantities of the line there is more money than one person may move."""
 MOST_UNDONE = 3
+MOST_RECALLS = MOST_RELEASES = 4
+"""The warehouse takes a unit in hand at a time, and never more than any edit leaves of the line: that would be a conflict, which holds the order."""
+EDITS = ("ticket", "changed", "large", "undoable", "recalling")
 STATEMENTS = ("OrderStated", "ChangeStated")
 TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
 
@@ -48,7 +51,7 @@ def _signer(kid: str) -> Signer:
     return Signer(kid, ed25519.Ed25519PrivateKey.from_private_bytes(sha256(kid.encode()).digest()), kid, 30 * 86_400)
 
 
-DOORS = {"console": TICKETS, "intake": STATEMENTS, "warehouse": ("FulfillmentFact",)}
+DOORS = {"console": TICKETS, "intake": STATEMENTS, "warehouse": ("FulfillmentFact",), "settlement": ("ActionReported",)}
 SIGNERS = {kid: _signer(kid) for kid in DOORS}
 KEYS = KeyRing(
     RegisteredKey(kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify", "Order_Approve"}), frozenset(DOORS[kid]))
@@ -82,7 +85,7 @@ def _post(
 
 def _document(number: int, version: int) -> bytes:
     quantities = (PLACED[0], PLACED[1] + version, *PLACED[2:])
-    lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCDEF", quantities, strict=True)]
+    lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCDEFG", quantities, strict=True)]
     return shopify_order(number, lines=lines, updated=f"2026-11-01T{10 + version}:00:00Z")
 
 
@@ -146,6 +149,46 @@ def large(number: int, count: int) -> Post:
 def undoable(number: int, count: int) -> Post:
     """An agent sets a quantity that may be taken back."""
     return _setting(number, UNDONE, 10 + count, f"undoable:{number}:{count}", "UndoableTicket")
+
+
+@cache
+def recalling(number: int, count: int) -> Post:
+    """An agent lowers a quantity, of which the warehouse may have units in hand that it has to give back first."""
+    return _setting(number, RECALLED, PLACED[RECALLED] - 1 - count, f"recalling:{number}:{count}", "RecallTicket")
+
+
+@cache
+def released(number: int, count: int) -> Post:
+    """The warehouse takes units in hand."""
+    lines = (FactLine(line_id=order_of(number).lines[RECALLED].line_id, quantity=1),)
+    return _fact(
+        number, FulfillmentFact(fact_id=f"released-{number}-{count}", order_id=_id(number), kind="released", at=BEGINNING, lines=lines)
+    )
+
+
+@cache
+def paid(number: int) -> Post:
+    """The customer pays what was placed."""
+    total = order_of(number).totals.grand_total_minor
+    payment = FactPayment(provider="pay", transaction=f"T{number}", kind="capture", amount_minor=total, currency="GBP", method="card")
+    return _fact(number, FulfillmentFact(fact_id=f"paid-{number}", order_id=_id(number), kind="payment", at=BEGINNING, payment=payment))
+
+
+def _fact(number: int, body: FulfillmentFact) -> Post:
+    return _post(TOPICS.fulfillment, _id(number), body, f"fact:{body.fact_id}", "warehouse", body.fact_id)
+
+
+def _id(number: int) -> UUID:
+    return order_of(number).order_id
+
+
+def reported(
+    order_id: UUID, name: str, action_id: UUID, outcome: Literal["done", "declined", "expired"], payment: FactPayment | None = None
+) -> Post:
+    """Somebody who was asked for something says what became of it."""
+    code = None if outcome == "done" else "no"
+    body = ActionReported(report_id=name, order_id=order_id, action_id=action_id, outcome=outcome, code=code, payment=payment, at=BEGINNING)
+    return _post(TOPICS.fulfillment, order_id, body, f"report:{name}", "settlement", outcome)
 
 
 def undo(number: int, count: int, taken_back: UUID, quantity: int, version: int) -> Post:
@@ -233,6 +276,8 @@ class Writer:
         self._sent: list[Post] = []
         self._often = self._dice.choice((0, 4, 20))
         """How often tickets come that others act on."""
+        self._recalls = self._dice.choice((0, 6, 15))
+        self._pays = self._dice.choice((0, 0, 4))
 
     def write(self) -> Plan:
         """Return the plan: one to five orders, five to forty messages."""
@@ -242,7 +287,18 @@ class Writer:
         early = {number for number in numbers if dice.random() < 0.4}
         at, waiting = 0.0, set(early)
         for number in numbers:
-            self._next[number] = {"stated": 1, "changed": 2, "ticket": 3, "fact": 1, "garbage": 0, "large": 0, "undoable": 0}
+            self._next[number] = {
+                "stated": 1,
+                "changed": 2,
+                "ticket": 3,
+                "fact": 1,
+                "garbage": 0,
+                "large": 0,
+                "undoable": 0,
+                "recalling": 0,
+                "released": 0,
+                "paid": 0,
+            }
             if number not in early:
                 self._send(at, stated(number, 0))
         for _ in range(dice.choice((5, 10, 20, 40))):
@@ -257,21 +313,11 @@ class Writer:
     def _any(self, number: int) -> Post:
         kind = self._dice.choices(
             (
-                "ticket",
-                "fact",
-                "changed",
-                "stated",
-                "again",
-                "withdraw",
-                "forbidden",
-                "twisted",
-                "unstorable",
-                "garbage",
-                "large",
-                "undoable",
+                "ticket", "fact", "changed", "stated", "again", "withdraw", "forbidden", "twisted", "unstorable", "garbage", "large", "undoable",
+                "recalling", "released", "paid",
             ),
-            (44, 14, 8, 8, 8, 5, 3, 3, 1, 1, self._often, self._often),
-        )[0]
+            (44, 14, 8, 8, 8, 5, 3, 3, 1, 1, self._often, self._often, self._recalls, self._recalls, self._pays),
+        )[0]  # fmt: skip
         if kind == "again" and self._sent:
             return self._dice.choice(self._sent[-10:])
         if kind in ("withdraw", "twisted") and self._tickets.get(number):
@@ -286,15 +332,25 @@ class Writer:
     def _fresh(self, number: int, kind: str) -> Post:
         upcoming = self._next[number]
         name = kind if kind in upcoming else "ticket"
-        if (kind, upcoming.get(kind)) in (("large", MOST_LARGE), ("undoable", MOST_UNDONE)):
+        if (kind, upcoming.get(kind)) in (
+            ("large", MOST_LARGE),
+            ("undoable", MOST_UNDONE),
+            ("recalling", MOST_RECALLS),
+            ("released", MOST_RELEASES),
+            ("paid", 1),
+        ):
             name = kind = "ticket"
-        if sum(upcoming[each] for each in ("ticket", "changed", "large", "undoable")) >= MOST_EDITS and name not in ("fact", "garbage"):
+        if sum(upcoming[each] for each in EDITS) >= MOST_EDITS and name in (*EDITS, "stated"):
             name = kind = "fact"
         count = upcoming[name]
         upcoming[name] += 1
-        made = {"changed": changed, "fact": fact, "garbage": garbage, "large": large, "undoable": undoable}.get(name)
+        made = {
+            "changed": changed, "fact": fact, "garbage": garbage, "large": large, "undoable": undoable, "recalling": recalling, "released": released,
+        }.get(name)  # fmt: skip
         if made is not None:
             return made(number, count)
+        if name == "paid":
+            return paid(number)
         if name == "stated" and count < 12:
             return stated(number, count)
         post = ticket(number, upcoming["ticket"] if name == "stated" else count)

@@ -462,9 +462,9 @@ def desk_of(world: World, process: Process) -> Desk:
 
 def counterparts(world: World) -> Sequence[tuple[str, Callable[[], None]]]:
     """Return who answers to what is in the book."""
-    from tests.simulation.counterparts import Reviewer, Undoer  # noqa: PLC0415 -- they know the world
+    from tests.simulation.counterparts import Asked, Reviewer, Undoer  # noqa: PLC0415 -- they know the world
 
-    return ("review", Reviewer(world).run), ("undo", Undoer(world).run)
+    return ("review", Reviewer(world).run), ("undo", Undoer(world).run), ("asked", Asked(world).run)
 
 
 def _operator(world: World, process: Process) -> Sequence[tuple[str, Callable[[], None]]]:
