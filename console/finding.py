@@ -1,12 +1,11 @@
 """The list of orders as one person uses it: found, kept under names, chosen for a bulk edit.
 
-A selection is kept in this process's memory under an id only its person can use; it ends with the process, as sessions do.
+A selection is kept in the book, for some hours, under an id that only its person can use: every process of the console knows it.
 """
 
 import secrets
-import time
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from console.access import User
@@ -15,22 +14,12 @@ from console.api.problems import Problem
 from console.queries import orders
 from console.queries.orders import AGES, Filters
 from console.services import Services
-from store import saved_views
+from store import saved_views, selections
 from store.saved_views import SavedView
+from store.selections import Selection
 
 LONGEST_NAME: Final = 60
 MOST_SELECTED: Final = 100_000
-KEEP_SECONDS: Final = 4 * 3600
-MOST_KEPT: Final = 1000
-
-
-class Selection(NamedTuple):
-    """Orders somebody chose: by id, or all that fit a search."""
-
-    user_id: str
-    ids: tuple[UUID, ...]
-    filters: Filters | None
-    at: float
 
 
 @dataclass(frozen=True)
@@ -38,7 +27,6 @@ class Finding:
     """The lists' part of the services."""
 
     services: Services
-    _kept: dict[str, Selection] = field(default_factory=dict)
 
     def page(self, filters: Filters, after: str | None, limit: int) -> m.OrderPage:
         """Return a page of orders."""
@@ -76,24 +64,20 @@ class Finding:
 
     def select(self, user: User, ids: tuple[UUID, ...], filters: Filters | None) -> str:
         """Keep a selection; return the id it is found by."""
-        now = time.monotonic()
-        for name in [name for name, kept in self._kept.items() if now - kept.at > KEEP_SECONDS]:
-            self._kept.pop(name, None)
-        while len(self._kept) >= MOST_KEPT:
-            self._kept.pop(next(iter(self._kept)))
         name = secrets.token_urlsafe(16)
-        self._kept[name] = Selection(user.sub, ids, filters, now)
+        with self.services.book.write() as cursor:
+            selections.keep(cursor, name, user.sub, Selection(ids, None if filters is None else texts_of(filters)))
         return name
 
     def selected(self, user: User, name: str) -> tuple[UUID, ...]:
         """Return the orders of a selection of this person, as the search finds them now."""
-        kept = self._kept.get(name)
-        if kept is None or kept.user_id != user.sub:
-            raise Problem("invalid_request", "this selection is over; choose the orders again", field="selection", rule="selection_known")
-        if kept.filters is None:
-            return kept.ids
         with self.services.book.read() as cursor:
-            return tuple(orders.ids(cursor, kept.filters, MOST_SELECTED))
+            kept = selections.find(cursor, name, user.sub)
+            if kept is None:
+                raise Problem(
+                    "invalid_request", "this selection is over; choose the orders again", field="selection", rule="selection_known"
+                )
+            return kept.order_ids if kept.filters is None else tuple(orders.ids(cursor, filters_of(kept.filters), MOST_SELECTED))
 
 
 def texts_of(filters: Filters) -> dict[str, str]:

@@ -4,6 +4,9 @@ One letter, then ten, then never more than a tenth of what was sent so far; afte
 the share of failures looked at. What arrives later is of another bulk. All of it stands in the database: a runner that
 is killed leaves nothing half done, and the next one goes on; one that is paused sends nothing more until it is run again. A letter that somebody works on, or that has failed anew
 since, is skipped and says why.
+
+Whoever runs it says so while they do (`replays.beat`). One whose runner died or was cut off is paused by the retrier, and shown so: nothing goes
+on in the name of somebody who is not there. A runner that comes back sees the pause before its next letter.
 """
 
 from collections.abc import Callable
@@ -19,12 +22,14 @@ from schemas.assertion import Actor
 from schemas.failures import OrdermendError
 from schemas.repair import SentBack
 from store import replays
-from store.database import Cursor
+from store.database import Connection, Cursor
 from store.letters import Letter
 from store.replays import Bulk, Member
 
 MAX_LETTERS = 10_000
 POLL_SECONDS = 0.2
+SILENT_SECONDS = 15.0
+"""A runner that has said nothing for so long is gone: many rounds of a slow database, few moments of a person."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def run(desk: Desk, bulk_id: UUID, actor: Actor, stop: Event, tell: Callable[[Pr
         if standing.state == "paused":
             replays.set_state(cursor, bulk_id, "running")
             desk.note(cursor, bulk_id, actor, "bulk_replay_resumed", "")
+        if standing.state in ("running", "paused"):
+            replays.beat(cursor, bulk_id)
     if standing.patch is not None:
         desk.permit(actor, NEEDS_EDITED, "bulk_run", bulk_id)
     if standing.state == "awaiting_approval":
@@ -103,6 +110,7 @@ def run(desk: Desk, bulk_id: UUID, actor: Actor, stop: Event, tell: Callable[[Pr
 def advance(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:
     """Take over outcomes; once all of a step are there, stop or send the next step back."""
     with desk.connection.transaction(), desk.connection.cursor() as cursor:
+        replays.beat(cursor, bulk_id)
         replays.settle(cursor, bulk_id)
         standing, counts = _found(replays.find(cursor, bulk_id), bulk_id), replays.counts(cursor, bulk_id)
         done, failed = counts.get("done", 0), counts.get("failed", 0)
@@ -117,10 +125,23 @@ def advance(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:
             if not members:
                 replays.set_state(cursor, bulk_id, "done")
     for member in members:
-        if progress(desk, bulk_id).state != "running":
+        if _beaten(desk, bulk_id).state != "running":
             break  # paused meanwhile: what was not sent stays as it was frozen
         _send(desk, standing, member, actor)
     return progress(desk, bulk_id)
+
+
+def _beaten(desk: Desk, bulk_id: UUID) -> Progress:
+    """Say that it is being run, and return where it stands: a step of many letters is longer than a silence may be."""
+    with desk.connection.transaction(), desk.connection.cursor() as cursor:
+        replays.beat(cursor, bulk_id)
+    return progress(desk, bulk_id)
+
+
+def pause_abandoned(connection: Connection) -> int:
+    """Pause bulks whose runner is gone; return how many."""
+    with connection.transaction(), connection.cursor() as cursor:
+        return len(replays.pause_abandoned(cursor, SILENT_SECONDS))
 
 
 def pause(desk: Desk, bulk_id: UUID, actor: Actor) -> Progress:

@@ -2,7 +2,7 @@
 
 How a message is handled is the processor's business: `retry_lane` is handed over by the composition root, takes the
 same lock as the live path and writes the same rows. This loop only knows when. Between rounds it keeps the letters'
-scores fresh.
+scores fresh, and pauses bulk replays whose runner is gone.
 """
 
 import time
@@ -11,12 +11,14 @@ from threading import Event
 from uuid import UUID
 
 from dlq_handler.budget import Budget
+from dlq_handler.bulk import pause_abandoned
 from dlq_handler.triage import rescore
 from store import breakers, letters, tickets
 from store.database import Connection
 from store.letters import FAILED, RELEASED, WORK
 from store.rounds import keep_at_it
 from telemetry.health import Health
+from telemetry.logs import logger
 from telemetry.metrics import (
     BREAKERS_OPEN,
     LANE_OLDEST_SECONDS,
@@ -85,10 +87,12 @@ class Retrier:
         return left + sum(self._expire(order_id, ticket_id) for order_id, ticket_id in overdue)
 
     def score(self, connection: Connection) -> None:
-        """Keep the letters' scores fresh, once a second: a flood of them must not keep the database busy."""
+        """Keep the letters' scores fresh and see to abandoned replays, once a second: a flood of them must not keep the database busy."""
         if time.monotonic() >= self._next_score:
             self._next_score = time.monotonic() + SCORE_SECONDS
             rescore(connection)
+            if paused := pause_abandoned(connection):
+                logger("retrier").warning("bulk_replay_abandoned", paused=paused)
 
     def measure(self, connection: Connection) -> None:
         """Set the gauges that the database knows best."""

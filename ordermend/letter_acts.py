@@ -128,7 +128,7 @@ def bulk_replay(
         text = _text(patch) if patch is not None else None
         found = bulk.progress(desk, resume) if resume else bulk.prepare(desk, uuid4(), fingerprint or "", who, text, limit)
         _print_progress(found)
-        if found.state == "running":
+        if found.state in {"running", "paused"}:
             found = bulk.run(desk, found.bulk_id, who, Event(), _print_progress)
     if found.state != "done":
         raise typer.Exit(1)

@@ -58,7 +58,9 @@ def lock(cursor: Cursor, order_ids: Sequence[UUID]) -> dict[UUID, Head]:
 
 def _made(cursor: Cursor, ids: list[UUID]) -> dict[UUID, Head]:
     cursor.execute(
-        "insert into order_head (order_id) select unnest(%b::uuid[]) order by 1 on conflict do nothing returning order_id", (ids,), binary=True
+        "insert into order_head (order_id) select unnest(%b::uuid[]) order by 1 on conflict do nothing returning order_id",
+        (ids,),
+        binary=True,
     )
     return {order_id: Head(order_id, 0, 0, 0, b"", 0, 0, None) for (order_id,) in cursor.fetchall()}
 

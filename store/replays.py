@@ -77,6 +77,24 @@ def set_state(cursor: Cursor, bulk_id: UUID, state: str, *, reason: str | None =
     )
 
 
+def beat(cursor: Cursor, bulk_id: UUID) -> None:
+    """Say that somebody runs a bulk now."""
+    cursor.execute(
+        "update bulk_replay set alive_at = now() where bulk_id = %s and (alive_at is null or alive_at < now() - interval '2 seconds')",
+        (bulk_id,),
+    )
+
+
+def pause_abandoned(cursor: Cursor, silent_seconds: float) -> list[UUID]:
+    """Pause each running bulk whose runner has said nothing for so long, and say why; one that nobody has run yet is left alone."""
+    cursor.execute(
+        """update bulk_replay set state = 'paused', reason = 'whoever ran it is gone; run it again to go on', alive_at = null, updated_at = now()
+            where state = 'running' and alive_at < now() - make_interval(secs => %s) returning bulk_id""",
+        (silent_seconds,),
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
 def listing(cursor: Cursor, after: tuple[datetime, UUID] | None, limit: int) -> list[tuple[Bulk, datetime]]:
     """Return bulk replays with when they were made, newest first; `after` is the last one of the page before."""
     cursor.execute(

@@ -348,6 +348,7 @@ bulk_replay = Table(
     Column("approved_by", Text),
     _at("created_at", nullable=False),
     _at("updated_at", nullable=False),
+    _at("alive_at"),
 )
 
 bulk_member = Table(
@@ -631,6 +632,17 @@ saved_view = Table(
     Column("name", Text, primary_key=True),
     Column("filters", JSONB, nullable=False),
     _at("at", nullable=False),
+)
+
+selection = Table(
+    "selection",
+    metadata,
+    Column("selection_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("order_ids", ARRAY(Uuid), nullable=False),
+    Column("filters", JSONB),
+    _at("at", nullable=False),
+    Index("selection_by_user", "user_id", "at"),
 )
 
 session = Table(

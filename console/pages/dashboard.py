@@ -230,11 +230,13 @@ class _List:
     async def _open(self, event: Any) -> None:
         await self._edit.open(UUID(event.args))
 
-    def _bulk_edit(self, *, all_of_them: bool) -> Callable[[], None]:
-        def go() -> None:
+    def _bulk_edit(self, *, all_of_them: bool) -> Callable[[], Awaitable[None]]:
+        async def go() -> None:
             ids = () if all_of_them else tuple(UUID(order_id) for order_id in self._chosen)
-            name = self._desk.finding.select(self._session.user, ids, self._filters if all_of_them else None)
-            ui.navigate.to(f"/bulk/new?selection={quote(name)}")
+            with told():
+                select = self._desk.finding.select
+                name = await self._desk.ask(self._session, select, self._session.user, ids, self._filters if all_of_them else None)
+                ui.navigate.to(f"/bulk/new?selection={quote(name)}")
 
         return go
 

@@ -160,7 +160,7 @@ class Edit:
         with suppress(OrdermendError, SignedOut):  # help that cannot be had is no error
             if field.kind == "sku":
                 goods = await self._desk.ask(self._session, self._desk.editing.goods, text, currency)
-                offers = [(x.sku, f"{x.name}, {x.price} {currency}".lstrip(", ")) for x in goods]
+                offers = [(x.sku, x.told(currency)) for x in goods]
             else:
                 offers = [(x.code, x.label) for x in await self._desk.ask(self._session, self._desk.editing.codes, text, currency)]
             self._fields.offer(field.key, offers)

@@ -1,6 +1,8 @@
 """Letters of one cause sent back together: those frozen and no other, canaries first, stopped above one failure in ten."""
 
 import json
+import subprocess
+import sys
 from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +17,7 @@ from schemas.assertion import Actor
 from schemas.failures import SameIdOtherContent
 from telemetry.health import Health
 from tests.conftest import Eventually
+from tests.integration.test_many_orders_are_edited_as_one_job import environment
 from tests.line import Line, shopify_order
 
 OLGA = Actor("olga", frozenset({"DLQ_Operate", "Order_Modify"}), "test")
@@ -113,6 +116,38 @@ def test_membership_is_frozen_and_a_killed_runner_is_gone_on_from(still_line: Li
     assert [("unresolved", 1), ("resolved", 15)] == sorted(
         line.rows("select status, count(*) from dead_letter group by status"), reverse=True
     )
+    assert () == line.findings()
+
+
+def test_a_replay_whose_runner_is_killed_is_paused_by_itself_and_gone_on_with(
+    still_line: Line, eventually: Eventually, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner is a process of its own, killed while it awaits its canary. Nobody has to notice; whoever goes on sends no letter twice."""
+    line, broken, bulk_id = still_line, Broken(), uuid4()
+    monkeypatch.setattr(bulk, "SILENT_SECONDS", 4.0)
+    some_letters(line, eventually, broken, 12)
+    broken.every = False
+    bulk.prepare(desk, bulk_id, cause(line), OLGA)
+    with line.book.transaction():
+        line.book.execute("update bulk_replay set updated_at = now() - interval '1 day'")
+    assert 0 == bulk.pause_abandoned(line.book), "one that nobody has run yet is nobody's to lose"
+
+    call = [sys.executable, "-m", "ordermend", "letters", "bulk-replay", "--resume", str(bulk_id), "--actor", "olga"]
+    runner = subprocess.Popen([*call, "--role", "DLQ_Operate", "--role", "Order_Modify"], env=environment(line), stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: line.one("select count(*) from bulk_member where state = 'sent'") == 1, what="the canary sent")
+        begun = line.one("select alive_at from bulk_replay")
+        eventually(lambda: line.one("select alive_at from bulk_replay") > begun, what="another sign of life")
+        assert 0 == bulk.pause_abandoned(line.book), "whoever runs it says so"
+    finally:
+        runner.kill()
+        runner.wait(30)
+    retry_with(line, broken)
+    eventually(lambda: bulk.progress(desk, bulk_id).state == "paused", what="the replay paused by the retrier")
+    assert "whoever ran it is gone; run it again to go on" == bulk.progress(desk, bulk_id).reason
+    ended = bulk.run(desk, bulk_id, OLGA, Event())
+    assert ("done", 12, 0, 0) == (ended.state, ended.done, ended.failed, ended.skipped)
+    assert 12 == line.one("select count(*) from audit where action = 'letter_replayed'")
     assert () == line.findings()
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from console.queries.goods import goods
 from modification_processor import Preview, Refused, look, preview_for
 from modification_processor.settlement import Declined, StockRequest
 from ordermend import bootstrap
@@ -108,6 +109,9 @@ def test_two_processors_promise_each_unit_once(selling: Line, world: Inventory, 
     shown = previewed(line, late.order_id, "add_line", '{"sku": "SKU-C", "quantity": 1}')
     assert isinstance(shown, Refused)
     assert ["stock_other"] == [one.code for one in shown.alternatives]
+    with line.book.transaction(), line.book.cursor() as cursor:
+        offered = {each.sku: each.told("GBP") for each in goods(cursor, "SKU-", "GBP", 9)}
+    assert {"SKU-A": "Thing SKU-A, 10.00 GBP, 52 to be had", "SKU-C": "Thing SKU-C, 7.25 GBP, 0 to be had"} == offered
 
     # One gives two back and sends two of another line: the one who came late gets what came back, and nothing that was sent.
     early = orders[codes.index("applied")]

@@ -12,6 +12,7 @@ from tests.simulation.scheduler import Process
 from tests.simulation.world import World, desk_of
 
 ROLES = frozenset({"DLQ_Operate", "Order_Approve", "Order_Modify"})
+COLLEAGUE = Actor("colleague", ROLES, "cli")
 STATEMENT = "OrderStated"
 
 
@@ -50,19 +51,30 @@ class Operator:
             return letters.listing(cursor, "unresolved", 50)
 
     def _act(self, letter: Letter) -> None:
-        world, dice = self._world, self._world.dice
+        world, dice, act = self._world, self._world.dice, "replay"
         try:
             if dice.random() < 0.3:
                 self._desk.claim(letter.letter_id, self._actor)
             if self._discards(letter):
                 world.discarded.add(letter.message_id)
                 world.trace.add(f"discard {letter.message_id}")
+                act = "discard"
                 self._desk.discard(letter.letter_id, self._actor, "it cannot be helped")
             elif world.mended or dice.random() < 0.3:
                 world.trace.add(f"replay {letter.message_id}")
                 self._desk.replay(letter.letter_id, self._actor)
         except OrdermendError as refusal:
             world.trace.add(f"{self._process.name} is told {refusal.code}")
+            if refusal.code == "letter_approval_needed":
+                self._ask_a_colleague(letter, act)
+
+    def _ask_a_colleague(self, letter: Letter, act: str) -> None:
+        """Have a second person look at what one alone may not do; it is tried again the next time round."""
+        try:
+            self._desk.claim(letter.letter_id, self._actor)
+            self._desk.approve(letter.letter_id, COLLEAGUE, act)
+        except OrdermendError as refusal:
+            self._world.trace.add(f"a colleague is told {refusal.code}")
 
     def _discards(self, letter: Letter) -> bool:
         if letter.seq is None:

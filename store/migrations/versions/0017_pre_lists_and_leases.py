@@ -1,8 +1,12 @@
-"""Terms are kept beside when their order arrived and on which channel, so a list finds the newest of many hits without reading each order.
+"""Lists that look at no order they do not show; orders chosen for a bulk edit, in the book; when a bulk replay was last alive.
+
+Terms are kept beside when their order arrived and on which channel, so a list finds the newest of many hits without reading each order.
 
 The table is written anew in the order of arrival, which is also how lists walk it: orders are not stored meanwhile (about a minute for a
 million of them). The previous release goes on working beside it: what it stores has the moment of its own transaction, and no channel,
 which a list then asks of the order itself.
+
+A replay that the previous release runs says nothing of being alive, and is left alone.
 """
 
 from alembic import op
@@ -38,21 +42,36 @@ CREATE INDEX order_search_terms ON order_search USING gin (terms) WITH (gin_pend
 CREATE INDEX order_search_by_arrival ON order_search (arrived_at, order_id);
 
 DROP TABLE order_search_before;
+
+CREATE TABLE selection (
+    selection_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    order_ids UUID[] NOT NULL,
+    filters JSONB,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (selection_id)
+);
+
+CREATE INDEX selection_by_user ON selection (user_id, at);
+
+ALTER TABLE bulk_replay ADD COLUMN alive_at TIMESTAMP WITH TIME ZONE;
 """
 
 
 def upgrade() -> None:
-    """Write the table anew, and give the application its rights."""
+    """Write the table of terms anew, make the new one, and give the application its rights."""
     for statement in NEW.split(";"):
         if statement.strip():
             op.execute(statement)
     config = op.get_context().config
     app = config.attributes.get("app_role") if config else None
     if app:
-        op.execute(f'grant select, insert, update, delete on order_search to "{app}"')
+        op.execute(f'grant select, insert, update, delete on order_search, selection to "{app}"')
 
 
 def downgrade() -> None:
-    """The columns say nothing that the order does not."""
+    """The columns say nothing that the order does not, and what was chosen can be chosen again."""
+    op.execute("ALTER TABLE bulk_replay DROP COLUMN alive_at")
+    op.execute("DROP TABLE selection")
     op.execute("DROP INDEX order_search_by_arrival")
     op.execute("ALTER TABLE order_search DROP COLUMN arrived_at, DROP COLUMN channel")
