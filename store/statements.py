@@ -42,6 +42,9 @@ _FROM = """orders o join statement s on s.order_id = o.order_id and s.message_id
     join order_origin g on g.order_id = o.order_id left join order_key k on k.order_id = o.order_id
     where o.channel = %s and s.received_at >= %s and (%s::timestamptz is null or s.received_at < %s)"""
 
+_NEXT = "select order_id from orders where channel = %s and order_id > %s order by order_id limit %s"
+_PAGE = f"select {_COLUMNS} from {_FROM} and o.order_id = any(%s) order by o.order_id"
+
 
 def count(connection: Connection, channel: str, since: datetime, until: datetime | None) -> int:
     """Return how many orders of a channel stand on a statement received in that time."""
@@ -50,15 +53,17 @@ def count(connection: Connection, channel: str, since: datetime, until: datetime
 
 
 def standing(connection: Connection, channel: str, since: datetime, until: datetime | None) -> Iterator[list[Standing]]:
-    """Yield pages of them, in order of their ids; each page is read in a transaction of its own."""
+    """Yield pages of them, in order of their ids; each page is read in a transaction of its own.
+
+    First the page's ids, then what belongs to them: asked for at once, the whole book is joined and sorted for every page of it.
+    """
     last = UUID(int=0)
     while True:
         with connection.transaction():
-            rows = connection.execute(
-                f"select {_COLUMNS} from {_FROM} and o.order_id > %s order by o.order_id limit %s",
-                (channel, since, until, until, last, PAGE),
-            ).fetchall()
-        if not rows:
+            ids = [row[0] for row in connection.execute(_NEXT, (channel, last, PAGE)).fetchall()]
+            rows = connection.execute(_PAGE, (channel, since, until, until, ids)).fetchall() if ids else []
+        if not ids:
             return
-        yield [Standing(*row) for row in rows]
-        last = rows[-1][0]
+        if rows:
+            yield [Standing(*row) for row in rows]
+        last = ids[-1]

@@ -48,6 +48,8 @@ AGES: Final[Mapping[str, tuple[str, str]]] = {
     "over_day": ("<=", "1 day"), "over_week": ("<=", "7 days"), "over_month": ("<=", "30 days"),
 }  # fmt: skip
 """How long ago an order arrived: within, or longer ago than."""
+NEAR, NEAR_FILTERED = 3000, 10_000
+"""So many of the newest terms are looked through first, more where another filter leaves few: what is frequent fills its page there."""
 FEW, MANY = 2000, 30_000
 """Up to so many hits are sorted by arrival, the more where another filter leaves few of them; beyond, walking from the newest on is faster."""
 
@@ -83,9 +85,11 @@ def _found(cursor: Cursor, filters: Filters, columns: str, place: str, place_val
     hit = f"(s.terms && %s or s.terms @> %s){beside}{place.replace('o.created_at', 's.arrived_at').replace('o.order_id', 's.order_id')}"
     hit_values = [asked.any_of, asked.all_of or ["-"], *beside_values, *place_values]
     order = f"lateral (select {columns} from orders o where o.order_id = s.order_id and {condition} limit 1) o"
-    most = MANY if values else FEW
-    found = _sorted_hits(cursor, hit, hit_values, order, values, most, limit)
-    return _walked(cursor, hit, hit_values, order, values, limit) if found is None else found
+    near = _walked(cursor, hit, hit_values, order, values, limit, NEAR_FILTERED if values else NEAR)
+    if len(near) == limit:
+        return near
+    found = _sorted_hits(cursor, hit, hit_values, order, values, MANY if values else FEW, limit)
+    return _walked(cursor, hit, hit_values, order, values, limit, None) if found is None else found
 
 
 def _sorted_hits(cursor: Cursor, hit: str, hit_values: list[Any], order: str, values: list[Any], most: int, limit: int) -> list[Any] | None:
@@ -106,12 +110,16 @@ def _sorted_hits(cursor: Cursor, hit: str, hit_values: list[Any], order: str, va
     return None if rows[0][0] else [row[2:] for row in rows if row[1]]
 
 
-def _walked(cursor: Cursor, hit: str, hit_values: list[Any], order: str, values: list[Any], limit: int) -> list[Any]:
-    """Return rows of the orders that are hit, by walking all terms from the newest arrival on: where many fit, the first come soon."""
+def _walked(
+    cursor: Cursor, hit: str, hit_values: list[Any], order: str, values: list[Any], limit: int, rows_at_most: int | None
+) -> list[Any]:
+    """Return rows of the orders that are hit, by walking all terms, or so many, from the newest arrival on."""
     cursor.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+    newest = "(select * from order_search order by arrived_at desc, order_id desc limit %s)"
     cursor.execute(
-        f"select o.* from order_search s cross join {order} where {hit} order by s.arrived_at desc, s.order_id desc limit %s",
-        [*values, *hit_values, limit],
+        f"""select o.* from {newest} s cross join {order} where {hit}
+             order by s.arrived_at desc, s.order_id desc limit %s""",
+        [rows_at_most, *values, *hit_values, limit],
     )
     rows = cursor.fetchall()
     cursor.execute("set local enable_seqscan = on; set local enable_bitmapscan = on")

@@ -3,6 +3,7 @@
 Source: axe-core's rules for WCAG 2.2 A and AA and its best practices, as the package axe-playwright-python ships them; nothing is fetched.
 """
 
+import re
 from importlib import resources
 from typing import Any, Final
 from uuid import uuid4
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from schemas.facts import FactPayment
 from tests.conftest import Eventually
 from tests.e2e.people import seat
+from tests.e2e.test_an_operator_edits_many_orders_at_once import choose
 from tests.line import Line, shopify_order
 
 AXE: Final = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
@@ -94,6 +96,53 @@ def test_axe_finds_nothing_serious_on_any_page(line: Line, page_of_everybody: Pa
         assert answer is not None
         assert status == answer.status, name
         found.extend(_violations(page, name))
+    assert [] == found, "\n".join(found)
+
+
+@pytest.mark.timeout(900)  # as above
+def test_axe_finds_nothing_serious_while_many_orders_are_edited(line: Line, page_of_everybody: Page, eventually: Eventually) -> None:
+    """A bulk edit with nothing chosen, refused, tried, waiting, running, paused, done and taken back."""
+    page, found = page_of_everybody, list[str]()
+    orders = [line.state_order(shopify_order(8810 + number)) for number in range(6)]
+    eventually(lambda: line.one("select count(*) from orders") == len(orders), what="the orders in the book")
+    line.ticket(orders[0].order_id, ("cancel_order", {}))
+    eventually(lambda: line.one("select count(*) from orders where lifecycle = 'cancelled'") == 1, what="one that will be refused")
+
+    page.goto("/bulk/new")
+    expect(page.get_by_role("alert")).to_contain_text("choose the orders again")
+    found.extend(_violations(page, "a bulk edit of nothing"))
+    page.goto("/")
+    page.get_by_role("button", name="Choose this page").click()
+    page.get_by_role("button", name="Bulk edit chosen").click()
+    expect(page.get_by_role("heading", name="Bulk edit of 6 orders")).to_be_visible()
+    found.extend(_violations(page, "a bulk edit to be filled in"))
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_role("alert")).to_contain_text("choose a reason first")
+    found.extend(_violations(page, "a bulk edit without a reason"))
+    choose(page, "Operation", "apply promotion")
+    page.get_by_label("Code", exact=True).fill("TENOFF")
+    choose(page, "Reason code (required)", "goodwill")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_role("img", name=re.compile("Orders by outcome"))).to_be_visible()
+    found.extend(_violations(page, "a bulk edit, tried"))
+
+    page.get_by_role("button", name="Start for 6 orders").click()
+    expect(page.get_by_text("0 of 6 have an outcome.")).to_be_visible()
+    found.extend(_violations(page, "a bulk edit, running"))
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("paused", exact=True)).to_be_visible()
+    found.extend(_violations(page, "a bulk edit, paused"))
+    line.start("bulk")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("6 of 6 have an outcome.")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo all that were applied")).to_be_enabled()
+    found.extend(_violations(page, "a bulk edit, done"))
+    page.get_by_role("button", name="Undo all that were applied").click()
+    expect(page.get_by_role("heading", name="Undo of a bulk edit: 5 orders")).to_be_visible()
+    found.extend(_violations(page, "a bulk edit, taken back"))
+    page.goto("/bulk")
+    expect(page.get_by_role("table", name="Jobs")).to_be_visible()
+    found.extend(_violations(page, "the list of bulk edits"))
     assert [] == found, "\n".join(found)
 
 

@@ -31,9 +31,9 @@ def test_the_terms_follow_the_order(line: Line, eventually: Eventually) -> None:
     assert "n:6101" in _terms(line, order)
 
 
-@pytest.mark.parametrize("most", [0, 10_000])
+@pytest.mark.parametrize(("near", "most"), [(0, 0), (5, 10_000), (100, 0)])
 def test_a_list_says_the_same_whichever_way_it_looks(
-    line: Line, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, most: int
+    line: Line, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, near: int, most: int
 ) -> None:
     """Hits sorted by arrival, or all terms walked from the newest on: the same orders, page by page, under every filter."""
     for number in range(6110, 6122):
@@ -43,8 +43,8 @@ def test_a_list_says_the_same_whichever_way_it_looks(
     line.book.execute("update orders set edits = 1 where order_id = any(%s)", (ids[::3],))
     line.book.execute("update orders set lifecycle = 'held' where order_id = any(%s)", (ids[::2],))
     line.book.execute("update order_search set channel = null where order_id = any(%s)", (ids[:2],))  # as the previous release stored them
-    monkeypatch.setattr(orders, "FEW", most)
-    monkeypatch.setattr(orders, "MANY", most)
+    for name, value in (("NEAR", near), ("NEAR_FILTERED", near), ("FEW", most), ("MANY", most)):
+        monkeypatch.setattr(orders, name, value)
     for filters, expected in (
         (Filters("SKU-A"), ids), (Filters("ida"), ids), (Filters("SKU-NONE"), []), (Filters("..."), []), (Filters("#6115"), None),
         (Filters("SKU-A", channel="shopify"), ids), (Filters("SKU-A", channel="ebay"), []), (Filters("SKU-A", edited=True), ids[::3]),
