@@ -98,7 +98,10 @@ class Reader:
         """Return what there is; the first ticket or fact ends the wait."""
         messages = self._express.poll(1, GATHER_SECONDS)
         if messages:
-            messages += self._express.poll(BATCH - 1, 0.0)
+            epochs = dict(self._epochs())
+            more = self._express.poll(BATCH - 1, 0.0)
+            # A rebalance between the two ends what was polled before it: its partition is read again from where the book says.
+            messages = [message for message in messages if epochs.get(_place(message)) == self._epochs().get(_place(message))] + more
         room = min(BATCH - len(messages), BESIDE if messages else CHANNEL_BATCH)
         return messages + self._channel.poll(room, 0.0) if room else messages
 
@@ -106,7 +109,7 @@ class Reader:
         started = time.perf_counter()
         # Rebalance callbacks run inside poll, in this thread: the epochs are those of these messages.
         epochs = dict(self._epochs())
-        reads = [self._read(message) for message in messages if (message.topic() or "", message.partition() or 0) in epochs]
+        reads = [self._read(message) for message in messages if _place(message) in epochs]
         STAGE_SECONDS.labels("read").observe(time.perf_counter() - started)
         return Batch(rising(reads), epochs, started)
 
@@ -156,7 +159,7 @@ class Reader:
         for consumer in (self._express, self._channel):
             returned: dict[Place, int] = {}
             for message in consumer.poll(BATCH, 0.0):
-                place = (message.topic() or "", message.partition() or 0)
+                place = _place(message)
                 returned[place] = min(message.offset() or 0, returned.get(place, message.offset() or 0))
             if returned:
                 consumer.pause()
@@ -164,12 +167,14 @@ class Reader:
 
 
 def rising(reads: Sequence[Read]) -> list[Read]:
-    """Return the messages of each partition in rising order: what the client gave out once more, between two polls of one batch, is dropped."""
-    newest: dict[Place, int] = {}
-    found = []
+    """Return the messages of each partition in rising order, each once: the client may give out again what it gave before, and none is left out."""
+    by_place: dict[Place, dict[int, Read]] = {}
     for read in reads:
-        place, off = (read.incoming.topic, read.incoming.part), read.incoming.off
-        if off > newest.get(place, -1):
-            newest[place] = off
-            found.append(read)
-    return found
+        by_place.setdefault((read.incoming.topic, read.incoming.part), {})[read.incoming.off] = read
+    upcoming = {place: iter(sorted(of_place.items())) for place, of_place in by_place.items()}
+    turns = (next(upcoming[read.incoming.topic, read.incoming.part], None) for read in reads)
+    return [turn[1] for turn in turns if turn is not None]
+
+
+def _place(message: Message) -> Place:
+    return message.topic() or "", message.partition() or 0

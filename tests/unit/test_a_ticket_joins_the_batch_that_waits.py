@@ -7,6 +7,8 @@ from threading import Lock
 from typing import cast
 from uuid import UUID
 
+import pytest
+
 from modification_processor.incoming import Incoming, Read
 from modification_processor.reader import BATCH, BESIDE, CHANNEL_BATCH, Batch, Reader, rising
 from streaming.consumer import BatchConsumer, Place
@@ -107,6 +109,34 @@ def test_few_orders_go_with_tickets_and_a_batch_has_an_end() -> None:
     first, second = _next(reader), _next(reader)
     reader.stop()
     assert (10 + BESIDE, CHANNEL_BATCH) == (len(first), len(second))
+
+
+@dataclass
+class Rebalanced(Fed):
+    """Gives out offset 2; at the second poll its partition is given anew, and is read from `given` on."""
+
+    given: list[int] = field(default_factory=list)
+    epochs: dict[Place, int] = field(default_factory=lambda: {("tickets", 0): 1})
+
+    def poll(self, limit: int, _timeout_seconds: float) -> list[Fetched]:
+        if limit > 1:
+            self.epochs["tickets", 0] = 2
+        offsets = [2] if limit == 1 else self.given
+        return [Fetched(Incoming("tickets", 0, off, None, b"", None, NOW)) for off in offsets]
+
+
+@pytest.mark.parametrize("given", [[1, 2, 3], []])
+def test_what_was_polled_before_a_rebalance_does_not_pass_for_what_comes_after_it(given: list[int]) -> None:
+    express = Rebalanced("tickets", given=given)
+    reader = _reader(express, Fed("orders"), lambda: express.epochs)
+    batch = reader._batch(reader._gather())
+    assert given == [read.incoming.off for read in batch.reads]
+    assert {("tickets", 0): 2} == batch.epochs
+
+
+def test_what_is_given_out_again_from_before_is_not_left_out() -> None:
+    reads = [_read(Incoming("tickets", 0, off, None, b"", None, NOW)) for off in (2, 1, 2, 3)]
+    assert [1, 2, 3] == [read.incoming.off for read in rising(reads)]
 
 
 def test_what_is_given_out_twice_is_read_once() -> None:
