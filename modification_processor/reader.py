@@ -98,7 +98,10 @@ class Reader:
         """Return what there is; the first ticket or fact ends the wait."""
         messages = self._express.poll(1, GATHER_SECONDS)
         if messages:
-            messages += self._express.poll(BATCH - 1, 0.0)
+            polled_under = dict(self._epochs())
+            more = self._express.poll(BATCH - 1, 0.0)
+            # A rebalance between the two: what was polled before it is read again, from where the partition's next owner begins.
+            messages = [m for m in messages if self._epochs().get(_place(m)) == polled_under.get(_place(m))] + more
         room = min(BATCH - len(messages), BESIDE if messages else CHANNEL_BATCH)
         return messages + self._channel.poll(room, 0.0) if room else messages
 
@@ -106,7 +109,7 @@ class Reader:
         started = time.perf_counter()
         # Rebalance callbacks run inside poll, in this thread: the epochs are those of these messages.
         epochs = dict(self._epochs())
-        reads = [self._read(message) for message in messages if (message.topic() or "", message.partition() or 0) in epochs]
+        reads = [self._read(message) for message in messages if _place(message) in epochs]
         STAGE_SECONDS.labels("read").observe(time.perf_counter() - started)
         return Batch(rising(reads), epochs, started)
 
@@ -156,11 +159,15 @@ class Reader:
         for consumer in (self._express, self._channel):
             returned: dict[Place, int] = {}
             for message in consumer.poll(BATCH, 0.0):
-                place = (message.topic() or "", message.partition() or 0)
+                place = _place(message)
                 returned[place] = min(message.offset() or 0, returned.get(place, message.offset() or 0))
             if returned:
                 consumer.pause()
                 consumer.seek(returned)
+
+
+def _place(message: Message) -> Place:
+    return message.topic() or "", message.partition() or 0
 
 
 def rising(reads: Sequence[Read]) -> list[Read]:
