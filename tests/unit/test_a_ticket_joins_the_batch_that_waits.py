@@ -100,28 +100,6 @@ def test_what_was_polled_under_other_epochs_does_not_join(eventually: Eventually
     assert (CHANNEL_BATCH, ["orders:200"], ["tickets:0"]) == (len(first), second, third)
 
 
-def test_what_was_polled_before_a_rebalance_is_left_to_be_read_again() -> None:
-    epochs = {("tickets", 0): 1}
-
-    class Rebalanced(Fed):
-        """Gives out ticket 5; then the partition is given anew, from ticket 1 on."""
-
-        def poll(self, limit: int, _timeout_seconds: float) -> list[Fetched]:
-            if limit == 1:
-                given = [] if epochs["tickets", 0] == 2 else [5]
-            else:
-                given = [] if epochs["tickets", 0] == 2 else [1, 2]
-                epochs["tickets", 0] = 2
-            return [Fetched(Incoming("tickets", 0, off, None, b"", None, NOW)) for off in given]
-
-    reader = _reader(Rebalanced("tickets"), Fed("orders"), lambda: epochs)
-    reader.start()
-    batch = reader.next(10.0)
-    reader.stop()
-    assert batch is not None
-    assert (["tickets:1", "tickets:2"], 2) == ([read.message_id for read in batch.reads], batch.epochs["tickets", 0])
-
-
 def test_few_orders_go_with_tickets_and_a_batch_has_an_end() -> None:
     express, channel = Fed("tickets"), Fed("orders")
     reader = _reader(express, channel, lambda: {("tickets", 0): 1, ("orders", 0): 1})
