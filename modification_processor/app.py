@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Lock
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, Message
@@ -98,6 +98,9 @@ class ProcessorApp:
         """Partitions over which we died again and again -> up to which offset each message is tried in a child first."""
         self._epochs: dict[Place, int] = {}
         self._next: dict[Place, int | None] = {}
+        self._untold: dict[Place, int] = {}
+        """What is stored and Kafka does not know yet: the polling thread tells it."""
+        self._telling = Lock()
         self._halted: set[Place] = set()
         """Partitions of a topic that was made anew."""
         self._unclaimed_since: dict[str, float] = {}
@@ -128,12 +131,15 @@ class ProcessorApp:
             self._leave()
 
     def _round(self) -> None:
-        """The polling thread went round: say so, and claim again what Kafka gives us and the book does not hold as ours.
+        """The polling thread went round: say so, tell Kafka what is done, and claim again what it gives us and the book does not hold as ours.
 
         That is so after a claim for which the database was away, and after a fence that somebody else has left behind. No
         rebalance would come by itself and end it.
         """
         self._health.tick()
+        # Only who polls may ask the client for anything: it keeps another thread waiting for as long as it is being polled.
+        self._tell()
+        self._measure()
         for name, consumer in (("express", self._express), ("channel", self._channel)):
             unclaimed = sorted(place for place in consumer.given if place not in self._epochs and place not in self._halted)
             self._health.ready(f"{name} claims", f"{_named(unclaimed)} not claimed" if unclaimed else None)
@@ -243,13 +249,20 @@ class ProcessorApp:
         return [Advance(t, p, epochs[t, p], self._next.get((t, p)), offset) for (t, p), offset in sorted(newest.items())]
 
     def _advance(self, advances: Sequence[Advance]) -> None:
-        self._next |= {(a.topic, a.partition): a.new for a in advances}
+        done = {(a.topic, a.partition): a.new for a in advances}
+        self._next |= done
+        with self._telling:
+            self._untold |= done
+
+    def _tell(self) -> None:
+        """Tell Kafka the offsets that are stored: for lag tools only."""
+        with self._telling:
+            untold, self._untold = self._untold, {}
         for consumer in (self._express, self._channel):
-            mine = {(a.topic, a.partition): a.new for a in advances if (a.topic, a.partition) in consumer.assigned}
+            mine = {place: offset for place, offset in untold.items() if place in consumer.assigned}
             try:
                 consumer.commit(mine)
             except KafkaException as error:
-                # For lag tools only: the offset that counts is committed already.
                 self._log.debug("kafka_commit_failed", error=str(error))
 
     def _wait_out(self, error: Exception, faults: int, stop: Event) -> None:
@@ -322,6 +335,8 @@ class ProcessorApp:
         for (topic, part), why in halted.items():
             self._health.ready(f"{topic}[{part}]", why)
         self._health.ready("assignment", None if self._epochs else "no partition is assigned")
+
+    def _measure(self) -> None:
         if time.monotonic() - self._measured_at > LAG_SECONDS:
             self._measured_at = time.monotonic()
             for (topic, part), lag in (self._express.lag(self._next) | self._channel.lag(self._next)).items():
@@ -329,6 +344,7 @@ class ProcessorApp:
 
     def _leave(self) -> None:
         self._reader.stop()
+        self._tell()
         self._release(dict(self._epochs))
         self._express.close()
         self._channel.close()
