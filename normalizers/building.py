@@ -104,7 +104,8 @@ def amount_of(row: Json, key: str, at: str, currency: str, report: Report) -> in
 
 
 @lru_cache(maxsize=4096)
-def _unit_price(value: str | int | Decimal) -> UnitPrice:
+def _unit_price(_written: str, value: str | int | Decimal) -> UnitPrice:
+    """Remember prices by how they are written: 10 and 10.00 are equal and keep their own digits."""
     return UnitPrice.parse(value)
 
 
@@ -121,7 +122,7 @@ def price_of(row: Json, key: str, at: str) -> UnitPrice | None:
     if isinstance(value, bool | dict | list):
         fail(at, key, "amount", value)
     try:
-        return _unit_price(value)
+        return _unit_price(str(value), value)
     except AmountError:
         fail(at, key, "amount", value)
 

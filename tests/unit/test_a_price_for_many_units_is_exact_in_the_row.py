@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalizers.building import priced_row
+from normalizers.building import price_of, priced_row
 from normalizers.wire import Report, day_and_time
 from schemas.failures import NormalizationFailed
+from schemas.money import UnitPrice
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,11 @@ def test_a_day_and_a_time_in_fields_of_their_own(day: str | None, time: str | No
     found = day_and_time(day, time, "/x", report)
     assert moment == (found.isoformat() if found else None)
     assert rules == [finding.rule for finding in report.findings]
+
+
+def test_a_price_keeps_the_digits_it_was_written_with_whatever_was_read_before() -> None:
+    for written in ("30990", "30990.0", "30990.00"):
+        exponent = len(written.partition(".")[2])
+        for value in (written, Decimal(written)):
+            assert price_of({"price": value}, "price", "") == UnitPrice(amount=int(written.replace(".", "")), exponent=exponent)
+    assert price_of({"price": 30990}, "price", "") == UnitPrice(amount=30990, exponent=0)
