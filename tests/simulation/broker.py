@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from streaming.consumer import Place
 from streaming.producer import DeliveryFailed, Record
-from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.scheduler import Process, Scheduler, Task
 
 SESSION_SECONDS = 10.0
 Callback = Callable[[Consumer, list[TopicPartition]], None]
@@ -160,6 +160,7 @@ class Client:
         self.cut_off = False
         """The coordinator is out of reach, and this client does not know it yet: it keeps fetching."""
         self.closed = False
+        self._polled_by: Task | None = None
         process.on_death.append(self._die)
 
     def subscribe(self, topics: Sequence[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
@@ -173,6 +174,7 @@ class Client:
     def consume(self, limit: int, timeout: float) -> list[Message]:
         """Serve a rebalance, then give out what is there; wait where nothing is and there is time for it."""
         self._broker.scheduler.pause("poll")
+        self._polled_by = self._broker.scheduler.current
         self._serve()
         self._tell()
         found = self._fetched(limit)
@@ -261,10 +263,17 @@ class Client:
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:
         """Tell the group's offsets: nobody reads them."""
+        self._asked_by_whoever_polls()
 
     def get_watermark_offsets(self, partition: TopicPartition, *, timeout: float = 0.0, cached: bool = False) -> tuple[int, int]:
         """Where the log begins and ends."""
+        self._asked_by_whoever_polls()
         return 0, self._broker.end((partition.topic, partition.partition))
+
+    def _asked_by_whoever_polls(self) -> None:
+        """The real client keeps another thread waiting while it is polled, for seconds: it must be asked by the one that polls."""
+        polls = self._polled_by in (None, self._broker.scheduler.current)
+        assert polls or not self.process.alive, "Kafka's client is asked by a thread that does not poll it"
 
     def close(self) -> None:
         """Leave the group."""
