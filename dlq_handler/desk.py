@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from dlq_handler import impact, patch, repair
 from dlq_handler.repair import NEEDS, NEEDS_EDITED, NEEDS_PAYLOAD, Normalise, View
@@ -20,7 +20,7 @@ from dlq_handler.triage import impact_of
 from schemas.assertion import Actor
 from schemas.codec import decode
 from schemas.failures import OrdermendError
-from schemas.order import NAMESPACE
+from schemas.order import id_of
 from schemas.repair import DOCUMENTS, DOOR, Rehearsed, Repaired, SentBack, Step
 from schemas.statement import IntakeFailed, Statement
 from store import claims, heads, letters, orders
@@ -409,7 +409,7 @@ class Desk:
         """Keep the repair: what failed, what a person changed, and where its outcome will be."""
         letter = work.letter
         assert work.key is not None
-        repair_id = uuid5(NAMESPACE, f"repair:{letter.letter_id}:{letter.attempts}")
+        repair_id = id_of(f"repair:{letter.letter_id}:{letter.attempts}")
         row = Repair(
             letter.order_id, repair_id, letter.letter_id, letter.attempts, letter.fingerprint, letter.message, letter.channel,
             letter.error_class, letter.code, letter.field, work.key.seal(before, f"repair:{repair_id}:input"),
@@ -481,7 +481,7 @@ def _audit(work: Work, actor: Actor, action: str, detail: str, once: str) -> Non
 
 
 def _audit_id(work: Work, actor: Actor, once: str) -> UUID:
-    return uuid5(NAMESPACE, f"desk:{work.letter.letter_id}:{actor.user_id}:{once}")
+    return id_of(f"desk:{work.letter.letter_id}:{actor.user_id}:{once}")
 
 
 def _done_before(work: Work, actor: Actor, action: str, act: str) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from threading import Event
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor import past, undo
 from modification_processor.edit import BULK_DOOR, calls_of, not_in_bulk
@@ -29,7 +29,7 @@ from normalizers import discover as channels
 from schemas.assertion import HEADER, Actor, Signer
 from schemas.codec import decode, encode
 from schemas.failures import OrdermendError
-from schemas.order import NAMESPACE, Order
+from schemas.order import Order, id_of
 from schemas.ticket import APPLIED_STATES, ModificationTicket, Operation
 from store import bulk, orders, outbox, rulesets, tickets
 from store.bulk import ItemRow, JobRow
@@ -123,7 +123,7 @@ def dry_run(
                 continue
             order, version = stored[order_id].order, stored[order_id].version
             channel = channels().get(order.source.channel)
-            here = replace(context, ticket_id=str(uuid5(NAMESPACE, f"dry:{order_id}")))
+            here = replace(context, ticket_id=str(id_of(f"dry:{order_id}")))
             seen = preview(
                 order, version, calls, request.reason_code, request.roles, channel.verbs if channel else None, here,
                 channel_collects=order.source.channel in default_locks().marketplaces,
@@ -333,7 +333,7 @@ def _item(job_id: UUID, order_id: UUID, version: int | None) -> ItemRow:
 
 
 def _ticket_id(job_id: UUID, order_id: UUID) -> UUID:
-    return uuid5(NAMESPACE, f"bulk:{job_id}:{order_id}")
+    return id_of(f"bulk:{job_id}:{order_id}")
 
 
 def _ticket(job: JobRow, row: ItemRow) -> ModificationTicket:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.operations.operation import Context, Product
 from modification_processor.operations.rows import MAX_UNITS, minted_id
@@ -24,7 +24,7 @@ from normalizers import discover as channels
 from normalizers.channel import Restates, Verb
 from schemas.assertion import Actor
 from schemas.model import Instant
-from schemas.order import NAMESPACE, DeliveryWindow, Order, OrderLine
+from schemas.order import DeliveryWindow, Order, OrderLine, id_of
 from schemas.statement import ChangeStated, LineChange
 from schemas.ticket import ModificationTicket, Operation
 
@@ -63,7 +63,7 @@ class _Unclear(Exception):
 
 def ticket_id_of(body: ChangeStated) -> UUID:
     """Return the id of the ticket a change becomes: the same each time the message comes."""
-    return uuid5(NAMESPACE, f"{body.order_id}:{body.message_id}:change")
+    return id_of(f"{body.order_id}:{body.message_id}:change")
 
 
 def actor_of(body: ChangeStated) -> Actor:

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.channel_changes import REASON
 from modification_processor.edit import overlaps
 from modification_processor.restated_operations import Named, operations_of
 from modification_processor.restatement import restate
 from schemas.leaves import leaves
-from schemas.order import NAMESPACE, Order
+from schemas.order import Order, id_of
 from schemas.ticket import ModificationTicket
 
 Fate = Literal["applied", "there", "kept", "left"]
@@ -72,7 +72,7 @@ def _fate(path: str, new: str | None, here: Mapping[str, str], merged: Mapping[s
 
 def ticket_id_of(order_id: UUID, message_id: str, version: int) -> UUID:
     """Return the id of the ticket by which a mapping corrects an order: one for each statement and version."""
-    return uuid5(NAMESPACE, f"{order_id}:{message_id}:mapping:{version}")
+    return id_of(f"{order_id}:{message_id}:mapping:{version}")
 
 
 def ticket_of(found: Remapped, channel: str, message_id: str, version: int, base_version: int, at: datetime) -> ModificationTicket:

@@ -7,12 +7,12 @@ sent back by us at all; its sender has to send it again. A repaired message take
 the same number; the letter keeps the original bytes.
 """
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.settle import Topics
 from schemas.codec import decode
 from schemas.failures import OrdermendError
-from schemas.order import NAMESPACE
+from schemas.order import id_of
 from schemas.repair import DOCUMENTS, Repaired, SentBack
 from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, OrderStated, RawDocument
 from schemas.ticket import ModificationTicket
@@ -45,7 +45,7 @@ def replay(connection: Connection, vault: KeyVault, topics: Topics, letter_id: U
         letter = letters.find(cursor, letter_id)
         assert letter is not None
         did = send_back(cursor, vault, topics, letter, None).text
-        audit_id = uuid5(NAMESPACE, f"replay:{letter_id}:{letter.attempts}")
+        audit_id = id_of(f"replay:{letter_id}:{letter.attempts}")
         letters.record(cursor, [Audit(letter.order_id, audit_id, now(cursor), actor, "letter_replayed", str(letter_id), did)])
     return did
 
@@ -119,7 +119,7 @@ def _resend(cursor: Cursor, letter: Letter, key: OrderKey, topics: Topics, repai
         named = [key for key, _ in repaired.statements if not key.startswith("raw:")]
         order_id = UUID(named[0]) if named else order_id
     target = f"{topics.prefix}orders.raw.{letter.channel}.v1"
-    event_id = uuid5(NAMESPACE, f"resend:{letter.letter_id}:{letter.attempts}")
+    event_id = id_of(f"resend:{letter.letter_id}:{letter.attempts}")
     outbox.add(cursor, [Outgoing(letter.order_id, None, event_id, target, raw.key, body, headers)])
     letters.set_letter(cursor, letter.order_id, letter.letter_id, "resent")
     return SentBack(f"its document was put on {target} again", order_id, message_id)

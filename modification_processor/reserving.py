@@ -5,7 +5,7 @@ transaction that changed the order. An inventory outside hears of each reservati
 reservation's revision as its key: what comes late or twice changes nothing there.
 """
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.actions import INVENTORY, request_row
 from modification_processor.incoming import Read
@@ -13,7 +13,7 @@ from modification_processor.outcomes import WorkItem
 from modification_processor.reservations import Shortage, plan, take
 from modification_processor.rows import open_items
 from modification_processor.work import OrderWork, Writes
-from schemas.order import NAMESPACE, Order
+from schemas.order import Order, id_of
 from schemas.stock import Reservation
 from schemas.ticket import ModificationTicket
 from store.actions import ActionRow
@@ -29,9 +29,7 @@ def reserve(work: OrderWork, read: Read, before: Order | None, writes: Writes, t
         return
     was = dict(writes.stock.held.get(work.head.order_id, {}))
     take(writes.stock, planned)
-    cause = (
-        read.body.ticket_id if isinstance(read.body, ModificationTicket) else uuid5(NAMESPACE, f"{work.head.order_id}:{read.message_id}")
-    )
+    cause = read.body.ticket_id if isinstance(read.body, ModificationTicket) else id_of(f"{work.head.order_id}:{read.message_id}")
     writes.actions += [_told(work, row, was.get(row.line_id), cause, writes) for row in planned.rows]
     short = [one for one in planned.short if not one.backorder]
     if short:
@@ -41,7 +39,7 @@ def reserve(work: OrderWork, read: Read, before: Order | None, writes: Writes, t
 def _told(work: OrderWork, row: Reservation, was: Reservation | None, cause: UUID, writes: Writes) -> ActionRow:
     kind = RELEASE if not row.units else ADJUST if was is not None and was.units else RESERVE
     return request_row(work, cause, row.revision, INVENTORY, kind, row.units, writes)._replace(
-        action_id=uuid5(NAMESPACE, f"{row.reservation_id}:{row.revision}"), provider=row.location, transaction=row.line_id, method=row.sku
+        action_id=id_of(f"{row.reservation_id}:{row.revision}"), provider=row.location, transaction=row.line_id, method=row.sku
     )
 
 

@@ -8,7 +8,7 @@ says (ledger rows, tax the channel works out, a price of the channel's own, exte
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor import channel_changes
 from modification_processor.edit import MAX_OPERATIONS
@@ -18,7 +18,7 @@ from modification_processor.operations.rows import row_path
 from modification_processor.operations.set_contact import FIELDS
 from schemas.assertion import Actor
 from schemas.money import to_text
-from schemas.order import NAMESPACE, Address, Adjustment, Order, OrderLine
+from schemas.order import Address, Adjustment, Order, OrderLine, id_of
 from schemas.statement import OrderStated
 from schemas.ticket import ModificationTicket, Operation
 
@@ -59,7 +59,7 @@ def ticket_of(body: OrderStated, named: tuple[Named, ...], at: datetime) -> Modi
 
 def ticket_id_of(body: OrderStated) -> UUID:
     """Return the id of the ticket that is kept of a restatement."""
-    return uuid5(NAMESPACE, f"{body.order.order_id}:{body.message_id}:restated")
+    return id_of(f"{body.order.order_id}:{body.message_id}:restated")
 
 
 def actor_of(body: OrderStated) -> Actor:

@@ -96,13 +96,15 @@ def _is_the_lanes(error: Exception) -> bool:
 def try_lane(cursor: Cursor, means: Means, order_id: UUID, topic: str, limit: int, poison: Failed | None) -> int:
     """Try so many messages of a lane, if it is due; return how many left it. The caller commits."""
     head = heads.lock(cursor, [order_id])[order_id]
-    lane = heads.lanes(cursor, [order_id]).get((order_id, topic))
+    lanes = {lane.topic: lane for lane in heads.lanes(cursor, [order_id]).values()}
+    lane = lanes.get(topic)
     tx = Transaction.begin(cursor, means)
     if lane is None or lane.state not in ("retrying", "ordering") or (lane.next_attempt_at is not None and lane.next_attempt_at > tx.at):
         return 0
     waiting = letters.waiting(cursor, order_id, topic, limit)
     if poison is not None:
-        return _bury_head(tx, waiting[:1], poison)
+        _bury_head(tx, OrderWork(head, None, "", lanes), waiting[:1], poison)
+        return 0
     batch = waiting_reads(waiting, means.vault.unwrap(order_id, bytes(head.wrapped_key or b""))) if waiting else []
     works, seen = load(cursor, means, batch) if batch else ({}, {})
     tx.look_up(batch, works.values())
@@ -184,16 +186,13 @@ def drain(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic: str, s
     return left
 
 
-def _bury_head(tx: Transaction, waiting: Sequence[Parked], poison: Failed) -> int:
+def _bury_head(tx: Transaction, work: OrderWork, waiting: Sequence[Parked], poison: Failed) -> None:
     """Make a dead letter of a head that nobody may look into; its lane waits for a person."""
     for row in waiting:
-        head = heads.lock(tx.cursor, [row.order_id])[row.order_id]
-        incoming = opened(row, tx.means.vault.unwrap(row.order_id, bytes(head.wrapped_key or b"")))
+        incoming = opened(row, tx.writes.key_of(work))
         digest = sha256(incoming.value).digest()
         read = Read(incoming, row.order_id, row.message_id, row.message, digest, failure=poison, seq=row.seq)
-        work = OrderWork(head, None, "", {lane.topic: lane for lane in heads.lanes(tx.cursor, [row.order_id]).values()})
         tx.settler.settle(work, read, poison)
         if row.message_id.startswith("ticket:") and work.lanes[row.topic].state == "blocked":
             tickets.bury(tx.cursor, row.order_id, UUID(row.message_id.removeprefix("ticket:")))
-        tx.writes.flush(tx.cursor, {row.order_id: work})
-    return 0
+    tx.writes.flush(tx.cursor, {work.head.order_id: work})

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.actions import ask_recalls, end_steps, plan_actions
 from modification_processor.breakers import CODE as BREAKER
@@ -50,7 +50,7 @@ from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.facts import ActionReported, ReleaseRequested
 from schemas.failures import RETRYABLE
-from schemas.order import NAMESPACE
+from schemas.order import id_of
 from schemas.statement import ChangeStated, IntakeFailed, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket
 from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
@@ -409,7 +409,7 @@ class Settler:
     @staticmethod
     def _wait(lane: Lane, attempt: int) -> float:
         """Return the seconds until the next attempt, a little off the schedule: what failed together is not tried together."""
-        wobble = (uuid5(NAMESPACE, f"{lane.order_id}:{lane.topic}:{lane.attempt}").int % 1000) / 1000 * 2 - 1
+        wobble = (id_of(f"{lane.order_id}:{lane.topic}:{lane.attempt}").int % 1000) / 1000 * 2 - 1
         return RETRY_SECONDS[attempt] * (1 + JITTER * wobble)
 
     def _park(self, work: OrderWork, lane: Lane, read: Read, status: str) -> None:
@@ -437,7 +437,7 @@ class Settler:
         at = read.incoming
         body = read.body
         raw = body.raw if isinstance(body, IntakeFailed) else None
-        letter_id = uuid5(NAMESPACE, f"{read.order_id}:{read.message_id}:{at.topic}:{at.part}:{at.off}")
+        letter_id = id_of(f"{read.order_id}:{read.message_id}:{at.topic}:{at.part}:{at.off}")
         channel = _channel(work, read)
         score = impact(work, failure)
         self.writes.letters.append(

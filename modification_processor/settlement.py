@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor.actions import CHANNEL, INVENTORY, NOTICE, PAYMENT, WAREHOUSE
 from modification_processor.dependencies import Gates
 from schemas.assertion import HEADER, Signer
 from schemas.codec import encode
 from schemas.facts import ActionReported, FactPayment
-from schemas.order import NAMESPACE, Order
+from schemas.order import Order, id_of
 from schemas.stock import reservation_id_of
 from store import actions, heads, orders, outbox
 from store.actions import ActionRow, Ended
@@ -297,7 +297,7 @@ class Settlement:
         value, order_id = encode(body), str(row.order_id)
         token = self._signer.sign(value, message_id=f"report:{body.report_id}", order_id=order_id, sub=USER, roles=())
         return Outgoing(
-            row.order_id, None, uuid5(NAMESPACE, f"report:{row.action_id}"), self._topic, order_id.encode(), value, {HEADER: token.decode()}
+            row.order_id, None, id_of(f"report:{row.action_id}"), self._topic, order_id.encode(), value, {HEADER: token.decode()}
         )
 
 

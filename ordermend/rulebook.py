@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import psycopg
 
@@ -16,7 +16,7 @@ from intake.rules.keeping import Evidence
 from intake.rules.tuning import KIND, MODES, Scope, Told, Tuned, TuningInvalid, parse, record_of, with_scope, without_scope, write
 from normalizers import discover as channels
 from schemas.failures import DependencyUnavailable
-from schemas.order import NAMESPACE
+from schemas.order import id_of
 from schemas.topics import RULES
 from store import outbox, rulesets
 from store.database import Connection
@@ -37,7 +37,7 @@ def put(connection: Connection, prefix: str, text: str, user: str, reason: str, 
     with connection.transaction(), connection.cursor() as cursor:
         rulesets.hold(cursor, KIND, expected)
         version = rulesets.add(cursor, KIND, text, user, reason)
-        event_id = uuid5(NAMESPACE, f"rules:{KIND}:{version}")
+        event_id = id_of(f"rules:{KIND}:{version}")
         outbox.add(cursor, [Outgoing(BOOK, None, event_id, prefix + RULES.name, KIND.encode(), record_of(version, text), {})])
     return version
 

@@ -6,14 +6,14 @@ exist (`pydantic.ValidationError` names column, rule and value). A line measured
 
 from datetime import datetime
 from typing import Annotated, NamedTuple, Self
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.catalogue import Key, broken
 from schemas.model import Instant, Model
-from schemas.order import NAMESPACE
+from schemas.order import id_of
 
 EVERYWHERE = "*"
 """The location of units that any warehouse can send."""
@@ -78,4 +78,4 @@ class Reservation(NamedTuple):
 
 def reservation_id_of(order_id: UUID, line_id: str) -> UUID:
     """Return the id of a line's reservation: whatever is edited, it is the same."""
-    return uuid5(NAMESPACE, f"{order_id}:{line_id}:reservation")
+    return id_of(f"{order_id}:{line_id}:reservation")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from statistics import median, quantiles
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from modification_processor import past
 from modification_processor.incoming import Incoming, Read
@@ -25,7 +25,7 @@ from ordermend.bench.place import Place
 from ordermend.bench.processor import order_of
 from ordermend.bench.report import Figures
 from ordermend.progress import Report as Phases
-from schemas.order import NAMESPACE, Order
+from schemas.order import Order, id_of
 from store import heads
 from store.sealing import KeyVault
 
@@ -69,7 +69,7 @@ def _fill(place: Place, vault: KeyVault, template: Order, orders: int) -> Iterat
     """Write the orders a page at a time; yield how many there are."""
     with bootstrap.connector(place.settings, "bench-book")() as connection:
         for start in range(0, orders, PAGE):
-            ids = [uuid5(NAMESPACE, f"book:{number}") for number in range(start, min(start + PAGE, orders))]
+            ids = [id_of(f"book:{number}") for number in range(start, min(start + PAGE, orders))]
             with connection.transaction(), connection.cursor() as cursor:
                 works = {order_id: OrderWork(head, None, "", {}) for order_id, head in heads.lock(cursor, ids).items()}
                 writes = Writes(vault, datetime.now(UTC))
@@ -83,7 +83,7 @@ def _fill(place: Place, vault: KeyVault, template: Order, orders: int) -> Iterat
 
 def _one_with_versions(place: Place, vault: KeyVault, template: Order) -> UUID:
     """Write one order with `VERSIONS` versions; return its id."""
-    order_id = uuid5(NAMESPACE, "book:many")
+    order_id = id_of("book:many")
     with bootstrap.connector(place.settings, "bench-book")() as connection, connection.transaction(), connection.cursor() as cursor:
         work = OrderWork(heads.lock(cursor, [order_id])[order_id], None, "", {})
         writes = Writes(vault, datetime.now(UTC))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from console.queries import orders
 from console.queries.orders import Filters
@@ -25,7 +25,7 @@ from ordermend.bench.place import Place
 from ordermend.bench.processor import order_of
 from ordermend.bench.report import Figures
 from ordermend.progress import Report as Phases
-from schemas.order import NAMESPACE, Hold, Order
+from schemas.order import Hold, Order, id_of
 from store import search
 from store.database import Connection, Cursor
 
@@ -104,7 +104,7 @@ def _ask(connection: Connection, template: Order, question: Callable[[Order], tu
 
 
 def _id(number: int) -> UUID:
-    return uuid5(NAMESPACE, f"search:{number}")
+    return id_of(f"search:{number}")
 
 
 def invented(template: Order, number: int) -> Order:

@@ -18,8 +18,16 @@ def _disarmed_again() -> Iterator[None]:
 
 
 def test_nothing_happens_unless_armed() -> None:
+    name = "live.fenced"
+    arm(f"{name}=raise")
+    with pytest.raises(FailpointRaised):
+        hit(name)
+    arm("")
+    passed = []
     for name in failpoints.NAMES:
         hit(name)
+        passed.append(name)
+    assert passed == list(failpoints.NAMES)
 
 
 def test_a_failpoint_acts_at_the_pass_it_is_armed_for() -> None:
