@@ -106,12 +106,19 @@ class IntakeLoop:
         """Kafka did not confirm: wait, and read everything since the last confirmed offset again."""
         INFRA_FAULTS.labels("kafka").inc()
         self._log.warning("delivery_failed", error=error.message)
-        stop.wait(1.0)
-        known = self._consumer.committed(self._pending)
-        self._pending = {}
-        self._consumer.seek(
-            {place: offset if offset is not None else self._consumer.watermarks(place)[0] for place, offset in known.items()}
-        )
+        behind, self._pending = set(self._pending), {}
+        while not stop.wait(1.0):
+            if self._health:
+                self._health.tick()
+            try:
+                known = self._consumer.committed(behind)
+                self._consumer.seek(
+                    {place: offset if offset is not None else self._consumer.watermarks(place)[0] for place, offset in known.items()}
+                )
+            except KafkaException as fault:
+                self._log.warning("kafka_waits", error=str(fault))
+            else:
+                return
 
 
 def headers_in(message: Message) -> dict[str, str]:

@@ -7,9 +7,13 @@ import psycopg
 import pytest
 
 from ordermend import bootstrap
+from ordermend.local.processes import free_port
 from ordermend.serving import Running
+from schemas.failures import DependencyUnavailable
 from store.database import connect
+from streaming import reading
 from streaming.producer import Headers, Record
+from streaming.reading import Reader
 from telemetry.health import Health
 from telemetry.metrics import RECONCILE_EVENTS, RECONCILE_FINDINGS
 from tests.conftest import Eventually
@@ -72,6 +76,28 @@ def test_what_never_stops_comparing_finds_the_same(
     eventually(lambda: rules.items() <= {(f.rule, f.order_id) for f in worker._standing.values()}, what="each fault found at its order")
     assert {*rules, "event_foreign"} == {finding.rule for finding in worker._standing.values()}
     assert len(worker._standing) == RECONCILE_FINDINGS._value.get()
+
+
+def test_a_broker_that_does_not_answer_is_waited_for(
+    line: Line, eventually: Eventually, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reading, "WAIT_SECONDS", 0.5)
+    events = bootstrap.topics_of(line.settings).events
+    with pytest.raises(DependencyUnavailable, match=events):
+        list(Reader(f"127.0.0.1:{free_port()}", events).messages())
+
+    away = line.settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    worker = bootstrap.reconciler(away, Health())
+    line.services["verifier"] = running = Running({"reconciler": worker.run})
+    seen: list[str] = []
+
+    def waits() -> bool:
+        seen.append(capsys.readouterr().out)
+        return "".join(seen).count("reconciler_waits") >= 2
+
+    eventually(waits, what="the comparison waits and asks again")
+    assert not running.ended.is_set()
+    assert running.failure is None
 
 
 def _send(line: Line, order_id: uuid.UUID | None, seq: int | None, value: bytes) -> None:
