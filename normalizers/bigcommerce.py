@@ -51,7 +51,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "bigcommerce"
-MAPPING = 2
+MAPPING = 3
 
 _DRAFT, _CANCELLED = frozenset({"0"}), frozenset({"5", "6"})
 """Status ids: 0 Incomplete; 5 Cancelled, 6 Declined."""
@@ -87,7 +87,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     lines: list[tuple[Json, str]] = []
     places: list[Json] = []
     for document in documents:
-        for message in messages(document, ("orders", "results", "data")):
+        for message in messages(document, ("orders", "results", "data"), event_keys=("scope",)):
             value = None if isinstance(message, Broken) else message.value
             if isinstance(value, dict) and "order_id" in value and ("price_ex_tax" in value or "base_price" in value):
                 lines.append((value, message.at))

@@ -90,6 +90,8 @@ def _result(message: Message) -> Result:
         return notice
     account = account_of(message.headers, text(body, "location_id"))
     if "line_items" not in body and "total_money" not in body:
+        if "merchant_id" in body and "type" in body:
+            fail(at, "type", "names_an_order", text(body, "type"), "an event of this type names no order")
         key = "order_id" if "order_id" in body else "id"
         return StatedPart(channel_order_id=need_text(body, key, at), event="notification", missing=("order",), account=account)
     if not body.get("line_items") and (of := _returned(body, at)) is not None:
