@@ -97,6 +97,9 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
                 heads.append(message)
     if not heads and lines:
         return tuple([_without_order(lines, number) for number in dict.fromkeys(text(row, "order_id") for row, _ in lines)])
+    if not heads:
+        named = dict.fromkeys(need_text(row, "order_id", "") for row in places)
+        return tuple([StatedPart(channel_order_id=number, event="notification", missing=("order",)) for number in named])
     if len(heads) == 1:
         return (_result(heads[0], lines, places),)
     return tuple([_guarded(message, lines, places) for message in heads])

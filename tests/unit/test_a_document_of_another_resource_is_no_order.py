@@ -1,12 +1,15 @@
 """What a channel sends of a product, a coupon or a customer is refused as such: its id is never taken for an order's."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from normalizers import discover
 from normalizers.channel import Document, StatedPart
+from ordermend.commands.normalize import normalize
 from schemas.failures import NormalizationFailed
 
 OTHERS: tuple[tuple[str, dict[str, str], Any], ...] = (
@@ -35,6 +38,9 @@ NAMING: tuple[tuple[str, dict[str, str], Any, tuple[str, str]], ...] = (
     ("shopify", {"x-shopify-topic": "orders/updated", "x-shopify-shop-domain": "tea.example"}, {"id": 7001}, ("7001", "tea.example")),
     ("bigcommerce", {}, {"scope": "store/order/created", "data": {"type": "order", "id": 7001}, "producer": "stores/tea"}, ("7001", "tea")),
     ("bigcommerce", {}, {"scope": "store/shipment/created", "data": {"id": 1, "orderId": 7001}, "producer": "stores/tea"}, ("7001", "tea")),
+    ("bigcommerce", {}, [{"order_id": 7001, "street_1": "Tea Street 1", "zip": "10115"}], ("7001", "default")),
+    ("square", {}, {"merchant_id": "m", "type": "payment.updated",
+        "data": {"type": "payment", "object": {"payment": {"id": "p", "order_id": "7001", "created_at": "2026-01-01T00:00:00Z"}}}}, ("7001", "default")),
     ("shopware", {}, {"data": {"event": "order.written", "payload": [{"entity": "order", "primaryKey": "7001"}]}}, ("7001", "default")),
     ("woocommerce", {"x-wc-webhook-topic": "order.restored"}, {"id": 7001}, ("7001", "default")),
 )  # fmt: skip
@@ -55,3 +61,13 @@ def test_what_names_an_order_still_does_and_of_its_own_account(
     (part,) = discover()[channel].normalize((Document(json.dumps(body).encode(), headers),))
     assert isinstance(part, StatedPart)
     assert (part.channel_order_id, part.account, part.event) == (*named, "notification")
+
+
+def test_a_document_without_any_order_is_refused_at_the_command_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "page.json"
+    empty.write_text("[]", encoding="utf-8")
+    with pytest.raises(typer.Exit) as ended:
+        normalize([empty], "bigcommerce", summary=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (2, "dead_letter") == (ended.value.exit_code, told["verdict"])
+    assert [{"path": "", "rule": "names_an_order", "message": "the document names no order"}] == told["problems"]
