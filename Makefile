@@ -79,7 +79,7 @@ test-e2e: setup ## the agent's day in a real browser; needs Chromium (Debian: ap
 test-faults: setup ## five minutes of kills, freezes and restarts under load, then the proof that nothing is lost; ARGS="--seed 7 --brokers 3"; long: ARGS="--minutes 60 --rate 400"
 	$(BIN)/python -m tests.faults.ring $(ARGS)
 
-test-simulation: setup ## the protocol under 1,000 seeds of faults, in one thread; ARGS="--seeds 5000 --first 1", or "--seed 7" for one with its trace
+test-simulation: setup ## the protocol under 1,000 seeds of faults, in one thread; ARGS="--seeds 5000 --first 1", "--seed 7" for one with its trace, "--store postgresql --seeds 100" over the real tables
 	$(BIN)/python -m tests.simulation.run $(ARGS)
 
 test-planted: setup ## plant each known bug, and find it in the simulation; ARGS="--seeds 5000"

@@ -1,13 +1,13 @@
 """One seed, from its plan to its judgement; and many of them, from the command line.
 
     python -m tests.simulation.run --seeds 5000 --first 1
+    python -m tests.simulation.run --store postgresql --seeds 100
 
 The last line says how many seeds, steps and faults there were, and how many violations. A seed that fails prints the command that
 runs it again, alone and with its trace.
 """
 
 import argparse
-import multiprocessing
 import sys
 import time
 from collections import Counter
@@ -19,9 +19,11 @@ import structlog
 
 from tests.faults.checker import Violation
 from tests.simulation import observer
+from tests.simulation.crew import STORES, alone, crew, server
 from tests.simulation.judge import judge
 from tests.simulation.memory.installed import installed
 from tests.simulation.nemesis import Nemesis
+from tests.simulation.postgres.server import Server
 from tests.simulation.scheduler import Stuck
 from tests.simulation.workload import plan_of
 from tests.simulation.world import GROUP, World
@@ -47,12 +49,19 @@ class Result:
     lines: tuple[str, ...]
 
 
-def simulate(seed: int, *, keep: bool = False, prepare: Callable[[World, ExitStack], None] = lambda _world, _stack: None) -> Result:
-    """Run a seed. `prepare` may change the world before it begins, until the stack is unwound: that is where bugs are planted."""
+def simulate(
+    seed: int,
+    *,
+    keep: bool = False,
+    prepare: Callable[[World, ExitStack], None] = lambda _world, _stack: None,
+    server: Server | None = None,
+) -> Result:
+    """Run a seed, on PostgreSQL where there is a server. `prepare` may change the world before it begins, until the stack is unwound."""
     with ExitStack() as stack:
         stack.enter_context(installed())
         stack.enter_context(silence())
-        world = World(seed, plan_of(seed), keep=keep)
+        world = World(seed, plan_of(seed), keep=keep, server=server)
+        stack.callback(world.database.close)
         world.patched(stack)
         prepare(world, stack)
         nemesis = Nemesis(world)
@@ -124,15 +133,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run seeds and say what they came to; 1 where one found a violation."""
     asked = _parser().parse_args(arguments)
     if asked.seed is not None:
-        return _one(asked.seed)
+        return _one(asked.seed, asked.store)
     seeds = range(asked.first, asked.first + asked.seeds)
     began, total, faults, violations = time.monotonic(), Total(), Counter[str](), 0
-    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
-        for result in pool.imap_unordered(simulate, seeds, chunksize=4):
+    with crew(asked.store, asked.jobs) as pool:
+        for result in pool.imap_unordered(_simulated, seeds, chunksize=4):
             total.seeds, total.steps, total.messages = total.seeds + 1, total.steps + result.steps, total.messages + result.messages
             faults += result.faults
             violations += len(result.violations)
-            _tell(result)
+            _tell(result, asked.store)
             if total.seeds % 100 == 0:
                 _say(f"{total.seeds} of {len(seeds)} seeds, {time.monotonic() - began:.0f} s, {violations} violations")
     for name, count in sorted(faults.items()):
@@ -144,11 +153,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if violations else 0
 
 
-def _one(seed: int) -> int:
+def _simulated(seed: int) -> Result:
+    return simulate(seed, server=server())
+
+
+def _one(seed: int, store: str) -> int:
     """Run one seed and show each of its steps."""
-    result = simulate(seed, keep=True)
+    with alone(store):
+        result = simulate(seed, keep=True, server=server())
     _say("\n".join(result.lines))
-    _tell(result)
+    _tell(result, store)
     _say(f"1 seeds ({seed} to {seed}), {result.messages} messages, {result.steps} steps, {sum(result.faults.values())} faults injected, "
          f"{len(result.violations)} violations")  # fmt: skip
     return 1 if result.violations else 0
@@ -163,12 +177,13 @@ class Total:
     messages: int = 0
 
 
-def _tell(result: Result) -> None:
+def _tell(result: Result, store: str) -> None:
     if not result.violations:
         return
     for violation in result.violations[:10]:
         _say(f"seed {result.seed}: {violation.kind} {violation.where}: {violation.detail}")
-    _say(f"run it again: {AGAIN.format(result.seed)}")
+    words = f"--seed {result.seed}" if store == STORES[0] else f"--store {store} --seed {result.seed}"
+    _say(f'run it again: make test-simulation ARGS="{words}"')
 
 
 def _say(line: str) -> None:
@@ -176,14 +191,12 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-AGAIN = 'make test-simulation ARGS="--seed {}"'
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The deterministic simulation of the protocol.")
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds")
     parser.add_argument("--seed", type=int, help="this one alone, with its trace")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="where the book is: in memory, or on a real server")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes share them")
     return parser
 

@@ -23,6 +23,7 @@ from store.sealing import KeyVault
 from store.tickets import TicketRow
 from telemetry.metrics import LANES_POSTPONED
 from tests.simulation.broker import Broker
+from tests.simulation.memory.database import Database
 from tests.simulation.run import silence, simulate
 from tests.simulation.scheduler import BEGINNING, Crash, Process, Scheduler, Trace
 from tests.simulation.workload import (
@@ -46,7 +47,7 @@ from tests.simulation.workload import (
     withdrawn,
 )
 from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
-from tests.stores import MemoryBook, memory_book
+from tests.stores import SteppedBook, memory_book
 
 NUMBER = 700_001
 ORDER = order_of(NUMBER).order_id
@@ -56,7 +57,7 @@ DAY = 86_400.0
 class Bench:
     """A processor on a book in memory, fed by hand."""
 
-    def __init__(self, book: MemoryBook) -> None:
+    def __init__(self, book: SteppedBook[Database]) -> None:
         self.book = book
         self.fails: dict[str, BaseException] = {}
         """Message -> what handling it raises."""

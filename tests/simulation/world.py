@@ -44,12 +44,13 @@ from store.sealing import KeyVault, OrderKey
 from streaming.producer import BatchProducer
 from telemetry import failpoints
 from telemetry.health import Health
+from tests.simulation.book import open_book
 from tests.simulation.broker import Broker, Sender
-from tests.simulation.looks import Looks
-from tests.simulation.memory.database import Database, Session, Transaction
+from tests.simulation.looks import Commit, Looks
 from tests.simulation.memory.partitions import Owner
+from tests.simulation.postgres.server import Server
 from tests.simulation.scheduler import Process, Scheduler, Trace
-from tests.simulation.workload import AGENTS, KEYS, REFUSED_QUANTITY, TOPICS, Plan, Post, order_of
+from tests.simulation.workload import KEYS, TOPICS, Plan, Post, order_of
 
 GROUP = "modification-processor"
 ANSWERS_FAIL = 0.15
@@ -233,7 +234,8 @@ def _killed() -> Failed:
 class World:
     """Everything of one run."""
 
-    def __init__(self, seed: int, plan: Plan, *, keep: bool = False) -> None:
+    def __init__(self, seed: int, plan: Plan, *, keep: bool = False, server: Server | None = None) -> None:
+        """`server`: the book is in PostgreSQL, else in memory."""
         dice = random.Random(f"{seed}:world")
         self.dice = random.Random(f"{seed}:faults")
         self.trace = Trace(keep=keep)
@@ -241,9 +243,7 @@ class World:
         self.seed = seed
         self.plan = plan
         self.numbers = {number: order_of(number).order_id for number in plan.numbers}
-        self.database = Database(self.scheduler, self._how_a_commit_ends)
-        self.database.on_commit = self._measure
-        self.database.refuses = lambda order: order.lines[AGENTS].ordered >= REFUSED_QUANTITY
+        self.database = open_book(server, self.scheduler, self._how_a_commit_ends, self._measure)
         self.deepest = 0
         """The most tickets that ever waited in one lane."""
         self.stale_writes: list[str] = []
@@ -270,7 +270,7 @@ class World:
         self.looks = Looks()
         self._app_dice = random.Random(f"{seed}:app")
 
-    def _how_a_commit_ends(self, _session: Session) -> str:
+    def _how_a_commit_ends(self, _session: object) -> str:
         return self._named("commit", self.next_commits.pop()) if self.next_commits else "done"
 
     def how_a_send_ends(self) -> str:
@@ -282,16 +282,17 @@ class World:
         self.trace.add(f"{what} ends {how}")
         return how
 
-    def _measure(self, transaction: Transaction) -> None:
+    def _measure(self, transaction: Commit) -> None:
         for order_id in {row.order_id for row in transaction.written("parked") if row is not None}:
             waiting = [r for r in transaction.rows("parked", order_id) if r.topic == TOPICS.modifications and r.status == "waiting"]
             self.deepest = max(self.deepest, len([row for row in waiting if row.message_id.startswith("ticket:")]))
         self.looks.commit(transaction)
         for row in transaction.written("partition_owner"):
-            self._look_who_moves(row, transaction.session.name.partition(" ")[0])
+            self._look_who_moves(row, transaction)
 
-    def _look_who_moves(self, row: Owner | None, process: str) -> None:
-        before = None if row is None else self.database.tables["partition_owner"].get(row.group, {}).get((row.group, row.topic, row.part))
+    def _look_who_moves(self, row: Owner | None, transaction: Commit) -> None:
+        before = None if row is None else transaction.before("partition_owner", row.group, row.topic, row.part)
+        process = transaction.process
         if row is not None and before is not None and row.next_offset != before.next_offset and before.owner != process:
             self.stale_writes.append(f"{process} moved {row.topic}[{row.part}] to {row.next_offset}, which {before.owner} had claimed")
 
