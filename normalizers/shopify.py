@@ -62,7 +62,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "shopify"
-MAPPING = 2
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
