@@ -35,6 +35,7 @@ from console.submitting import ASSERTION_SECONDS, Door
 from console.tokens import Verifier
 from console.watching import Bell
 from dlq_handler import Desk
+from modification_processor import load_what_edits_need
 from schemas.assertion import Signer
 from store.sealing import KeyVault
 
@@ -79,6 +80,7 @@ class Console:
 
 def create(parts: Parts) -> Console:
     """Put the application together."""
+    load_what_edits_need()
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
     desks = Desks(parts.desk)
