@@ -6,6 +6,7 @@ requests each operation gets of each kind; the ring's own number keeps it under 
 
 import os
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -82,10 +83,15 @@ def test_every_operation_keeps_the_contract(line: Line, console: Console, order:
         "replay_id": tool.post("/api/v1/bulk-replays", json=cause, headers={"Idempotency-Key": "r"}).json()["replay_id"],
         "rule": "lines_present",
     }
-    tried = 0
+    tried, faults = 0, []
     for result in schema.exclude(path_regex=r"/events$").get_all_operations():
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            tried += _ask(_good(result), mode, known)
+            try:
+                tried += _ask(_good(result), mode, known)
+            except Exception as fault:  # noqa: BLE001 -- raised below: what one operation does wrong must not hide what another does
+                faults.append(fault)
+    if faults:
+        raise ExceptionGroup("operations that break the contract", faults)
     assert tried > 60 * EXAMPLES
     assert () == line.findings()
 
@@ -107,9 +113,17 @@ def _ask(operation: Any, mode: GenerationMode, known: dict[str, str]) -> int:
         if mode is GenerationMode.POSITIVE and tried % 2:
             case.path_parameters |= {name: known[name] for name in known.keys() & case.path_parameters.keys()}
         answer = case.call(headers={"Authorization": f"Bearer {token('ana', ROLES)}"})
-        # A body above the door's cap is refused before anything of it is read: the library does not count that as a refusal.
-        checks = [check for check in CHECKS if answer.status_code != 413 or check is not negative_data_rejection]
+        checks = [check for check in CHECKS if check is not negative_data_rejection or _should_refuse(case, answer.status_code)]
         case.validate_response(answer, checks=checks)
 
     ask()
     return tried
+
+
+def _should_refuse(case: Any, status: int) -> bool:
+    """Whether the library may judge how a bad request was refused.
+
+    A body above the door's cap is refused before anything of it is read, which it does not count as a refusal; and a query parameter whose bad
+    value is an empty list or object is not sent at all, so what arrives is a good request.
+    """
+    return status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE and not any(value in ([], {}) for value in (case.query or {}).values())
