@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
 from console.api import bulk, edit_rules, events, letters, operating, orders, problems, replays, rules, tickets
+from console.api.links import add_links
 from console.around import OrderAround
 from console.book import Book
 from console.bulk_work import BulkWork
@@ -35,6 +36,7 @@ from console.submitting import ASSERTION_SECONDS, Door
 from console.tokens import Verifier
 from console.watching import Bell
 from dlq_handler import Desk
+from modification_processor import load_what_edits_need
 from schemas.assertion import Signer
 from store.sealing import KeyVault
 
@@ -79,6 +81,7 @@ class Console:
 
 def create(parts: Parts) -> Console:
     """Put the application together."""
+    load_what_edits_need()
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
     desks = Desks(parts.desk)
@@ -124,6 +127,7 @@ def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     api.state.services = services
     api.state.letters = LetterWork(services, desks)
@@ -146,5 +150,6 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         schemas["ProblemDocument"] = problems.ProblemDocument.model_json_schema()
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        add_links(found)
         api.openapi_schema = found
     return api.openapi_schema
