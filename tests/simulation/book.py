@@ -14,6 +14,8 @@ from tests.simulation.workload import AGENTS, REFUSED_QUANTITY
 class BookSession(Protocol):
     """A connection, as psycopg's to the services; to the world, what can be cut."""
 
+    name: str
+
     def cut(self) -> None: ...
 
 
@@ -46,7 +48,9 @@ class Book(Protocol):
     def close(self) -> None: ...
 
 
-def open_book(server: Server | None, scheduler: Scheduler, outcome: Callable[[Any], str], on_commit: Callable[[Commit], None]) -> Book:
+def open_book(
+    server: Server | None, scheduler: Scheduler, outcome: Callable[[BookSession], str], on_commit: Callable[[Commit], None]
+) -> Book:
     """Open an empty book: in PostgreSQL where there is a server. A constraint of either keeps full orders out."""
     book: Database | PostgresDatabase
     if server is not None:

@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
+from store import fetches
 from tests.faults.checker import Violation
 from tests.simulation import observer
 from tests.simulation.crew import STORES, alone, crew, server
@@ -25,7 +27,8 @@ from tests.simulation.memory.installed import installed
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.postgres.server import Server
 from tests.simulation.scheduler import Stuck
-from tests.simulation.workload import plan_of
+from tests.simulation.services import CAST
+from tests.simulation.workload import SOURCES, plan_of, repaired_quantity
 from tests.simulation.world import GROUP, World
 
 QUIET_AFTER = 1_200
@@ -60,7 +63,7 @@ def simulate(
     with ExitStack() as stack:
         stack.enter_context(installed())
         stack.enter_context(silence())
-        world = World(seed, plan_of(seed), keep=keep, server=server)
+        world = World(seed, plan_of(seed), CAST, keep=keep, server=server)
         stack.callback(world.database.close)
         world.patched(stack)
         prepare(world, stack)
@@ -80,9 +83,11 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
     stuck: list[Violation] = []
     mended_at = rest_at = 0.0
     try:
-        scheduler.run(lambda: world.posted == len(world.plan.posts) and scheduler.trace.steps > QUIET_AFTER, FAULTY_STEPS, strict=False)
+        scheduler.run(partial(_is_quiet, world), FAULTY_STEPS, strict=False)
         nemesis.end()
         mended_at = scheduler.clock.seconds
+        if world.repeats_the_last:
+            world.repeat_the_last()
         scheduler.run(lambda: _at_rest(world), STEPS)
         rest_at, world.over = scheduler.clock.seconds, True
         scheduler.run(lambda: False, AFTERMATH_STEPS, strict=False)
@@ -90,12 +95,21 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
         stuck.append(Violation("no_rest", "world", str(error)))
     told = observer.told(world.plan, world.answers, world.broker, world.discarded, world.max_depth)
     told.reviews = world.looks.reviews
+    told.repaired = {name: repaired_quantity(world.plan.unstorable[name]) for name in world.repaired}
     found = observer.found(world.database.committed, world.broker)
     found.deepest, found.rest_after_hours = world.deepest, (rest_at - mended_at) / 3600
     found.stale_writes = world.stale_writes
     told.reports, told.paid = world.looks.reports, world.looks.paid
     found.awaited, found.heard_in_vain = world.looks.awaited, world.looks.in_vain
     return stuck + judge(told, found)
+
+
+def _is_quiet(world: World) -> bool:
+    """Whether all was sent a while ago."""
+    steps = world.scheduler.trace.steps
+    if world.posted < len(world.plan.posts):
+        world.posted_at = steps
+    return steps > max(QUIET_AFTER, world.posted_at + world.lingers)
 
 
 def _at_rest(world: World) -> bool:
@@ -110,10 +124,12 @@ def _at_rest(world: World) -> bool:
         return False
     if any(row.state in OPEN_STATES for row in database.committed("ticket")):
         return False
+    if any(row.state in fetches.OPEN for row in database.committed("order_fetch")):
+        return False
     if any(row.sent_at is None for row in database.committed("outbox")):
         return False
     owners = tables["partition_owner"].get(GROUP, {})
-    ends = {(topic, part): len(log) for (topic, part), log in world.broker.logs.items() if topic in observer.SOURCES}
+    ends = {(topic, part): len(log) for (topic, part), log in world.broker.logs.items() if topic in SOURCES}
     offsets = {(row.topic, row.part): row.next_offset or 0 for row in owners.values()}
     return all(offsets.get(place, 0) >= end for place, end in ends.items())
 

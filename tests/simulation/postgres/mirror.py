@@ -10,12 +10,14 @@ import psycopg
 
 from schemas.order import Order
 from store.actions import ActionRow
+from store.claims import Repair
 from store.history import HistoryRow
 from store.inbox import Received, Repeat
-from store.letters import Letter, Parked
+from store.letters import Item, Letter, Parked
 from store.orders import Origin
 from store.tickets import TicketRow
 from tests.simulation.memory.database import Table
+from tests.simulation.memory.fetches import FetchRow
 from tests.simulation.memory.heads import HeadRow, LaneRow
 from tests.simulation.memory.orders import OrderRow
 from tests.simulation.memory.outbox import OutboxRow
@@ -50,6 +52,9 @@ SHOWN: Mapping[str, Shown] = {
     "repeat": _of(Repeat, 4),
     "ticket": _of(TicketRow, 2),
     "action": _of(ActionRow, 2),
+    "order_fetch": _of(FetchRow, 2),
+    "work_item": _of(Item, 2),
+    "repair": _of(Repair, 2),
     "history": _of(HistoryRow, 2),
     "order_origin": _of(Origin, 1),
     "orders": Shown("order_id, version, statement_id, edits, doc::text", _order, lambda row: (row[0],)),
