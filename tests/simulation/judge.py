@@ -36,6 +36,7 @@ ENDS = {
     "UndoableTicket": APPLIED | {"refused", "cancelled", "undone"},
     "UndoTicket": APPLIED | {"refused", "cancelled", "conflicted"},
     "RecallTicket": APPLIED | {"refused", "cancelled", "expired"},
+    "BulkTicket": APPLIED | {"refused"},
 }
 """How tickets may end that others act on, or that act on others."""
 REFUSALS = {
@@ -43,6 +44,7 @@ REFUSALS = {
     "UndoableTicket": ("lane_full",),
     "UndoTicket": ("lane_full", "not_applied", "not_the_inverse"),
     "RecallTicket": ("lane_full", "recall_refused"),
+    "BulkTicket": ("lane_full",),
 }
 """Why they may be refused."""
 NOTHING: tuple[Any, ...] = (None, 0, False, "", [], {})
@@ -107,6 +109,12 @@ class Found:
     """Fetch -> state and reason."""
     items: list[str] = field(default_factory=list)
     """Work items that still ask for a fetch."""
+    jobs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Bulk job -> mode and state."""
+    job_items: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Job, order, ticket and state of each order of a job."""
+    job_tags: dict[str, str] = field(default_factory=dict)
+    """Job -> what it puts on its orders, as JSON."""
     repairs: set[str] = field(default_factory=set)
     """Messages of which a repair is kept."""
     copies: set[str] = field(default_factory=set)
@@ -142,6 +150,7 @@ def judge(told: Told, found: Found) -> list[Violation]:
         *_recalled(told, found),
         *_repaired(told, found),
         *_fetched(found),
+        *_bulk(found),
         *_money(told, found),
         *_channels(told, found),
         *_history(found),
@@ -340,6 +349,29 @@ def _fetched(found: Found) -> Iterator[Violation]:
             yield Violation("fetch_left", fetch, f"it is {state}: {reason}")
     for detail in found.items:
         yield Violation("fetch_left", "work items", f"one still says: {detail}")
+
+
+def _bulk(found: Found) -> Iterator[Violation]:
+    """A job has an outcome for each of its orders, once, and what was asked for as a whole is done as a whole."""
+    applied: dict[str, set[bool]] = defaultdict(set)
+    for job, order, ticket, state in found.job_items:
+        there = found.tickets.get(ticket, ("missing", None))[0]
+        tagged = bool(set(json.loads(found.job_tags[job])["add"]) & set(found.documents.get(order, {}).get("tags", ())))
+        applied[job].add(tagged)
+        if (state == "sent") != (there != "missing") or tagged != (there in APPLIED):
+            yield Violation(
+                "bulk_wrong",
+                f"{job} {order}",
+                f"its item is {state}, its ticket {there}, and the order is {'' if tagged else 'not '}tagged",
+            )
+        versions = {row.version for row in found.seen.history.get(order, ()) if row.cause == f"ticket:{ticket}"}
+        if len(versions) > 1:
+            yield Violation("ticket_doubled", ticket, f"it made the versions {sorted(versions)}")
+    for job, (mode, state) in found.jobs.items():
+        if state == "running":
+            yield Violation("bulk_left", job, "it is running when nothing moves any more")
+        if mode == "all_or_nothing" and applied[job] != {state == "done"}:
+            yield Violation("bulk_halved", job, f"it is {state}, and applied to some, others, or all: {sorted(applied[job])}")
 
 
 def _money(told: Told, found: Found) -> Iterator[Violation]:

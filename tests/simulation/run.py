@@ -124,6 +124,8 @@ def _at_rest(world: World) -> bool:
         return False
     if any(row.state in OPEN_STATES for row in database.committed("ticket")):
         return False
+    if any(row.state == "running" for row in database.committed("bulk_job")):
+        return False
     if any(row.state in fetches.OPEN for row in database.committed("order_fetch")):
         return False
     if any(row.sent_at is None for row in database.committed("outbox")):

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from modification_processor.settle import Topics
 from schemas import topics
 from schemas.assertion import KeyRing, RegisteredKey, Signer
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.facts import ActionReported, FactLine, FactPayment, FulfillmentFact
 from schemas.model import Model
 from schemas.order import NAMESPACE, Order
@@ -39,7 +39,7 @@ REFUSED_QUANTITY, REPAIRED_BY = 100, 40
 Whoever repairs a ticket that asks for so many takes so many off.
 """
 PLACED = (2, 1, 1, 100, 1, 5, 9)
-MOST_EDITS = 24
+MOST_EDITS, MOST_JOBS = 22, 2
 """One order is not edited more often, undoing aside: after thirty edits every further one waits for an approval."""
 LARGE_STEP, MOST_LARGE = 1000, 6
 """Between any two of so many quantities of the line there is more money than one person may move."""
@@ -57,10 +57,18 @@ def _signer(kid: str) -> Signer:
     return Signer(kid, ed25519.Ed25519PrivateKey.from_private_bytes(sha256(kid.encode()).digest()), kid, 30 * 86_400)
 
 
-DOORS = {"console": TICKETS, "intake": STATEMENTS, "warehouse": ("FulfillmentFact",), "settlement": ("ActionReported",)}
+DOORS = {
+    "console": TICKETS,
+    "bulk": TICKETS[:1],
+    "intake": STATEMENTS,
+    "warehouse": ("FulfillmentFact",),
+    "settlement": ("ActionReported",),
+}
 SIGNERS = {kid: _signer(kid) for kid in DOORS}
 KEYS = KeyRing(
-    RegisteredKey(kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify", "Order_Approve"}), frozenset(DOORS[kid]))
+    RegisteredKey(
+        kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify", "Order_Approve", "Order_Bulk"}), frozenset(DOORS[kid])
+    )
     for kid, signer in SIGNERS.items()
 )
 
@@ -235,6 +243,14 @@ def reported(
     return _post(TOPICS.fulfillment, order_id, body, f"report:{name}", "settlement", outcome)
 
 
+def of_a_job(value: bytes) -> Post:
+    """Return a ticket of a bulk job, as the relay sent it."""
+    body = decode(value)
+    assert isinstance(body, ModificationTicket)
+    order_id = str(body.order_id)
+    return Post(TOPICS.modifications, order_id.encode(), value, b"", order_id, f"ticket:{body.ticket_id}", "BulkTicket", "", "planner")
+
+
 def undo(number: int, count: int, taken_back: UUID, quantity: int, version: int) -> Post:
     """An agent takes that ticket back: `quantity` is what was ordered before it, `version` what the agent looks at."""
     name = f"undo:{number}:{taken_back}:{count}"
@@ -305,6 +321,8 @@ class Plan:
     """Messages that the tables refuse."""
     forbidden: set[str] = field(default_factory=set)
     """Tickets whose author lacks the role."""
+    jobs: int = 0
+    """How many bulk jobs somebody submits over all orders."""
     twisted: set[bytes] = field(default_factory=set)
     """SHA-256 of values that come under the id of another."""
 
@@ -333,6 +351,7 @@ class Writer:
         dice = self._dice
         numbers = [700_001 + n for n in range(dice.choice((1, 2, 3, 5)))]
         self._plan.numbers = numbers
+        self._plan.jobs = dice.choice((0, 0, 1, MOST_JOBS))
         early = {number for number in numbers if dice.random() < 0.4}
         at, waiting = 0.0, set(early)
         for number in numbers:
