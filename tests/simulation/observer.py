@@ -12,8 +12,9 @@ from schemas.events import OrderEvent
 from tests.faults.checker import Row, Stored
 from tests.faults.observer import _minor
 from tests.simulation.broker import Broker
-from tests.simulation.judge import Found, Message, Told
-from tests.simulation.workload import LARGE, RECALLED, SOURCES, TOPICS, UNDONE, Plan, Post, of_a_job
+from tests.simulation.posts import LARGE, RECALLED, SOURCES, TOPICS, UNDONE, Post, of_a_job
+from tests.simulation.shown import Found, Message, Told
+from tests.simulation.workload import Plan
 
 Rows = Callable[[str], Iterable[Any]]
 """Table -> its committed rows, whose columns are attributes."""

@@ -15,10 +15,10 @@ from tests.simulation import fetching, slices
 from tests.simulation.broker import Sender
 from tests.simulation.counterparts import Asked, Reviewer, Undoer
 from tests.simulation.operator import Operator
+from tests.simulation.posts import KEYS, TOPICS
 from tests.simulation.scheduler import Process
 from tests.simulation.slices import Planner
 from tests.simulation.stepped import QuietRetrier, SimulatedTrial, SteppedApp, stop_of
-from tests.simulation.workload import KEYS, TOPICS
 from tests.simulation.world import GROUP, Cast, World
 
 

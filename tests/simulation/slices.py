@@ -18,10 +18,10 @@ from schemas.assertion import Signer
 from schemas.order import NAMESPACE
 from schemas.ticket import Operation
 from tests.simulation.counterparts import Counterpart
+from tests.simulation.posts import SIGNERS, TOPICS
 from tests.simulation.scheduler import BEGINNING, Process
 from tests.simulation.seeded import VAULT
 from tests.simulation.stepped import stop_of
-from tests.simulation.workload import SIGNERS, TOPICS
 from tests.simulation.world import World
 
 MODES = ("skip_failed", "stop_after", "all_or_nothing", "all_or_nothing")

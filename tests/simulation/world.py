@@ -31,9 +31,10 @@ from tests.simulation.broker import Broker
 from tests.simulation.looks import Commit, Looks
 from tests.simulation.memory.partitions import Owner
 from tests.simulation.postgres.server import Server
+from tests.simulation.posts import SOURCES, TOPICS, Post, order_of, told_version
 from tests.simulation.scheduler import Process, Scheduler, Trace
 from tests.simulation.seeded import VAULT, NoCatalogue
-from tests.simulation.workload import SOURCES, TOPICS, Plan, Post, order_of, told_version
+from tests.simulation.workload import Plan
 
 GROUP = "modification-processor"
 ANSWERS_FAIL = 0.15
