@@ -10,10 +10,10 @@ from store import letters, partitions
 from store.partitions import Advance
 from store.tickets import TicketRow
 from tests.simulation.memory.database import Database
+from tests.simulation.posts import KEYS, TOPICS, Post, order_of
 from tests.simulation.run import silence
 from tests.simulation.scheduler import BEGINNING
 from tests.simulation.seeded import VAULT, NoCatalogue
-from tests.simulation.workload import KEYS, TOPICS, Post, order_of
 from tests.stores import SteppedBook, memory_book
 
 NUMBER = 700_001

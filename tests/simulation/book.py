@@ -7,8 +7,8 @@ from tests.simulation.looks import Commit
 from tests.simulation.memory.database import Database
 from tests.simulation.postgres.database import PostgresDatabase
 from tests.simulation.postgres.server import Server
+from tests.simulation.posts import AGENTS, REFUSED_QUANTITY
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.workload import AGENTS, REFUSED_QUANTITY
 
 
 class BookSession(Protocol):

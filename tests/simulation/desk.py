@@ -2,10 +2,10 @@
 
 from dlq_handler.desk import Desk, Handler
 from modification_processor.replay import send_back
+from tests.simulation.posts import TOPICS
 from tests.simulation.scheduler import Process
 from tests.simulation.seeded import VAULT
 from tests.simulation.stepped import StillWorkbench
-from tests.simulation.workload import TOPICS
 from tests.simulation.world import World
 
 

@@ -14,9 +14,9 @@ from intake.sources import AskedTooOften, NoSuchOrder, Wanted
 from normalizers.channel import Document
 from store.rounds import keep_at_it
 from streaming.producer import DeliveryFailed, Record
+from tests.simulation.posts import RESTATED, document_of, fetched
 from tests.simulation.scheduler import Process
 from tests.simulation.stepped import stop_of
-from tests.simulation.workload import RESTATED, document_of, fetched
 from tests.simulation.world import World
 
 REFUSALS_OF_A_FETCH = 3

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.simulation.workload import LARGE
+from tests.simulation.posts import LARGE
 
 
 class Commit(Protocol):

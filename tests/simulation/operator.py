@@ -9,8 +9,8 @@ from schemas.failures import OrdermendError
 from store import letters
 from store.letters import Letter
 from tests.simulation.desk import desk_of
+from tests.simulation.posts import repair_of
 from tests.simulation.scheduler import Process
-from tests.simulation.workload import repair_of
 from tests.simulation.world import World
 
 ROLES = frozenset({"DLQ_Operate", "Order_Approve", "Order_Modify"})

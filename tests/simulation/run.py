@@ -26,9 +26,10 @@ from tests.simulation.judge import judge
 from tests.simulation.memory.installed import installed
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.postgres.server import Server
+from tests.simulation.posts import SOURCES, repaired_quantity
 from tests.simulation.scheduler import Stuck
 from tests.simulation.services import CAST
-from tests.simulation.workload import SOURCES, plan_of, repaired_quantity
+from tests.simulation.workload import plan_of
 from tests.simulation.world import GROUP, World
 
 QUIET_AFTER = 1_200
@@ -123,6 +124,8 @@ def _at_rest(world: World) -> bool:
     if any(row.state in ("planned", "sent") for row in asked):
         return False
     if any(row.state in OPEN_STATES for row in database.committed("ticket")):
+        return False
+    if any(row.state == "running" for row in database.committed("bulk_job")):
         return False
     if any(row.state in fetches.OPEN for row in database.committed("order_fetch")):
         return False

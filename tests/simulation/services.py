@@ -11,13 +11,14 @@ from modification_processor.relay import Relay
 from modification_processor.trial import Trial
 from streaming.producer import BatchProducer
 from telemetry.health import Health
-from tests.simulation import fetching
+from tests.simulation import fetching, slices
 from tests.simulation.broker import Sender
 from tests.simulation.counterparts import Asked, Reviewer, Undoer
 from tests.simulation.operator import Operator
+from tests.simulation.posts import KEYS, TOPICS
 from tests.simulation.scheduler import Process
+from tests.simulation.slices import Planner
 from tests.simulation.stepped import QuietRetrier, SimulatedTrial, SteppedApp, stop_of
-from tests.simulation.workload import KEYS, TOPICS
 from tests.simulation.world import GROUP, Cast, World
 
 
@@ -53,12 +54,19 @@ def _operator(world: World, process: Process) -> Sequence[tuple[str, Callable[[]
 
 
 def _outside(world: World) -> Sequence[tuple[str, Callable[[], None]]]:
-    return ("review", Reviewer(world).run), ("undo", Undoer(world).run), ("asked", Asked(world).run)
+    return ("review", Reviewer(world).run), ("undo", Undoer(world).run), ("asked", Asked(world).run), ("plan", Planner(world).run)
 
 
 CAST = Cast(
-    services={"processor": _processor, "retrier": _retrier, "relay": _relay, "operator": _operator, "fetcher": fetching.tasks},
-    numbers={"processor": (1, 3), "retrier": (1, 2), "relay": (1, 2), "operator": (1, 2), "fetcher": (1, 2)},
+    services={
+        "processor": _processor,
+        "retrier": _retrier,
+        "relay": _relay,
+        "operator": _operator,
+        "fetcher": fetching.tasks,
+        "bulk": slices.tasks,
+    },
+    numbers={"processor": (1, 3), "retrier": (1, 2), "relay": (1, 2), "operator": (1, 2), "fetcher": (1, 2), "bulk": (1, 2)},
     outside=_outside,
 )
 """Everybody in a world."""

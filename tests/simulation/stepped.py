@@ -16,9 +16,9 @@ from modification_processor.outcomes import Failed
 from modification_processor.reader import Batch, Reader
 from modification_processor.workbench import Workbench
 from store.database import Connection
+from tests.simulation.posts import KEYS
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.seeded import NoCatalogue
-from tests.simulation.workload import KEYS
 from tests.simulation.world import World, killed
 
 

@@ -13,10 +13,10 @@ from schemas.statement import fetched_message_id
 from store import fetches, heads
 from tests.simulation.bench import NUMBER, ORDER, Bench, a_bench
 from tests.simulation.operator import ROLES
+from tests.simulation.posts import AGENTS, RESTATED, TOPICS, document_of, fetched, named, repair_of, stated, ticket
 from tests.simulation.scheduler import Crash
 from tests.simulation.seeded import VAULT
 from tests.simulation.stepped import StillWorkbench
-from tests.simulation.workload import AGENTS, RESTATED, TOPICS, document_of, fetched, named, repair_of, stated, ticket
 from tests.simulation.world import OutsideIsAway
 
 

@@ -22,10 +22,7 @@ from store.tickets import TicketRow
 from telemetry.metrics import LANES_POSTPONED
 from tests.simulation.bench import NUMBER, ORDER, Bench, a_bench
 from tests.simulation.broker import Broker
-from tests.simulation.run import simulate
-from tests.simulation.scheduler import Crash, Process, Scheduler, Trace
-from tests.simulation.seeded import VAULT, NoCatalogue
-from tests.simulation.workload import (
+from tests.simulation.posts import (
     AGENTS,
     CHANGED,
     PLACED,
@@ -43,6 +40,9 @@ from tests.simulation.workload import (
     undoable,
     withdrawn,
 )
+from tests.simulation.run import simulate
+from tests.simulation.scheduler import Crash, Process, Scheduler, Trace
+from tests.simulation.seeded import VAULT, NoCatalogue
 from tests.simulation.world import OutsideIsAway
 
 

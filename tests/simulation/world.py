@@ -17,6 +17,7 @@ from uuid import UUID
 
 from intake import fetching as fetching_module
 from modification_processor import app as app_module
+from modification_processor import bulk as bulk_module
 from modification_processor import handling as handling_module
 from modification_processor.incoming import Read
 from modification_processor.outcomes import Failed
@@ -30,9 +31,10 @@ from tests.simulation.broker import Broker
 from tests.simulation.looks import Commit, Looks
 from tests.simulation.memory.partitions import Owner
 from tests.simulation.postgres.server import Server
+from tests.simulation.posts import SOURCES, TOPICS, Post, order_of, told_version
 from tests.simulation.scheduler import Process, Scheduler, Trace
 from tests.simulation.seeded import VAULT, NoCatalogue
-from tests.simulation.workload import SOURCES, TOPICS, Plan, Post, order_of, told_version
+from tests.simulation.workload import Plan
 
 GROUP = "modification-processor"
 ANSWERS_FAIL = 0.15
@@ -157,6 +159,7 @@ class World:
             (app_module, "time", time),
             (app_module, "random", self._app_dice),
             (fetching_module, "datetime", SimpleNamespace(now=lambda _zone: self.scheduler.clock.now())),
+            (bulk_module, "datetime", SimpleNamespace(now=lambda _zone: self.scheduler.clock.now())),
             (failpoints, "hit", self.failpoint),
             (handling_module, "MAX_DEPTH", self.max_depth),
         ):
@@ -261,7 +264,7 @@ class World:
         if head is None:
             return None
         value = self.broker.logs[head.topic, head.part][head.off].value
-        return killed() if self._names[value] in self.plan.killers else None
+        return killed() if self._names.get(value) in self.plan.killers else None
 
     def repeat_the_last(self) -> None:
         """Send what came last to each partition once more: it does nothing, but for showing whether anybody reads there."""

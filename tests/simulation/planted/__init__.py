@@ -7,7 +7,7 @@ Each is a mistake that somebody could make in a day's work, or did: those that b
 the product itself, put back. The command says how many seeds each one needed.
 """
 
-from tests.simulation.planted import fetched, lanes, offsets, outgoing, outside, people, receipts, retries, statements
+from tests.simulation.planted import bulk, fetched, lanes, offsets, outgoing, outside, people, receipts, retries, statements
 from tests.simulation.planted.bugs import BUGS, Bug
 from tests.simulation.planted.hunt import Hunt, hunt
 
@@ -15,6 +15,7 @@ __all__ = [
     "BUGS",
     "Bug",
     "Hunt",
+    "bulk",
     "fetched",
     "hunt",
     "lanes",

@@ -17,7 +17,7 @@ from psycopg import pq, sql
 from psycopg.conninfo import make_conninfo
 
 from store.database import drop_schema, migrate, role_of
-from tests.simulation.workload import AGENTS, REFUSED_QUANTITY
+from tests.simulation.posts import AGENTS, REFUSED_QUANTITY
 
 PATIENCE_SECONDS = 60.0
 
