@@ -1,4 +1,4 @@
-"""What the services rely on in their book, case by case, over PostgreSQL and over the book in memory that the simulation runs on.
+"""What the services rely on in their book, case by case, over PostgreSQL and over both books that the simulation runs on.
 
 A simulation is worth what its store is: a lock that excludes nobody, or a fence that always matches, would find no bug and
 prove nothing. Where the two differ, PostgreSQL is right.
@@ -27,7 +27,8 @@ from store.tickets import TicketRow
 from tests.conftest import Eventually
 from tests.line import order_in, shopify_order
 from tests.simulation.memory import installed as memory
-from tests.stores import Book, PostgresBook, memory_book, postgres_book
+from tests.simulation.postgres.server import Server, a_schema, serving
+from tests.stores import Book, PostgresBook, memory_book, postgres_book, simulated_book
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
@@ -40,10 +41,20 @@ def real_book(stack: Stack) -> Iterator[PostgresBook]:
         yield found
 
 
-@pytest.fixture(params=["memory", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(scope="module")
+def simulated_server(stack: Stack) -> Iterator[Server]:
+    urls = stack.database_url, stack.owner_database_url
+    with a_schema(*urls) as schema, serving(*urls, schema) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.server) for name in ("postgresql", "simulated"))])
 def book(request: pytest.FixtureRequest) -> Iterator[Book]:
     if request.param == "memory":
         with memory_book() as found:
+            yield found
+    elif request.param == "simulated":
+        with simulated_book(request.getfixturevalue("simulated_server")) as found:
             yield found
     else:
         real: PostgresBook = request.getfixturevalue("real_book")

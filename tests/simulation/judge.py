@@ -21,6 +21,8 @@ KINDS = (
 )  # fmt: skip
 ORDERED = ("ModificationTicket", "FulfillmentFact", "ChangeStated")
 """Which messages take effect in the order in which they were sent."""
+TELLING = ("OrderStated", "FetchNeeded")
+"""Which messages tell that the channel has a version, whether they say what is in it or not."""
 SCHEDULE_HOURS = 10.5
 """The whole retry schedule, stretched as far as it may be, and what a message that fails once more after a replay takes on top.
 
@@ -65,6 +67,8 @@ class Told:
     forbidden: set[str] = field(default_factory=set)
     hopeless: set[str] = field(default_factory=set)
     """Messages that end as discarded dead letters: they kill, or the tables refuse them (unless a later one of their batch mends that)."""
+    repaired: dict[str, int] = field(default_factory=dict)
+    """Messages that a person has repaired, and perhaps sent back, and the quantity they set then."""
     excused: set[str] = field(default_factory=set)
     """Messages that may have been ended by a person."""
     troubled: set[tuple[str, int, int]] = field(default_factory=set)
@@ -99,6 +103,12 @@ class Found:
     """Places of what counted as received before."""
     rest_after_hours: float = 0.0
     """How long after everything was mended nothing was left to do."""
+    fetches: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """Fetch -> state and reason."""
+    items: list[str] = field(default_factory=list)
+    """Work items that still ask for a fetch."""
+    repairs: set[str] = field(default_factory=set)
+    """Messages of which a repair is kept."""
     copies: set[str] = field(default_factory=set)
     """Letters of which a copy lies on a dead-letter topic."""
     parked: list[tuple[str, str]] = field(default_factory=list)
@@ -130,6 +140,8 @@ def judge(told: Told, found: Found) -> list[Violation]:
         *_answered_tickets(told, found),
         *_undone(told, found),
         *_recalled(told, found),
+        *_repaired(told, found),
+        *_fetched(found),
         *_money(told, found),
         *_channels(told, found),
         *_history(found),
@@ -153,7 +165,8 @@ def _sent(told: Told, found: Found) -> Sent:
                 continue
             if code == "lane_full" or (state == "cancelled" and message.message_id in told.excused):
                 continue
-            sent.edits.setdefault(message.order, []).append(Edit(name, int(message.about), message.message_id not in told.forbidden))
+            quantity = _repaired_to(told, found, message) or int(message.about)
+            sent.edits.setdefault(message.order, []).append(Edit(name, quantity, message.message_id not in told.forbidden))
         if message.kind == "FulfillmentFact" and not _is_excused(told, found, message):
             sent.facts.add(message.message_id.removeprefix("fact:"))
     return sent
@@ -188,7 +201,11 @@ def _refusals(told: Told, found: Found) -> Iterator[Violation]:
 
 
 def _order_of_effects(told: Told, found: Found) -> Iterator[Violation]:
-    places = {(m.order, m.message_id): m.place for m in _firsts(told.messages) if m.kind in ORDERED and m.message_id not in told.hopeless}
+    places = {
+        (m.order, m.message_id): m.place
+        for m in _firsts(told.messages)
+        if m.kind in ORDERED and m.message_id not in told.hopeless - told.repaired.keys()
+    }
     for order, causes in found.causes.items():
         newest: dict[str, tuple[int, str]] = {}
         met: set[str] = set()
@@ -297,6 +314,34 @@ def _recalled(told: Told, found: Found) -> Iterator[Violation]:
                 yield Violation("taken_from_the_warehouse", order, f"{row.cause} is applied with {in_hand[line]} units in hand")
 
 
+def _repaired_to(told: Told, found: Found, message: Message) -> int | None:
+    """Return what a message set that was applied as a person had repaired it; None where it was not."""
+    quantity = told.repaired.get(message.message_id)
+    rows = (row for row in found.seen.history.get(message.order, ()) if row.cause == message.message_id and row.path.endswith("/ordered"))
+    return quantity if quantity is not None and any(row.new == str(quantity).encode() for row in rows) else None
+
+
+def _repaired(told: Told, found: Found) -> Iterator[Violation]:
+    """What a person repaired is their act, on behalf of whoever sent it; and how they did it is kept."""
+    for message in _firsts(told.messages):
+        if _repaired_to(told, found, message) is None:
+            continue
+        if message.message_id not in found.repairs:
+            yield Violation("repair_not_kept", message.message_id, "it was applied as repaired, and no repair is kept")
+        for row in found.seen.history[message.order]:
+            if row.cause == message.message_id and (row.user == message.author or row.on_behalf_of != message.author):
+                yield Violation("repair_of_nobody", message.message_id, f"row {row.seq} is by {row.user} on behalf of {row.on_behalf_of}")
+
+
+def _fetched(found: Found) -> Iterator[Violation]:
+    """What was only named is in the book, and nobody is asked for it any more."""
+    for fetch, (state, reason) in found.fetches.items():
+        if state != "stored":
+            yield Violation("fetch_left", fetch, f"it is {state}: {reason}")
+    for detail in found.items:
+        yield Violation("fetch_left", "work items", f"one still says: {detail}")
+
+
 def _money(told: Told, found: Found) -> Iterator[Violation]:
     """The ledger has every movement that was reported, once, and no other; nothing is settling when nothing moves."""
     facts = {f"pay:T{m.about.removeprefix('paid-')}:capture" for m in told.messages if m.message_id.startswith("fact:paid-")}
@@ -324,7 +369,7 @@ def _channels(told: Told, found: Found) -> Iterator[Violation]:
         by_order[message.order].append(message)
     for order, messages in by_order.items():
         lines = found.documents.get(order, {}).get("lines", [])
-        stated = [int(m.about) for m in messages if m.kind == "OrderStated"]
+        stated = [int(m.about) for m in messages if m.kind in TELLING and not _is_excused(told, found, m)]
         if stated and lines and lines[1].get("ordered", 0) != max(stated):
             yield Violation("restatement_lost", order, f"it was stated with {max(stated)}, the book says {lines[1].get('ordered')}")
         wanted = [m for m in messages if m.kind == "ChangeStated" and not _is_excused(told, found, m)]

@@ -12,17 +12,16 @@ from tests.faults.checker import Row, Stored
 from tests.faults.observer import _minor
 from tests.simulation.broker import Broker
 from tests.simulation.judge import Found, Message, Told
-from tests.simulation.workload import LARGE, RECALLED, TOPICS, UNDONE, Plan, Post
+from tests.simulation.workload import LARGE, RECALLED, SOURCES, TOPICS, UNDONE, Plan, Post
 
 Rows = Callable[[str], Iterable[Any]]
 """Table -> its committed rows, whose columns are attributes."""
-SOURCES = (TOPICS.canonical, TOPICS.modifications, TOPICS.fulfillment)
 
 
 def told(plan: Plan, answers: Iterable[Post], broker: Broker, ended_by_people: set[str], max_depth: int) -> Told:
     """Return what was sent, as planned and in answer to what was found, at the places where it lies."""
     by_value = {post.value: post for post in (*(post for _, post in plan.posts), *answers)}
-    seen = Told(forbidden=plan.forbidden, hopeless=plan.killers | plan.unstorable, max_depth=max_depth)
+    seen = Told(forbidden=plan.forbidden, hopeless=plan.killers | plan.unstorable.keys(), max_depth=max_depth)
     for (topic, _), log in sorted(broker.logs.items()):
         if topic not in SOURCES:
             continue
@@ -84,6 +83,9 @@ def _book(rows: Rows, there: Found) -> None:
     there.ever_parked = dict(Counter(str(row.order_id) for row in rows("parked")))
     there.parked = [(row.message_id, row.status) for row in rows("parked")]
     there.letters = {str(row.letter_id): (row.status, (row.topic, row.part, row.off)) for row in rows("dead_letter")}
+    there.fetches = {f"{row.channel_order_id} ({row.fetch_id})": (row.state, row.reason) for row in rows("order_fetch")}
+    there.items = [row.detail for row in rows("work_item") if row.kind == "fetch_order" and row.status == "open"]
+    there.repairs = {row.target_message_id for row in rows("repair")}
     there.repeats = {(row.topic, row.part, row.off) for row in rows("repeat")}
 
 

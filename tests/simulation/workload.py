@@ -24,16 +24,20 @@ from schemas.codec import encode
 from schemas.facts import ActionReported, FactLine, FactPayment, FulfillmentFact
 from schemas.model import Model
 from schemas.order import NAMESPACE, Order
-from schemas.statement import ChangeStated, LineChange, OrderStated, RawDocument
+from schemas.statement import ChangeStated, FetchNeeded, LineChange, OrderStated, RawDocument
 from schemas.ticket import ModificationTicket, Operation, TicketCancelled, TicketReviewed
 from tests.line import order_in, shopify_order
 from tests.simulation.scheduler import BEGINNING
 
 TOPICS = Topics(topics.CANONICAL.name, topics.MODIFICATIONS.name, topics.FULFILLMENT.name, topics.EVENTS.name)
+SOURCES = (TOPICS.canonical, TOPICS.modifications, TOPICS.fulfillment)
 AGENTS, RESTATED, CHANGED, WAREHOUSE, LARGE, UNDONE, RECALLED = range(7)
 """Whose line is which, by its place in the order."""
-REFUSED_QUANTITY = 100
-"""A constraint of the simulated table keeps out orders with so many units on the agents' line: it is full of them."""
+REFUSED_QUANTITY, REPAIRED_BY = 100, 40
+"""A constraint of the simulated table keeps out orders with so many units on the agents' line: it is full of them.
+
+Whoever repairs a ticket that asks for so many takes so many off.
+"""
 PLACED = (2, 1, 1, 100, 1, 5, 9)
 MOST_EDITS = 24
 """One order is not edited more often, undoing aside: after thirty edits every further one waits for an approval."""
@@ -42,8 +46,10 @@ LARGE_STEP, MOST_LARGE = 1000, 6
 MOST_UNDONE = 3
 MOST_RECALLS = MOST_RELEASES = 4
 """The warehouse takes a unit in hand at a time, and never more than any edit leaves of the line: that would be a conflict, which holds the order."""
+LATE_STATEMENTS = 0.3
+"""How often a statement comes behind a newer one, or such a one comes at last."""
 EDITS = ("ticket", "changed", "large", "undoable", "recalling")
-STATEMENTS = ("OrderStated", "ChangeStated")
+STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded")
 TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
 
 
@@ -83,7 +89,8 @@ def _post(
     return Post(topic, str(order_id).encode(), value, token, str(order_id), message_id, kind or type(body).__name__, str(about), sub)
 
 
-def _document(number: int, version: int) -> bytes:
+def document_of(number: int, version: int) -> bytes:
+    """Return the order as the channel states it in that version."""
     quantities = (PLACED[0], PLACED[1] + version, *PLACED[2:])
     lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCDEFG", quantities, strict=True)]
     return shopify_order(number, lines=lines, updated=f"2026-11-01T{10 + version}:00:00Z")
@@ -92,17 +99,44 @@ def _document(number: int, version: int) -> bytes:
 @cache
 def order_of(number: int) -> Order:
     """The order as it was placed."""
-    return order_in(_document(number, 0))
+    return order_in(document_of(number, 0))
 
 
 @cache
 def stated(number: int, version: int) -> Post:
     """The channel states the order; a later version has one unit more on the line of restatements."""
-    body, order = _document(number, version), order_in(_document(number, version))
+    body, order = document_of(number, version), order_in(document_of(number, version))
     message_id = f"stated:{number}:{version}"
     raw = RawDocument(body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=0, offset=number * 100 + version)
     statement = OrderStated(message_id=message_id, order=order, event="update" if version else "create", verdict="accept", raw=raw)
     return _post(TOPICS.canonical, order.order_id, statement, message_id, "intake", order.lines[RESTATED].ordered)
+
+
+@cache
+def named(number: int, version: int) -> Post:
+    """The channel has a new version, and does not say what is in it: it has to be fetched."""
+    order, message_id = order_of(number), f"named:{number}:{version}"
+    body = message_id.encode()
+    raw = RawDocument(body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=0, offset=number * 100 + version)
+    source = order.source
+    notification = FetchNeeded(
+        message_id=message_id, order_id=order.order_id, channel=source.channel, account=source.account,
+        channel_order_id=source.channel_order_id, event="update", missing=("the order",), raw=raw,
+    )  # fmt: skip
+    return _post(TOPICS.canonical, order.order_id, notification, message_id, "intake", PLACED[RESTATED] + version)
+
+
+def fetched(number: int, body: bytes, message_id: str) -> Post:
+    """What was fetched, as intake states it."""
+    order = order_in(body)
+    raw = RawDocument(body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=1, offset=number)
+    statement = OrderStated(message_id=message_id, order=order, event="update", verdict="accept", raw=raw)
+    return _post(TOPICS.canonical, order.order_id, statement, message_id, "intake", order.lines[RESTATED].ordered)
+
+
+def told_version(post: Post) -> int | None:
+    """Return which version of its order a message tells of; None where it tells of none."""
+    return int(post.about) - PLACED[RESTATED] if post.kind in ("OrderStated", "FetchNeeded") else None
 
 
 @cache
@@ -137,6 +171,16 @@ def ticket(number: int, quantity: int, *, allowed: bool = True, says: int | None
         reason_code=reason, opened_at=BEGINNING,
     )  # fmt: skip
     return _post(TOPICS.modifications, order.order_id, body, f"ticket:{name}", "console", quantity, ("Order_Modify",) if allowed else ())
+
+
+def repaired_quantity(post: Post) -> int:
+    """Return what a ticket that asks for too much sets once a person has repaired it."""
+    return int(post.about) - REPAIRED_BY
+
+
+def repair_of(post: Post) -> str:
+    """Return the JSON Patch that such a person writes."""
+    return json.dumps([{"op": "replace", "path": "/operations/0/arguments/quantity", "value": repaired_quantity(post)}])
 
 
 @cache
@@ -257,7 +301,7 @@ class Plan:
     """Messages that our own code cannot handle until it is mended."""
     killers: set[str] = field(default_factory=set)
     """Messages that kill the process that handles them."""
-    unstorable: set[str] = field(default_factory=set)
+    unstorable: dict[str, Post] = field(default_factory=dict)
     """Messages that the tables refuse."""
     forbidden: set[str] = field(default_factory=set)
     """Tickets whose author lacks the role."""
@@ -276,6 +320,11 @@ class Writer:
         self._sent: list[Post] = []
         self._often = self._dice.choice((0, 4, 20))
         """How often tickets come that others act on."""
+        self._kills = self._dice.choice((0.0, 0.005, 0.03))
+        self._refused = self._dice.choice((1, 4, 8))
+        self._held_back: dict[int, list[int]] = {}
+        """Statements that come behind newer ones of their order."""
+        self._named = self._dice.choice((0, 4, 12))
         self._recalls = self._dice.choice((0, 6, 15))
         self._pays = self._dice.choice((0, 0, 4))
 
@@ -314,9 +363,9 @@ class Writer:
         kind = self._dice.choices(
             (
                 "ticket", "fact", "changed", "stated", "again", "withdraw", "forbidden", "twisted", "unstorable", "garbage", "large", "undoable",
-                "recalling", "released", "paid",
+                "recalling", "released", "paid", "named",
             ),
-            (44, 14, 8, 8, 8, 5, 3, 3, 1, 1, self._often, self._often, self._recalls, self._recalls, self._pays),
+            (44, 14, 8, 8, 8, 5, 3, 3, self._refused, 1, self._often, self._often, self._recalls, self._recalls, self._pays, self._named),
         )[0]  # fmt: skip
         if kind == "again" and self._sent:
             return self._dice.choice(self._sent[-10:])
@@ -331,7 +380,7 @@ class Writer:
 
     def _fresh(self, number: int, kind: str) -> Post:
         upcoming = self._next[number]
-        name = kind if kind in upcoming else "ticket"
+        name = "stated" if kind == "named" else kind if kind in upcoming else "ticket"
         if (kind, upcoming.get(kind)) in (
             ("large", MOST_LARGE),
             ("undoable", MOST_UNDONE),
@@ -352,7 +401,7 @@ class Writer:
         if name == "paid":
             return paid(number)
         if name == "stated" and count < 12:
-            return stated(number, count)
+            return named(number, count) if kind == "named" else stated(number, self._out_of_order(number, count))
         post = ticket(number, upcoming["ticket"] if name == "stated" else count)
         if name == "stated":
             upcoming["ticket"] += 1
@@ -360,11 +409,24 @@ class Writer:
             post = ticket(number, count, allowed=False)
             self._plan.forbidden.add(post.message_id)
         elif kind == "unstorable":
-            post = ticket(number, count, reason="nul\x00") if self._dice.random() < 0.5 else ticket(number, REFUSED_QUANTITY + count)
-            self._plan.unstorable.add(post.message_id)
+            post = ticket(number, count, reason="nul\x00") if self._dice.random() < 0.2 else ticket(number, REFUSED_QUANTITY + count)
+            self._plan.unstorable[post.message_id] = post
         else:
             self._tickets.setdefault(number, []).append(post)
         return post
+
+    def _out_of_order(self, number: int, version: int) -> int:
+        """Return which version is stated now: sometimes one that was held back, or the next one, and this one later."""
+        held = self._held_back.setdefault(number, [])
+        die = self._dice.random()
+        if die < LATE_STATEMENTS:
+            held.append(version)
+            self._next[number]["stated"] += 1
+            return version + 1
+        if held and die > 1 - LATE_STATEMENTS:
+            self._next[number]["stated"] -= 1
+            return held.pop()
+        return version
 
     def _send(self, at: float, post: Post) -> None:
         dice, plan = self._dice, self._plan
@@ -375,7 +437,7 @@ class Writer:
                 plan.transient[post.message_id] = dice.choice((1, 1, 2, 3, 9))
             elif die < 0.14:
                 plan.poison.add(post.message_id)
-            elif die < 0.145 and post.kind != "OrderStated":
+            elif die < 0.14 + self._kills and post.kind not in ("OrderStated", "FetchNeeded"):
                 plan.killers.add(post.message_id)
         self._sent.append(post)
         plan.posts.append((at, post))

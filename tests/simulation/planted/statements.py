@@ -1,0 +1,37 @@
+"""Mistakes in the statements themselves: only where the book is in PostgreSQL is there anything to get wrong."""
+
+from tests.simulation.planted.bugs import bug_in_sql
+
+bug_in_sql(
+    "commit_under_way_not_awaited",
+    "who asks whether a lost commit happened looks past one that is still under way",
+    {"order by topic, part for update": "order by topic, part"},
+)
+bug_in_sql(
+    "relay_marks_what_is_older",
+    "the relay marks all rows up to the newest it sent",
+    {"where o.id = u.id and o.order_id = u.order_id": "where o.id <= u.id"},
+)
+bug_in_sql(
+    "head_made_over_another",
+    "a head that somebody else made meanwhile is made anew",
+    {
+        "order by 1 on conflict do nothing returning order_id": "order by 1 on conflict (order_id) do update set event_seq = 0 returning order_id"
+    },
+)
+bug_in_sql(
+    "lane_opened_for_all_topics",
+    "a lane that opens takes the order's other lanes along",
+    {"delete from lane where (order_id, topic) in (select * from unnest(%b::uuid[], %b::text[]))":
+     "delete from lane where order_id in (select o from unnest(%b::uuid[], %b::text[]) u(o, t))"},
+)  # fmt: skip
+bug_in_sql(
+    "dead_letters_head_forgotten",
+    "a lane begins with the first message that waits, though a dead one is before it",
+    {"status in ('waiting', 'dead')": "status = 'waiting'"},
+)
+bug_in_sql(
+    "lanes_due_too_late",
+    "a lane is due two days after its time",
+    {"l.next_attempt_at <= now()": "l.next_attempt_at <= now() - interval '2 days'"},
+)
