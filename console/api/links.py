@@ -57,6 +57,7 @@ LINKS: Final[tuple[Link, ...]] = (
     *_each("pause_bulk_edit", "200", "resume_bulk_edit", BULK),
     *_each("undo_bulk_edit", "202", "read_bulk_edit", BULK),
     *_each("list_bulk_edits", "200", "read_bulk_edit", FIRST_BULK),
+    Link("list_stock", "200", "read_stock", {"sku": "$response.body#/items/0/sku"}),
     *_each("list_letters", "200", "read_letter read_work read_outline try_letter claim_letter", LETTER),
     *_each("claim_letter", "200", "note_letter assign_letter replay_letter release_letter", SAME_LETTER),
     Link("list_causes", "200", "prepare_bulk_replay", {}, {"fingerprint": "$response.body#/items/0/fingerprint"}),
