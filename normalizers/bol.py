@@ -37,7 +37,7 @@ from schemas.money import scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Order, Source, order_id_of
 
 NAME = "bol"
-MAPPING = 2
+MAPPING = 3
 CURRENCY = "EUR"
 
 _MAPPED = names("orderId orderPlacedDateTime dateTimeOrderPlaced shipmentDetails billingDetails customerDetails orderItems")

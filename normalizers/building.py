@@ -18,10 +18,11 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from normalizers.channel import StatedOrder, StatedPart, Unreadable
-from normalizers.leftovers import leftovers
+from normalizers.leftovers import Inside, leftovers
 from normalizers.summary import order_values
 from normalizers.wire import Json, Report, fail, walk
 from schemas.failures import OrdermendError
@@ -520,9 +521,10 @@ class Draft:
         cancel_requested: bool = False,
         stated: Mapping[str, object] | None = None,
         of: Iterable[tuple[Any, str]] = (),
+        inside: Inside = MappingProxyType({}),
     ) -> StatedOrder:
-        """Return the result: `order` with its findings and its verdict, and with what of its objects (`of`) nobody has read."""
-        if left := leftovers(order.source.channel, of, self.report.kept):
+        """Return the result: `order` with its findings and its verdict, and with what of its objects (`of`) was not read (`inside` says what was)."""
+        if left := leftovers(of, inside, self.report.kept):
             order = order.with_(extensions={**order.extensions, **left})
         return StatedOrder(
             order=order,

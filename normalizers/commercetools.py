@@ -30,6 +30,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.summary import change_values
 from normalizers.wire import (
     Broken,
@@ -55,7 +56,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
-MAPPING = 3
+MAPPING = 4
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -71,12 +72,25 @@ _SHIPMENT: Mapping[str, FulfillmentState] = {
 _UNPLACED = ("cartState", "quoteState", "quoteRequestState", "stagedQuoteState")
 _STATES = frozenset({"Open", "Confirmed", "Complete", "Cancelled"})
 _MAPPED = names(
-    "type id version orderNumber customerEmail customerId createdAt lastModifiedAt completedAt orderState paymentState shipmentState totalPrice "
-    "taxedPrice lineItems customLineItems shippingAddress billingAddress shippingInfo discountCodes discountOnTotalPrice cartState"
+    "id orderNumber customerEmail customerId createdAt lastModifiedAt completedAt orderState paymentState shipmentState totalPrice "
+    "taxedPrice lineItems customLineItems shippingAddress billingAddress shippingInfo discountOnTotalPrice cartState"
 )
-_LINE = names("id productId name variant price quantity totalPrice taxRate discountedPricePerQuantity taxedPrice state money slug")
+_LINE = names("id name variant price quantity totalPrice taxRate taxedPrice money")
 _ADDRESS = names(
-    "firstName lastName streetName streetNumber additionalStreetInfo additionalAddressInfo postalCode city region state country company phone mobile email"
+    "firstName lastName streetName streetNumber additionalStreetInfo additionalAddressInfo postalCode city region state country company phone mobile"
+)
+_INSIDE = inside(
+    """
+    totalPrice money totalGross totalNet totalTax discountedAmount: centAmount currencyCode fractionDigits preciseAmount
+    value: centAmount currencyCode fractionDigits preciseAmount
+    price: centAmount currencyCode fractionDigits preciseAmount value
+    discountedPrice: value
+    discountOnTotalPrice: discountedAmount
+    shippingInfo: discountedPrice price shippingMethodName taxRate taxedPrice
+    taxRate: amount includedInPrice name
+    taxedPrice: totalGross totalNet totalTax
+    variant: sku
+    """
 )
 
 
@@ -279,7 +293,9 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         report.warn(f"{at}/lineItems", "no_lines", "the order has no line items")
     summary: dict[str, object] = {"subtotal": to_text(goods, draft.currency)} if draft.lines else {}
     fulfillment = "cancelled" if draft.cancelled else _SHIPMENT.get(text(body, "shipmentState") or "")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),))
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),), inside=_INSIDE
+    )
 
 
 def _items(body: Json, at: str) -> list[tuple[Json, str]]:
@@ -311,6 +327,8 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
         if total is not None and gross > total:
             shares[line_id] = gross - total
         unmapped(row, _LINE, where, extensions)
+        if isinstance(name := row.get("name"), dict):
+            unmapped(name, frozenset({_language(name)}), f"{where}/name", extensions)
     return shares
 
 
@@ -327,8 +345,12 @@ def _words(name: object) -> str:
     """Return a localised text: English where there is one, else the first."""
     if isinstance(name, str):
         return name
-    texts = {key: value for key, value in name.items() if isinstance(value, str)} if isinstance(name, dict) else {}
-    return next((texts[key] for key in texts if key.lower().startswith("en")), next(iter(texts.values()), ""))
+    return name.get(_language(name), "") if isinstance(name, dict) else ""
+
+
+def _language(name: Json) -> str:
+    texts = [key for key, value in name.items() if isinstance(value, str)]
+    return next((key for key in texts if key.lower().startswith("en")), next(iter(texts), ""))
 
 
 def _discounts(draft: Draft, body: Json, at: str, shares: dict[str, int]) -> int:

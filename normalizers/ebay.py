@@ -30,6 +30,7 @@ from normalizers.building import (
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.ebay_trading import as_fulfillment
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -53,7 +54,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Or
 from schemas.statement import StatedEvent
 
 NAME = "ebay"
-MAPPING = 2
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "PAID": "paid",
@@ -70,11 +71,19 @@ _FULFILLMENT: Mapping[str, FulfillmentState] = {
 _PAID = frozenset({"paid", "partially_refunded", "refunded"})
 _CANCELLED = frozenset({"CANCELED", "CANCELLED"})
 _MAPPED = names(
-    "orderId salesRecordReference creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
+    "orderId creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
     "buyerCheckoutNotes fulfillmentStartInstructions lineItems"
 )
 _WRAPPINGS = ("data", "order", "orders", "results", "payload", "cancellations", "cancelDetail")
 _LINE = names("lineItemId sku title quantity lineItemFulfillmentStatus")
+_INSIDE = inside(
+    """
+    shippingStep: shipTo shippingServiceCode
+    shipTo: companyName contactAddress fullName primaryPhone
+    contactAddress: addressLine1 addressLine2 city countryCode county postalCode stateOrProvince
+    primaryPhone: phoneNumber
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -208,6 +217,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         cancelled_at=_cancelled_at(cancel, f"{at}/cancelStatus", report) if cancelled else None,
         cancel_requested=asked,
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

@@ -28,6 +28,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -49,7 +50,7 @@ from schemas.money import UnitPrice, exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "etsy"
-MAPPING = 2
+MAPPING = 3
 
 _RECEIPT_OF = re.compile(r"/receipts/(\d{1,20})(?:[/?#]|$)")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -62,6 +63,12 @@ _MAPPED = names(
     "total_shipping_cost total_tax_cost total_vat_cost discount_amt gift_wrap_price transactions refunds currency_code"
 )
 _LINE = names("transaction_id title quantity sku price shipped_timestamp")
+_INSIDE = inside(
+    """
+    amount discount_amt gift_wrap_price grandtotal price subtotal total_shipping_cost total_tax_cost total_vat_cost: amount currency_code divisor
+    refunds: amount created_timestamp
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -231,6 +238,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         fulfillment=_fulfillment(draft, body, items),
         stated=summary,
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

@@ -36,6 +36,7 @@ from normalizers.building import (
     told_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.shopify_bulk import bulk_messages
 from normalizers.shopify_graphql import as_rest, is_graphql
 from normalizers.wire import (
@@ -115,17 +116,23 @@ _OF_AN_ORDER = frozenset({"refund", "refunds", "fulfillment", "fulfillments", "t
 _ORDERS = frozenset({"", "Order", "DraftOrder", "Checkout", "AbandonedCheckout", "Cart", "orders", "draft_orders", "checkouts", "carts"})
 """The global ids and the topics of what is an order, or may become one."""
 _MAPPED = names(
-    "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
-    "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
+    "id admin_graphql_api_id name order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
+    "total_price total_tax total_discounts financial_status fulfillment_status email contact_email "
     "phone customer shipping_address billing_address line_items shipping_lines shipping_line tax_lines taxes_included note "
     "tags gateway payment_gateway_names total_tip_received status"
 )
 _MAPPED_LINE = names(
-    "id admin_graphql_api_id sku name title variant_title quantity current_quantity price total_discount discount_allocations "
-    "tax_lines fulfillable_quantity fulfillment_status applied_discount uuid"
+    "id admin_graphql_api_id sku name title quantity current_quantity price total_discount discount_allocations "
+    "tax_lines fulfillment_status applied_discount uuid"
 )
-_MAPPED_SHIPPING = names("id admin_graphql_api_id title code price tax_lines discount_allocations discounted_price")
+_MAPPED_SHIPPING = names("id admin_graphql_api_id title code price tax_lines discount_allocations")
 _MAPPED_ADDRESS = names("first_name last_name name company address1 address2 city province province_code zip country country_code phone")
+_INSIDE = inside(
+    """
+    discount_allocations: amount discount_application_index
+    tax_lines: channel_liable price rate title
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -303,7 +310,14 @@ def _order(body: Json, named: Named) -> StatedOrder:
     if not draft.lines and event != "draft":
         report.warn(f"{at}/line_items", "no_lines", "the order has no lines")
     return draft.stated_order(
-        order, event=event, payment=payment, fulfillment=fulfillment, cancelled_at=cancelled_at, stated=overrides, of=((body, named.at),)
+        order,
+        event=event,
+        payment=payment,
+        fulfillment=fulfillment,
+        cancelled_at=cancelled_at,
+        stated=overrides,
+        of=((body, named.at),),
+        inside=_INSIDE,
     )
 
 

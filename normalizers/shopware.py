@@ -29,6 +29,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -53,7 +54,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "shopware"
-MAPPING = 3
+MAPPING = 4
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "open": "unpaid", "in_progress": "unpaid", "unconfirmed": "unpaid", "reminded": "unpaid", "failed": "unpaid", "authorized": "authorized",
@@ -68,10 +69,28 @@ _EVENTS: Mapping[str, StatedEvent] = {"checkout.order.placed": "create", "state_
 _STATES = frozenset({"open", "in_progress", "completed", "cancelled"})
 _DISCOUNTS = frozenset({"promotion", "credit", "discount"})
 _MAPPED = names(
-    "id orderNumber orderDateTime createdAt updatedAt price shippingCosts shippingTotal amountTotal amountNet positionPrice taxStatus currency "
+    "id orderNumber orderDateTime createdAt updatedAt price shippingCosts shippingTotal amountTotal positionPrice taxStatus currency "
     "stateMachineState lineItems deliveries transactions orderCustomer billingAddress customerComment"
 )
-_LINE = names("id quantity label unitPrice totalPrice price type parentId identifier good")
+_LINE = names("id quantity label unitPrice totalPrice price type parentId")
+_INSIDE = inside(
+    """
+    currency: isoCode
+    stateMachineState: technicalName
+    orderCustomer: customerNumber email firstName lastName
+    price: calculatedTaxes positionPrice taxStatus totalPrice
+    shippingCosts: calculatedTaxes totalPrice
+    calculatedTaxes: tax taxRate
+    lineItems: id label parentId payload price totalPrice type
+    payload: code
+    deliveries: shippingMethod shippingOrderAddress stateMachineState
+    paymentMethod shippingMethod: name
+    shippingOrderAddress: additionalAddressLine1 additionalAddressLine2 city company country countryState firstName lastName phoneNumber street zipcode
+    country: iso
+    transactions: amount createdAt paymentMethod stateMachineState
+    amount: totalPrice
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -247,7 +266,13 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         {} if goods is not None or not draft.lines else {"subtotal": to_text(totals.subtotal_minor, draft.currency)}
     )
     return draft.stated_order(
-        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary | {"tax_included": included}, of=((body, at),)
+        order,
+        event=event,
+        payment=payment,
+        fulfillment=fulfillment,
+        stated=summary | {"tax_included": included},
+        of=((body, at),),
+        inside=_INSIDE,
     )
 
 

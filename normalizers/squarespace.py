@@ -26,6 +26,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -48,7 +49,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "squarespace"
-MAPPING = 2
+MAPPING = 3
 
 _FULFILLMENT: Mapping[str, FulfillmentState] = {"PENDING": "unfulfilled", "FULFILLED": "fulfilled", "CANCELED": "cancelled"}
 _MAPPED = names(
@@ -57,6 +58,13 @@ _MAPPED = names(
 )
 _LINE = names("id sku productName quantity unitPricePaid")
 _ADDRESS = names("firstName lastName address1 address2 city state countryCode postalCode phone")
+_INSIDE = inside(
+    """
+    amount discountTotal grandTotal refundedTotal shippingTotal subtotal taxTotal unitPricePaid: currency value
+    discountLines: amount name promoCode
+    shippingLines: method
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -177,7 +185,9 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     )
     if not draft.lines:
         report.warn(f"{at}/lineItems", "no_lines", "the order has no line items")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_FULFILLMENT.get(status or ""), of=((body, at),))
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=_FULFILLMENT.get(status or ""), of=((body, at),), inside=_INSIDE
+    )
 
 
 def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, included: bool, shipped: bool) -> None:

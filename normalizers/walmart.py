@@ -29,6 +29,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -56,7 +57,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Li
 from schemas.statement import LineChange
 
 NAME = "walmart"
-MAPPING = 2
+MAPPING = 3
 
 _WRAPPINGS = ("data", "results", "list", "elements", "order", "orders")
 _INCLUSIVE = frozenset({"MXN", "CLP"})
@@ -66,6 +67,16 @@ _KNOWN = _GONE | _SENT | _WAITING | {"refund", "refunded", "returned"}
 _MAPPED = names("purchaseOrderId customerOrderId customerEmailId orderDate shippingInfo billingInfo orderLines orderTotal paymentMethod")
 _LINE = names("lineNumber primeLineNumber item charges orderLineQuantity")
 _PLACE = names("name city state postalCode country address1 address2 address3 address4 address5 address6")
+_INSIDE = inside(
+    """
+    charges: charge chargeAmount chargeName chargeType tax
+    charge: chargeAmount chargeName chargeType tax
+    chargeAmount orderTotal taxAmount unitPrice: amount currency
+    orderLineQuantity: amount unitOfMeasurement
+    orderLines: orderLine
+    tax: taxAmount taxName
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -235,6 +246,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         cancel_requested=not draft.cancelled and any(_wished(row) for row in lines),
         stated={key: None if amount is None else to_text(amount, currency) for key, amount in shown.items()},
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

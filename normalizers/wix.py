@@ -35,6 +35,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Broken,
     Json,
@@ -60,7 +61,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "wix"
-MAPPING = 2
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "NOT_PAID": "unpaid",
@@ -98,6 +99,17 @@ _MAPPED = names(
 )
 _LINE = names("id index quantity price priceBeforeDiscounts name productName sku tax taxDetails totalDiscount discount")
 _TOKEN = re.compile(rb"[\w-]+\.([\w-]+)\.[\w-]*")
+_INSIDE = inside(
+    """
+    additionalFees: code name price
+    appliedDiscounts: coupon
+    coupon: code
+    discount price priceBeforeDiscounts shipping subtotal tax total totalDiscount totalPrice totalTax: amount
+    priceSummary totals: discount shipping subtotal tax total totalPrice
+    productName: original
+    taxDetails: taxRate totalTax
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -174,7 +186,9 @@ def _amounts(value: Any) -> Any:
     """Return an object in which an amount stands under `amount`, as an order's does."""
     if isinstance(value, dict):
         return (
-            {"amount": value["value"], **value} if "value" in value and "currency" in value else {k: _amounts(v) for k, v in value.items()}
+            {"amount" if k == "value" else k: v for k, v in value.items()}
+            if "value" in value and "currency" in value
+            else {k: _amounts(v) for k, v in value.items()}
         )
     return value
 
@@ -282,7 +296,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         extensions=extensions,
     )
     fulfillment = "cancelled" if draft.cancelled else _FULFILLMENT.get(text(body, "fulfillmentStatus") or "")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, of=((body, at),))
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, of=((body, at),), inside=_INSIDE)
 
 
 def _included(body: Json, draft: Draft, sums: tuple[int | None, ...], fees: int) -> bool:

@@ -33,6 +33,7 @@ from normalizers.building import (
     stated_totals,
 )
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -57,7 +58,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "woocommerce"
-MAPPING = 2
+MAPPING = 3
 
 _EVENTS: Mapping[str, StatedEvent] = {
     "order.created": "create",
@@ -87,6 +88,11 @@ _MAPPED = names(
 )
 _MAPPED_LINE = names("id name quantity subtotal total taxes sku price")
 _MAPPED_ADDRESS = names("first_name last_name company address_1 address_2 city state postcode country email phone")
+_INSIDE = inside(
+    """
+    taxes: id total
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -227,7 +233,9 @@ def _order(body: Json, named: Named) -> Result:
     )
     fulfillment = _fulfillment(body, status)
     summary: dict[str, object] = {"subtotal": to_text(totals.subtotal_minor, currency)} if draft.lines else {}
-    result = draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, named.at),))
+    result = draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, named.at),), inside=_INSIDE
+    )
     if draft.lines or body.get("fee_lines"):
         return result
     message = "an order without lines" if placed_at else "an order without lines and without a date was never placed"
