@@ -23,7 +23,8 @@ from telemetry.health import Health
 from telemetry.logs import logger
 from telemetry.metrics import INFRA_FAULTS, RELAY_SENT, RELAY_STUCK
 
-BATCH = 1000
+BATCH = 200
+"""At most so many messages, and so many events, before it looks again: a ticket that comes meanwhile waits for them."""
 IDLE_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 300.0
 

@@ -21,6 +21,8 @@ _NEXT_LINE = re.compile(rb"\}[ \t\r]*\n[ \t\r\n]*\{")
 _TYPE = re.compile(r"gid://shopify/([A-Za-z]{1,60})/")
 _ORDER = re.compile(r"gid://shopify/(?:Draft)?Order/")
 _PARENT = "__parentId"
+_LISTS: Mapping[str, str] = {"DraftOrderLineItem": "lineItems"}
+"""Lists that are not called as the type of what stands in them."""
 MAX_LEVELS = 4
 """Of rows within rows; Shopify has two."""
 
@@ -94,4 +96,4 @@ def _list_of(row: Json) -> str:
     """Return the name of the list that a row of this type stands in."""
     found = _TYPE.match(str(row.get("id")))
     name = found[1] if found else "bulkRow"
-    return f"{name[:1].lower()}{name[1:]}s"
+    return _LISTS.get(name) or f"{name[:1].lower()}{name[1:]}s"

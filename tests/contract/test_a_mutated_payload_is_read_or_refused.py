@@ -1,129 +1,133 @@
-"""Every channel's documents, mutated at random: each is read, with exact sums, or refused with a field and a class; nothing else happens.
+"""Every channel's documents, mutated at random: each is read, with exact sums, or refused with a field and a class; nothing else happens,
+in time and within memory.
 
-A fixed seed in the fast ring; `make test-fuzz` takes 1,000,000 documents over all channels (ORDERMEND_FUZZ) from ORDERMEND_FUZZ_SEED on.
-A failing document is printed as the code that makes it again.
+A fixed seed in the fast ring; `make test-fuzz` takes 1,000,000 documents over all channels (ORDERMEND_FUZZ) from ORDERMEND_FUZZ_SEED on and
+says how far it is. A document that is taken otherwise is shown as its seed, and as the least of it that is taken so.
 """
 
 import json
 import os
-import random
+import resource
 import time
-from collections.abc import Callable, Iterator
-from copy import deepcopy
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
 from normalizers import discover
-from normalizers.channel import Document, StatedOrder
+from normalizers.channel import Document, Result, StatedOrder, Unreadable
 from normalizers.summary import summarize
-from schemas.failures import OrdermendError
-from schemas.order import Order
+from schemas.failures import ErrorClass, NormalizationFailed, OrdermendError
 from tests.contract.test_channels import check_sums
+from tests.mutants import mutants, shrunk
 
-ROOT = Path(__file__).parents[1] / "fixtures" / "channels"
 CASES = int(os.environ.get("ORDERMEND_FUZZ", "6600")) // len(discover())
-SEED = int(os.environ.get("ORDERMEND_FUZZ_SEED", "20261124"))
+SEED = os.environ.get("ORDERMEND_FUZZ_SEED", "20261124")
 CPU_SECONDS = 2.0
 """More than this on one document is a defect, on any machine."""
-STRANGE: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 10**15, 2**53 + 1, 10**25, 0.1, 1e308, "", " ", "0", "-0.00", "1e9", "1,5", "NaN", "9" * 30, "\u202e", "\ud83d\ude00", "ß" * 300,
-    "2026-02-30", "2026-01-01T00:00:00", "0000-00-00 00:00:00", [], {}, [[]], [{}], {"amount": 1}, ["x"] * 3,
-)  # fmt: skip
-NOISE = (b"", b"\0", b"\xff", b"~", b"*", b"'", b"+", b"<", b"&", b"]]>", b'"', b"{", b"}", b",", b"\n", b"\xc3", b"-", b"9" * 25)
+MEMORY_BYTES = 64 * 1024 * 1024
+"""More than this beyond what the process had before its first mutant is a defect too."""
+TELLING = 5_000
+"""From so many cases on, a test says how far it is."""
 
 
-def mutated_bytes(chance: random.Random, body: bytes) -> bytes:
-    """Cut, doubled, overwritten, with noise in it."""
-    for _ in range(chance.randint(1, 4)):
-        start = chance.randrange(len(body) + 1)
-        end = min(len(body), start + chance.choice((0, 1, 1, 3, 20)))
-        piece = chance.choice((chance.choice(NOISE), body[start:end] * 2, body[chance.randrange(len(body) + 1) :][:20]))
-        body = body[:start] + piece + body[end:]
-    return body[: chance.randrange(len(body))] if body and chance.random() < 0.1 else body
+def peak_bytes() -> int:
+    """The most memory this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) of a JSON value."""
-    found: list[tuple[Any, Any]] = []
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        keys: Any = list(item) if isinstance(item, dict) else range(len(item)) if isinstance(item, list) else ()
-        found += [(item, key) for key in keys]
-        stack += [item[key] for key in keys]
-    return found
+class Taken:
+    """How a channel takes documents: what became of each, and what is wrong with that, if anything."""
 
+    def __init__(self, normalize: Callable[[tuple[Document, ...]], tuple[Result, ...]]) -> None:
+        self.normalize = normalize
+        self.became: Counter[str] = Counter()
+        self.before = peak_bytes()
 
-def mutated_json(chance: random.Random, body: bytes) -> bytes:
-    """Values gone, strange, swapped, doubled, renamed."""
-    value = json.loads(body)
-    for _ in range(chance.randint(1, 5)):
-        known = places(value)
-        if not known:
-            break
-        (container, key), (other, there) = chance.choice(known), chance.choice(known)
-        act = chance.randrange(5)
-        if act == 0:
-            del container[key]
-        elif act == 1:
-            container[key] = deepcopy(chance.choice(STRANGE))  # its own: a later mutation may change it
-        elif act == 2:
-            container[key] = json.loads(json.dumps(other[there]))
-        elif act == 3 and isinstance(container, list):
-            container.insert(key, json.loads(json.dumps(container[key])))
-        elif isinstance(container, dict):
-            container[chance.choice(("id", "amount", "lines", str(key).upper(), str(key)))] = container.pop(key)
-    return json.dumps(value).encode()
-
-
-def documents(name: str) -> list[tuple[bytes, ...]]:
-    """The channel's fixtures, each as the documents that make it."""
-    cases: dict[str, list[bytes]] = {}
-    for path in sorted((ROOT / name).glob("*.raw.*")):
-        cases.setdefault(path.name.partition(".")[0], []).append(path.read_bytes())
-    return [tuple(bodies) for bodies in cases.values()]
-
-
-def mutants(name: str) -> Iterator[tuple[str, tuple[bytes, ...]]]:
-    """Return (how to make it again, the documents)."""
-    known = documents(name)
-    for number in range(CASES):
-        chance = random.Random(f"{SEED}:{name}:{number}")
-        bodies = list(chance.choice(known))
-        index = chance.randrange(len(bodies))
-        is_json = bodies[index].lstrip()[:1] in b"{["
-        mutate: Callable[[random.Random, bytes], bytes] = mutated_json if is_json and chance.random() < 0.7 else mutated_bytes
-        bodies[index] = mutate(chance, bodies[index])
-        yield f"{SEED}:{name}:{number}", tuple(bodies)
-
-
-@pytest.mark.parametrize("name", sorted(discover()))
-def test_a_mutated_payload_is_read_or_refused(name: str) -> None:
-    channel = discover()[name]
-    read = 0
-    for again, bodies in mutants(name):
+    def fault(self, bodies: tuple[bytes, ...]) -> str | None:
+        """Return what is wrong with how the documents are taken: None, if they are read or refused as they should be."""
         started = time.process_time()
         try:
-            results = channel.normalize(tuple(Document(body) for body in bodies))
-        except OrdermendError as error:
-            refusal: OrdermendError | None = error
-        except Exception as error:
-            raise AssertionError(f"{again}: {type(error).__name__}") from error
-        else:
-            refusal = None
+            results = self.normalize(tuple([Document(body) for body in bodies]))
             json.dumps(summarize(results))
-            for order in [result.order for result in results if isinstance(result, StatedOrder)]:
-                read += 1
-                _check(order, again)
-        assert refusal is None or refusal.field is not None, f"{again}: a refusal names no field"
-        assert time.process_time() - started < CPU_SECONDS, f"{again}: too slow"
-    assert read, "the mutants are too wild to say anything"
+        except OrdermendError as error:
+            self.became["refused"] += 1
+            wrong = None if error.field is not None and error.error_class in CLASSES else "a refusal names no field, or no class"
+        except Exception as error:  # noqa: BLE001  # what a fault is
+            wrong = f"{type(error).__name__} is no refusal"
+        else:
+            wrong = next((found for result in results if (found := self.fault_of(result))), None)
+        if time.process_time() - started > CPU_SECONDS:
+            wrong = f"more than {CPU_SECONDS} s"
+        return "more memory than is allowed" if peak_bytes() - self.before > MEMORY_BYTES else wrong
+
+    def least(self, bodies: tuple[bytes, ...], wrong: str) -> tuple[bytes, ...]:
+        """Return the least of the documents that has the same fault."""
+        return shrunk(bodies, lambda smaller: self.fault(smaller) == wrong)
+
+    def fault_of(self, result: Result) -> str | None:
+        """Return what is wrong with one result."""
+        if isinstance(result, StatedOrder):
+            self.became["read"] += 1
+            try:
+                check_sums(result.order)
+            except AssertionError:
+                return "its sums are not exact"
+        elif isinstance(result, Unreadable):
+            self.became["refused"] += 1
+            if not result.findings or result.error_class not in CLASSES:
+                return "an order is refused without a finding, or without a class"
+        else:
+            self.became["told of"] += 1
+        return None
 
 
-def _check(order: Order, again: str) -> None:
-    try:
-        check_sums(order)
-    except AssertionError as error:
-        raise AssertionError(f"{again}: its sums are not exact") from error
+CLASSES = frozenset(get_args(ErrorClass)) - {"BUG"}
+
+
+@pytest.mark.timeout(120 + CASES // 50)
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_a_mutated_payload_is_read_or_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = Taken(discover()[name].normalize)
+    started = time.monotonic()
+    for again, bodies in mutants(name, SEED, CASES):
+        if wrong := taken.fault(bodies):
+            pytest.fail(f"{again}: {wrong}: {taken.least(bodies, wrong)}")
+    if CASES >= TELLING:
+        with capsys.disabled():
+            print(f"\n{name}: {CASES:,} mutants, {told(taken.became)}, {time.monotonic() - started:.0f} s", end=" ")  # noqa: T201
+    assert taken.became["read"] > CASES / 20, "the mutants are too wild to say anything"
+    assert taken.became["refused"] > CASES / 20, "the mutants are too tame to say anything"
+
+
+def told(became: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in sorted(became.items()))
+
+
+def _breaks(documents: tuple[Document, ...]) -> tuple[Result, ...]:
+    body = json.loads(documents[0].body)
+    if body["lines"][0]["sku"] == "A":
+        raise NormalizationFailed("no", field="/lines/0/sku", rule="sku")
+    raise KeyError
+
+
+def test_a_fault_is_found_and_shown_as_little_as_it_takes() -> None:
+    taken = Taken(_breaks)
+    whole = json.dumps({"id": 1, "lines": [{"sku": "B", "price": "1.00"}, {"sku": "C"}], "note": "n" * 300}).encode()
+    wrong = taken.fault((whole,))
+    assert wrong == "KeyError is no refusal"
+    assert (b"{}",) == taken.least((whole,), wrong)
+    assert taken.fault((whole.replace(b"B", b"A"),)) is None
+    assert {"refused": 1} == taken.became
+
+
+def test_what_refuses_without_a_field_hangs_or_takes_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(documents: tuple[Document, ...]) -> tuple[Result, ...]:
+        raise NormalizationFailed("no")
+
+    assert "a refusal names no field, or no class" == Taken(refuses).fault((b"",))
+    monkeypatch.setattr(f"{__name__}.CPU_SECONDS", -1.0)
+    assert "more than -1.0 s" == Taken(refuses).fault((b"",))
+    monkeypatch.setattr(f"{__name__}.MEMORY_BYTES", -1)
+    assert "more memory than is allowed" == Taken(refuses).fault((b"",))

@@ -13,7 +13,7 @@ import pytest
 from normalizers import discover
 from normalizers.channel import Document, Unreadable
 from schemas.failures import OrdermendError
-from tests.contract.test_a_mutated_payload_is_read_or_refused import places
+from tests.mutants import json_in, places, with_json
 
 ROOT = Path(__file__).parents[1] / "fixtures" / "channels"
 CANARY = "canary7"
@@ -33,13 +33,14 @@ def bodies(case: tuple[str, str]) -> list[bytes]:
 
 def planted(body: bytes) -> Iterator[bytes]:
     """The document with each of its values replaced by a canary, one at a time."""
-    if body.lstrip()[:1] in b"{[":
-        for number in range(len(places(json.loads(body)))):
-            value = json.loads(body)
+    for index, part in enumerate(json_in(body)):
+        for number in range(len(places(json.loads(part)))):
+            value = json.loads(part)
             container, key = places(value)[number]
             if not isinstance(container[key], dict | list):
                 container[key] = CANARY
-                yield json.dumps(value).encode()
+                yield with_json(body, index, json.dumps(value).encode())
+    if json_in(body):
         return
     for start, end in [match.span(match.lastindex or 0) for match in VALUES[body[:1]].finditer(body)]:
         if body[start:end].strip():

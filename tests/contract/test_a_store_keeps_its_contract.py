@@ -306,6 +306,13 @@ class TestOutbox:
         assert left[:1] == outbox.unsent(second.cursor(), 1)
         assert sorted(row.id for row in left) == [row.id for row in left]
 
+    def test_what_is_no_event_goes_before_events_however_many_wait(self, first: Connection) -> None:
+        ticket = event(ONE, 7)._replace(event_seq=None, value=b"ticket")
+        outbox.add(first.cursor(), [event(ONE, 1), event(TWO, 1), event(ONE, 2), ticket, ticket._replace(value=b"its withdrawal")])
+        order = [(row.order_id, bytes(row.value)) for row in outbox.unsent(first.cursor(), 2)]
+        assert [(ONE, b"ticket"), (ONE, b"its withdrawal"), (ONE, b"1"), (TWO, b"1")] == order
+        assert [(TWO, b"1")] == [(row.order_id, bytes(row.value)) for row in outbox.unsent(first.cursor(), 9, [ONE])]
+
     def test_one_session_leads(self, first: Connection, second: Connection, eventually: Eventually) -> None:
         first.autocommit = second.autocommit = True
         assert outbox.lead(first.cursor())

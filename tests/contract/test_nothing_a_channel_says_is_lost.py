@@ -17,7 +17,7 @@ import pytest
 from normalizers import discover
 from normalizers.channel import Document, StatedOrder
 from schemas.failures import OrdermendError
-from tests.contract.test_a_mutated_payload_is_read_or_refused import ROOT, documents
+from tests.mutants import FIXTURES, documents, json_in, with_json
 from tests.verdicts.cases import channels, harmless
 from tests.verdicts.wires import JsonDocument, TextDocument
 
@@ -97,12 +97,14 @@ def test_a_field_nobody_knows_is_kept_wherever_it_stands(name: str) -> None:
 
 def with_unknown(name: str, body: bytes) -> Iterator[bytes]:
     """The document with a field more, in each of its objects in turn; of XML and EDI, where the labelled set puts one."""
-    if body.lstrip()[:1] in b"{[":
-        for at, _, value in pointers(json.loads(body)):
+    for index, part in enumerate(json_in(body)):
+        whole = json.loads(part)
+        for at, _, value in (("", "", whole), *pointers(whole)):
             if isinstance(value, dict):
-                document = JsonDocument(body)
+                document = JsonDocument(part)
                 document.add_unknown(at, UNKNOWN, {"deep": [1, "two"]})
-                yield document.body()
+                yield with_json(body, index, document.body())
+    if json_in(body):
         return
     if name == "ebay":  # whose labelled set is JSON; the Trading API is XML
         yield body.replace(b"<Order>", f"<Order><{UNKNOWN}>{UNKNOWN}</{UNKNOWN}>".encode(), 1)
@@ -123,7 +125,7 @@ def around(body: bytes) -> bool:
 
 
 def where_it_stands(body: bytes) -> str:
-    return next((at for at, _, _ in pointers(json.loads(body)) if at.endswith(UNKNOWN)), "") if body.lstrip()[:1] in b"{[" else ""
+    return next((at for part in json_in(body) for at, _, _ in pointers(json.loads(part)) if at.endswith(UNKNOWN)), "")
 
 
 @pytest.mark.parametrize("name", sorted(discover()))
@@ -132,17 +134,17 @@ def test_a_value_that_changes_changes_the_order(name: str) -> None:
     for bodies in [bodies for bodies in documents(name) if is_stated(name, bodies)]:
         before = told(name, bodies)
         for number, body in enumerate(bodies):
-            if body.lstrip()[:1] not in b"{[":
-                continue
-            for at, called, value in pointers(json.loads(body, parse_float=Decimal)):
-                if isinstance(value, dict | list) or not called:
-                    continue
-                document = JsonDocument(body)
-                document.change(at, other)
-                if told(name, (*bodies[:number], document.body(), *bodies[number + 1 :])) == before:
-                    unseen.add(called)
+            for index, part in enumerate(json_in(body)):
+                for at, called, value in pointers(json.loads(part, parse_float=Decimal)):
+                    if isinstance(value, dict | list) or not called:
+                        continue
+                    document = JsonDocument(part)
+                    document.change(at, other)
+                    changed = with_json(body, index, document.body())
+                    if told(name, (*bodies[:number], changed, *bodies[number + 1 :])) == before:
+                        unseen.add(called)
     assert sorted(unseen) == sorted(SAID_AGAIN.get(name, []))
 
 
 def test_the_fixtures_are_where_they_are_looked_for() -> None:
-    assert ROOT.is_dir()
+    assert FIXTURES.is_dir()
