@@ -39,12 +39,18 @@ class Nemesis:
         self._weights = [dice.choice((0, 1, 1, 3)) for _ in self._acts]
         self._on = True
         self._count = 0
+        self._last_is_lost = dice.random() < 0.3
+        """Whether the COMMIT of a batch is lost when nothing comes any more that would show it."""
 
     def step(self) -> None:
         """Perhaps break something."""
         self._count += 1
         if self._count % LOOK_EVERY == 0:
             self._world.database.end_idle()
+        if self._on and self._last_is_lost and self._world.posted == len(self._world.plan.posts):
+            self._last_is_lost = False
+            self._world.trace.add("fault the last commit")
+            self._world.next_commits.append(("lost_before", "processor"))
         if not self._on or self._world.dice.random() >= self._rate or not any(self._weights):
             return
         name, act = self._world.dice.choices(self._acts, self._weights)[0]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 from uuid import UUID
 
 from modification_processor import service, together
@@ -31,16 +30,3 @@ def bulk_half_done(world: World, stack: ExitStack) -> None:
         return refused
 
     world.put(stack, service, "apply_together", apply_together)
-
-
-@bug("all or nothing does not look whether something waits before it")
-def bulk_overtakes_a_lane(world: World, stack: ExitStack) -> None:
-    original = vars(together)["load"]
-
-    def load(cursor: Cursor, means: Means, batch: Sequence[Read]) -> Any:
-        works, seen = original(cursor, means, batch)
-        for work in works.values():
-            work.head.depth = 0
-        return works, seen
-
-    world.put(stack, together, "load", load)
