@@ -19,6 +19,8 @@ from tests.simulation.scheduler import Process
 from tests.simulation.stepped import stop_of
 from tests.simulation.world import World
 
+FETCHED_FAIL = 0.4
+"""How often what was fetched cannot be stored at first, so that other things come before it."""
 REFUSALS_OF_A_FETCH = 3
 """An order that the channel does not know four times is given up: it is not asked so often in vain here."""
 
@@ -60,7 +62,7 @@ class Intake:
         for record in records:
             self._world.scheduler.pause("publish what was fetched")
             headers: Mapping[str, Any] = dict(record.headers)
-            self._world.answer(fetched(int(record.key or b""), record.value, headers["message_id"]))
+            self._world.answer(fetched(int(record.key or b""), record.value, headers["message_id"]), FETCHED_FAIL)
         if how != "no":
             raise DeliveryFailed("Kafka did not confirm the batch: all of it is there")
 

@@ -8,6 +8,7 @@ import pytest
 from psycopg import errors
 
 from ordermend.local.stack import Stack
+from tests.simulation.planted import hunt
 from tests.simulation.postgres.database import PostgresDatabase
 from tests.simulation.postgres.server import Server, a_schema, serving
 from tests.simulation.postgres.session import Session
@@ -36,6 +37,12 @@ def test_nothing_is_lost_doubled_or_reordered_and_a_seed_does_the_same_in_any_sc
     for seed in SEEDS:
         assert first[seed].lines == again[seed].lines
     assert len(SEEDS) == len({result.digest for result in first.values()})
+
+
+@pytest.mark.parametrize(("name", "seed"), [("lane_opened_for_all_topics", 2), ("no_dedupe", 1)])
+def test_a_mistake_in_a_statement_or_above_it_is_found(server: Server, name: str, seed: int) -> None:
+    found = hunt(name, 1, seed, server)
+    assert found.kind is not None, f"{name}: not in seed {seed}"
 
 
 class Room:

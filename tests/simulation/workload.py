@@ -116,7 +116,7 @@ class Writer:
                 "ticket", "fact", "changed", "stated", "again", "withdraw", "forbidden", "twisted", "unstorable", "garbage", "large", "undoable",
                 "recalling", "released", "paid", "named",
             ),
-            (44, 14, 8, 8, 8, 5, 3, 3, self._refused, 1, self._often, self._often, self._recalls, self._recalls, self._pays, self._named),
+            (44, 14, 8, 8 + 2 * self._named, 8, 5, 3, 3, self._refused, 1, self._often, self._often, self._recalls, self._recalls, self._pays, self._named),
         )[0]  # fmt: skip
         if kind == "again" and self._sent:
             return self._dice.choice(self._sent[-10:])

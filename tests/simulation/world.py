@@ -278,9 +278,9 @@ class World:
             self._send(post)
             self.posted += 1
 
-    def answer(self, post: Post) -> None:
+    def answer(self, post: Post, fails: float = ANSWERS_FAIL) -> None:
         """Send what nobody planned; handling it may fail for a while, as with anything else."""
-        if post.value not in self._names and self.dice.random() < ANSWERS_FAIL and not self.mended:
+        if post.value not in self._names and self.dice.random() < fails and not self.mended:
             self._transient[post.message_id] = self.dice.choice((1, 2))
             self.plan.transient[post.message_id] = self._transient[post.message_id]
         self._names[post.value] = post.message_id
