@@ -11,8 +11,10 @@ Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, Ord
 
 from datetime import datetime
 
-from normalizers.building import Draft, account_of, address_of, line_ids, price_of, refused, stated_totals
+from normalizers.amounts import price_of
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,

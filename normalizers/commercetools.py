@@ -16,20 +16,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    not_placed,
-    priced_row,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, priced_row, rate_text
+from normalizers.building import account_of, address_of, line_ids, not_placed, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import change_values
 from normalizers.wire import (

@@ -16,19 +16,10 @@ Source:  developer.ebay.com, Fulfillment API v1.20, types Order, PricingSummary,
 from collections.abc import Mapping
 from datetime import datetime
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, quotient_price
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.ebay_trading import as_fulfillment
 from normalizers.leftovers import inside
 from normalizers.wire import (

@@ -15,19 +15,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    decimal_in,
-    line_ids,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, decimal_in, priced_row
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,

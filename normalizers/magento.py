@@ -19,21 +19,10 @@ Source:  developer.adobe.com: Commerce REST, "Orders" (sales-data-order-interfac
 import re
 from dataclasses import replace
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-    told_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, line_ids, refused, split_by_line, stated_totals, told_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (

@@ -13,19 +13,10 @@ Source:  developer.squareup.com: Orders API reference (Order, OrderLineItem, Ord
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    quotient_price,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, quotient_price, rate_text
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (

@@ -18,23 +18,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    not_placed,
-    priced_row,
-    quotient_price,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, priced_row, quotient_price, rate_text
+from normalizers.building import account_of, address_of, line_ids, not_placed, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
     Broken,
