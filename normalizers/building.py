@@ -6,13 +6,13 @@ Source:  ISO 3166-1 through pycountry; read 2026-11-23.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from normalizers.channel import StatedOrder, StatedPart, Unreadable
+from normalizers.channel import Result, StatedOrder, StatedPart, Unreadable
 from normalizers.summary import order_values
-from normalizers.wire import Report
+from normalizers.wire import Message, Report
 from schemas.failures import OrdermendError
 from schemas.money import allocate, to_text
 from schemas.order import Address, StatedTotals
@@ -130,6 +130,20 @@ def refused(
         event=event,
         stated=stated or {},
     )
+
+
+def each(found: Sequence[Message], read: Callable[[Message], Result]) -> tuple[Result, ...]:
+    """Read each message; one of several that cannot be read takes no other with it, and a lone one raises."""
+    if len(found) == 1:
+        return (read(found[0]),)
+    return tuple([_guarded(message, read) for message in found])
+
+
+def _guarded(message: Message, read: Callable[[Message], Result]) -> Result:
+    try:
+        return read(message)
+    except OrdermendError as error:
+        return refused(None, error)
 
 
 def part_of(

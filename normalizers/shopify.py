@@ -18,7 +18,7 @@ Source:  shopify.dev Admin REST API 2025-01, resources Order, DraftOrder and Ref
 from collections.abc import Mapping
 
 from normalizers.amounts import currency_of, price_of
-from normalizers.building import account_of, address_of, line_ids, not_placed, refused
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
@@ -110,16 +110,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in bulk_messages(document) or messages(document, _WRAPPINGS)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:
