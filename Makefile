@@ -79,10 +79,10 @@ test-e2e: setup ## the agent's day in a real browser; needs Chromium (Debian: ap
 test-faults: setup ## five minutes of kills, freezes and restarts under load, then the proof that nothing is lost; ARGS="--seed 7 --brokers 3"; long: ARGS="--minutes 60 --rate 400"
 	$(BIN)/python -m tests.faults.ring $(ARGS)
 
-test-simulation: setup ## the protocol under 1,000 seeds of faults, in one thread; ARGS="--seeds 5000 --first 1", or "--seed 7" for one with its trace
+test-simulation: setup ## the protocol under 1,000 seeds of faults, in one thread; ARGS="--seeds 5000 --first 1", "--seed 7" for one with its trace, "--store postgresql --seeds 100" over the real tables
 	$(BIN)/python -m tests.simulation.run $(ARGS)
 
-test-planted: setup ## plant each known bug, and find it in the simulation; ARGS="--seeds 5000"
+test-planted: setup ## plant each known bug, and find it in the simulation; ARGS="--seeds 5000", or "--store postgresql --seeds 200 fence_removed"
 	$(BIN)/python -m tests.simulation.planted $(ARGS)
 
 test-faults-counted: setup ## each fault scenario at its counts: 10 zombies, 50 cuts, 50 races of fifty clients … COUNTS=long: 200, 1,000, 1,000 …

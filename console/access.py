@@ -27,6 +27,7 @@ Action = Literal[
     "rules.read",
     "rules.tune",
     "kpis.read",
+    "stock.read",
 ]
 
 ROLES: Final = (
@@ -66,6 +67,7 @@ _ALLOWED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
         "rules.read": _any(*ROLES),
         "rules.tune": _any("Rules_Tune"),
         "kpis.read": _any(*ROLES),
+        "stock.read": _any("Order_Modify", "Order_Approve", "Order_Approve_Senior", "Order_Bulk", "DLQ_Operate", "Audit_Read"),
     }
 )
 """Action -> rows of roles, of which one has to be held whole."""

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from console.api import bulk, edit_rules, events, letters, operating, orders, problems, replays, rules, tickets
+from console.api import bulk, edit_rules, events, letters, operating, orders, problems, replays, rules, stock, tickets
+from console.api.links import add_links
 from console.around import OrderAround
 from console.book import Book
 from console.bulk_work import BulkWork
@@ -31,15 +32,17 @@ from console.revocations import Revocations
 from console.rule_tuning import Rulebook, RuleTuning
 from console.services import Services
 from console.sessions import Sessions
+from console.stock import Stock
 from console.submitting import ASSERTION_SECONDS, Door
 from console.tokens import Verifier
 from console.watching import Bell
 from dlq_handler import Desk
+from modification_processor import load_what_edits_need
 from schemas.assertion import Signer
 from store.sealing import KeyVault
 
 VERSION = "1.1.0"
-ROUTERS: Final = (orders, tickets, bulk, letters, replays, rules, edit_rules, operating, events)
+ROUTERS: Final = (orders, tickets, bulk, letters, replays, rules, edit_rules, operating, stock, events)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Console:
 
 def create(parts: Parts) -> Console:
     """Put the application together."""
+    load_what_edits_need()
     parts.signer.lifetime_seconds = ASSERTION_SECONDS
     services = Services(parts.book, parts.vault, Door(parts.signer, parts.topic))
     desks = Desks(parts.desk)
@@ -97,7 +101,12 @@ def create(parts: Parts) -> Console:
             Finding(services),
             Many(services),
         )
-        shown = (Reviewing(services), OrderAround(services), Measures(services, api.state.rules, parts.read_topics, parts.ends))
+        shown = (
+            Reviewing(services),
+            OrderAround(services),
+            Measures(services, api.state.rules, parts.read_topics, parts.ends),
+            api.state.stock,
+        )
         pages.install(api, pages.Desk(services, login, api, *works, *shown))
     guard = Guard(
         api, verifier=parts.verifier, audit=services.audit, revocations=api.state.holds, lent=lent, host=urlsplit(parts.base_url).netloc
@@ -124,12 +133,14 @@ def _api(parts: Parts, services: Services, desks: Desks) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     api.state.services = services
     api.state.letters = LetterWork(services, desks)
     api.state.rules = RuleTuning(services, parts.rulebook)
     api.state.edit_rules = EditRuleTuning(services)
     api.state.bulk = BulkWork(services)
+    api.state.stock = Stock(services)
     api.state.holds = Revocations(parts.book).hold
     api.state.bell = Bell(parts.book.connect)
     problems.install(api)
@@ -146,5 +157,6 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         schemas["ProblemDocument"] = problems.ProblemDocument.model_json_schema()
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        add_links(found)
         api.openapi_schema = found
     return api.openapi_schema

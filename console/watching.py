@@ -8,6 +8,7 @@ happens between two waits too. A missed notification costs a watcher no more tha
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 from uuid import UUID
@@ -19,7 +20,7 @@ from telemetry.logs import logger
 
 LOOK_SECONDS: Final = 2.0
 GATHER_SECONDS: Final = 0.02
-"""For how long the commits after one are gathered before the book is asked."""
+"""The book is asked at once, and no more often than this: commits between two questions are gathered."""
 
 
 class Ear:
@@ -110,9 +111,11 @@ class Bell:
                 with self._connect() as connection:
                     connection.autocommit = True
                     connection.execute("listen outbox")
+                    asked = 0.0
                     while not self._stop.is_set():
                         if any(True for _ in connection.notifies(timeout=1.0, stop_after=1)):
-                            self._stop.wait(GATHER_SECONDS)
+                            self._stop.wait(max(0.0, asked + GATHER_SECONDS - time.monotonic()))
+                            asked = time.monotonic()
                             for _ in connection.notifies(timeout=0):
                                 pass
                             assert self._loop is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from dlq_handler import impact, patch, repair
@@ -64,12 +65,22 @@ class ApprovalNeeded(OrdermendError):
     error_class = "BUSINESS_REJECT"
 
 
+class Rehearse(Protocol):
+    """Handles a letter, and its followers where that is wanted, without writing anything."""
+
+    def __call__(
+        self, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]], *, followers: bool = True
+    ) -> Rehearsed:
+        """Return what was done, step by step."""
+        ...
+
+
 @dataclass(frozen=True)
 class Handler:
     """The processing, which belongs to the writer of orders and to intake: handed over by the composition root."""
 
     send_back: Callable[[Cursor, Letter, Repaired | None], SentBack]
-    rehearse: Callable[[Letter, Repaired | None, Sequence[tuple[str, Statement]]], Rehearsed]
+    rehearse: Rehearse
     discard: Callable[[Cursor, Letter, Actor], None]
     normalise: Normalise
     close: Callable[[], None]
@@ -362,7 +373,8 @@ class Desk:
             if work.letter.status != "unresolved" or work.claim is None or self._patch_text(work) is None:
                 return NO_EFFECTS
             letter, repaired, statements = self._prepared(work, Actor(work.claim.actor, NEEDS_EDITED, DOOR))
-        return effects_of(self._handler.rehearse(letter, repaired, statements).steps[: max(1, len(statements))])
+        rehearsed = self._handler.rehearse(letter, repaired, statements, followers=False)
+        return effects_of(rehearsed.steps[: max(1, len(statements))])
 
     def _prepared(self, work: Work, actor: Actor) -> tuple[Letter, Repaired | None, Sequence[tuple[str, Statement]]]:
         """Return the letter, the repair proposed for it, and what its document becomes."""

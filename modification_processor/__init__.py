@@ -36,6 +36,7 @@ from modification_processor.edit_rule_trial import Narrowing, Shift, narrowings,
 from modification_processor.edit_rule_trial import label as field_label
 from modification_processor.edit_rules import EDIT_RULES, EditRules, EditRulesInvalid, default_edit_text
 from modification_processor.field_locks import FieldMode, Moment, read_edit_rules
+from modification_processor.loaded import load_what_edits_need
 from modification_processor.outcomes import Refused
 from modification_processor.past import Difference, Entry, Move, NoSuchVersion, Past, VersionNote, as_of, between, versions, why
 from modification_processor.past import load as load_past
@@ -77,6 +78,7 @@ __all__ = [
     "field_label",
     "lent_roles",
     "load_past",
+    "load_what_edits_need",
     "look",
     "modes_for",
     "moment_of",

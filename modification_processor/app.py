@@ -17,8 +17,9 @@ from confluent_kafka import Consumer, KafkaException, Message
 
 from modification_processor.fence import Fenced
 from modification_processor.incoming import Incoming, Read, read, unread
+from modification_processor.loaded import load_what_edits_need
 from modification_processor.outcomes import Failed
-from modification_processor.reader import IDLE_SECONDS, Batch, Reader
+from modification_processor.reader import IDLE_SECONDS, Batch, Reader, express_first
 from modification_processor.service import Processor, Redo
 from modification_processor.settle import Topics
 from modification_processor.trial import DEATHS, PROBE, Trial
@@ -119,6 +120,7 @@ class ProcessorApp:
 
     def run(self, stop: Event) -> None:
         """Read ahead, handle; until told to stop. Leaves in good order."""
+        load_what_edits_need()
         self._health.started = True
         self._reader.start()
         try:
@@ -154,8 +156,11 @@ class ProcessorApp:
         self._health.handling(begins=True)
         reads = sorted((r for r in batch.reads if self._is_next(r, batch.epochs)), key=lambda r: self._rank[r.incoming.topic])
         alone = any((r.incoming.topic, r.incoming.part) in self._careful for r in reads)
-        for part in [[r] for r in reads] if alone else _by_size(reads):
+        parts = [part for some in express_first(reads, self._config.topics.canonical) for part in _by_size(some)]
+        for part in [[r] for r in reads] if alone else parts:
+            began = time.perf_counter()
             self._handle(part, batch.epochs, stop)
+            self._reader.took(len(part), time.perf_counter() - began)
         self._health.handling(begins=False)
         BATCH_SECONDS.observe(time.perf_counter() - batch.polled_at)
         BATCH_MESSAGES.observe(len(reads))

@@ -6,7 +6,7 @@ from modification_processor.incoming import Read
 from modification_processor.rereading import waiting_reads
 from modification_processor.transaction import Transaction
 from modification_processor.work import OrderWork, Writes
-from schemas.statement import ChangeStated, OrderStated
+from schemas.statement import ChangeStated, FetchNeeded, OrderStated, fetch_of
 from store import letters
 from store.heads import Lane
 
@@ -33,8 +33,8 @@ def let_out(work: OrderWork, lane: Lane, leaving: int, writes: Writes) -> None:
 def supersede(tx: Transaction, work: OrderWork, lane: Lane, by: Read) -> None:
     """A whole statement says all that older ones in its lane could say: they are kept, marked, and hold up nobody.
 
-    A change is none of them: it says what the statement may not have yet, and is decided in its turn. Nor is a statement that
-    the channel made later and that came earlier.
+    A change is none of them: it says what the statement may not have yet, and is decided in its turn. Nor is a notification, which may
+    tell of something newer, nor a statement that the channel made later and that came earlier.
     """
     tx.writes.flush_waiting(tx.cursor)
     waiting = letters.waiting(tx.cursor, work.head.order_id, lane.topic, MAX_READ)
@@ -45,15 +45,20 @@ def supersede(tx: Transaction, work: OrderWork, lane: Lane, by: Read) -> None:
 
 
 def mark_superseded(tx: Transaction, work: OrderWork, topic: str, seqs: Sequence[int]) -> tuple[int, int]:
-    """Mark these messages of a lane as superseded; return how many were, and how many go on waiting."""
+    """Mark these messages of a lane as superseded; return how many were, and how many go on waiting.
+
+    Those that were fetched end their fetches: what the order was asked for is in the book.
+    """
     ids, left = letters.supersede(tx.cursor, work.head.order_id, topic, seqs)
     tx.writes.settled += [(work.head.order_id, message_id, "superseded") for message_id in ids]
+    brought_by = [fetch for message_id in ids if (fetch := fetch_of(message_id)) is not None]
+    tx.writes.fetched += [(work.head.order_id, fetch_id) for fetch_id, _ in brought_by]
     return len(ids), left
 
 
 def is_superseded(waiting: Read, by: Read) -> bool:
     """Whether a whole statement leaves nothing to do for a message that waits in its lane."""
-    if isinstance(waiting.body, ChangeStated):
+    if isinstance(waiting.body, ChangeStated | FetchNeeded):
         return False
     if not isinstance(waiting.body, OrderStated) or not isinstance(by.body, OrderStated):
         return True

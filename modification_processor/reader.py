@@ -26,6 +26,8 @@ CHANNEL_BATCH = 200
 """At most so many statements a batch: an edit that arrives behind them waits for it."""
 BESIDE = 50
 """At most so many statements in a batch with tickets or facts: they wait for them too."""
+UNDER_WAY_SECONDS = 0.05
+"""How long a batch of statements may be under way: fewer are taken at once where they take longer, down to `BESIDE`."""
 GATHER_SECONDS = 0.02
 """For how long statements gather, where no ticket and no fact comes: each batch costs as much as some twenty of them."""
 IDLE_SECONDS = 0.05
@@ -61,6 +63,7 @@ class Reader:
         self._read = read
         self._epochs = epochs
         self._ready: Queue[Batch] = Queue(maxsize=1)
+        self._most = CHANNEL_BATCH
         self._stop = Event()
         self.failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="reader", daemon=True)
@@ -77,6 +80,10 @@ class Reader:
             if self.failure is not None:
                 raise self.failure from None
             return None
+
+    def took(self, messages: int, seconds: float) -> None:
+        """Hear from the handler how long so many messages took: what it is read next follows from it."""
+        self._most = statements_at_once(messages, seconds, self._most)
 
     def stop(self) -> None:
         """Stop polling; what was read ahead and not handled is simply read again by whoever comes next."""
@@ -102,7 +109,7 @@ class Reader:
             more = self._express.poll(BATCH - 1, 0.0)
             # A rebalance between the two ends what was polled before it: its partition is read again from where the book says.
             messages = [message for message in messages if epochs.get(_place(message)) == self._epochs().get(_place(message))] + more
-        room = min(BATCH - len(messages), BESIDE if messages else CHANNEL_BATCH)
+        room = min(BATCH - len(messages), BESIDE if messages else self._most)
         return messages + self._channel.poll(room, 0.0) if room else messages
 
     def _batch(self, messages: Sequence[Message]) -> Batch:
@@ -164,6 +171,28 @@ class Reader:
             if returned:
                 consumer.pause()
                 consumer.seek(returned)
+
+
+def statements_at_once(messages: int, seconds: float, before: int) -> int:
+    """Return how many statements to take at once, after so many messages took so long. A small batch says little: what was before stays.
+
+    >>> statements_at_once(200, 0.5, 200), statements_at_once(50, 0.025, 50), statements_at_once(200, 0.02, 100), statements_at_once(3, 1.0, 100)
+    (50, 100, 200, 100)
+    """
+    if messages < BESIDE:
+        return before
+    return CHANNEL_BATCH if seconds <= 0 else max(BESIDE, min(CHANNEL_BATCH, int(messages * UNDER_WAY_SECONDS / seconds)))
+
+
+def express_first(reads: Sequence[Read], channel_topic: str) -> list[list[Read]]:
+    """Cut a batch in two where tickets and facts would wait for many statements that are none of their orders'; they go first then.
+
+    Where one of them is about an order that is stated here, all stays one: the statement has to be there before it.
+    """
+    stated = [read for read in reads if read.incoming.topic == channel_topic]
+    express = [read for read in reads if read.incoming.topic != channel_topic]
+    together = len(stated) <= BESIDE or not express or {read.order_id for read in stated} & {read.order_id for read in express}
+    return [list(reads)] if together else [express, stated]
 
 
 def rising(reads: Sequence[Read]) -> list[Read]:

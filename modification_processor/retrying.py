@@ -20,6 +20,7 @@ from modification_processor.lanes import is_superseded, let_out, mark_superseded
 from modification_processor.loading import Seen, load
 from modification_processor.outcomes import Failed, Withdrawn, unexpected
 from modification_processor.rereading import opened, waiting_reads
+from modification_processor.retry_schedule import soon_again
 from modification_processor.session import Session
 from modification_processor.transaction import Means, Transaction
 from modification_processor.unwritable import failure_of, is_of_data
@@ -121,7 +122,7 @@ def _try_in_turn(tx: Transaction, work: OrderWork, batch: Sequence[Read], topic:
     left, failure = _whole_first(tx, work, batch, topic)
     left += drain(tx, work, _still_waiting(batch, left), topic, seen)
     if failure is not None and topic in work.lanes:  # else all of it went through after all
-        tx.settler.soon_again(work.lanes[topic], failure)
+        soon_again(work.lanes[topic], failure, tx.writes.at)
     return left
 
 

@@ -4,14 +4,13 @@
 lanes: a failure closes its lane, and later messages of the same order from the same topic park behind it.
 """
 
-import math
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import assert_never
 from uuid import UUID
 
 from modification_processor.actions import ask_recalls, end_steps, plan_actions
 from modification_processor.breakers import CODE as BREAKER
+from modification_processor.burying import bury
 from modification_processor.followup import NO_FOLLOWUP
 from modification_processor.incoming import Read
 from modification_processor.outcomes import (
@@ -34,6 +33,7 @@ from modification_processor.outcomes import (
     Withdrawn,
 )
 from modification_processor.reserving import reserve
+from modification_processor.retry_schedule import next_attempt
 from modification_processor.rows import (
     audit,
     change,
@@ -49,23 +49,15 @@ from modification_processor.rows import (
 from modification_processor.work import OrderWork, Writes
 from schemas import events
 from schemas.facts import ActionReported, ReleaseRequested
-from schemas.failures import RETRYABLE
-from schemas.order import id_of
-from schemas.statement import ChangeStated, IntakeFailed, OrderStated, fetch_of
+from schemas.statement import ChangeStated, OrderStated, fetch_of
 from schemas.ticket import ModificationTicket
-from schemas.topics import MAX_HEADER_BYTES, MAX_VALUE_BYTES, within
 from store.actions import Ended
 from store.heads import Lane
 from store.inbox import Received, Repeat
-from store.letters import Attempt, Letter, Parked
-from store.outbox import Outgoing
+from store.letters import Attempt, Parked
 from store.tickets import TicketRow
 
-RETRY_SECONDS = (5, 30, 120, 600, 1800, 7200, 21600)
-JITTER = 0.2
-ORDERING_SECONDS = 86_400
 MAX_DEPTH = 200
-DROPPED = "dlq.headers_dropped"
 
 
 @dataclass(frozen=True)
@@ -343,7 +335,7 @@ class Settler:
             assert lane is not None
             read_seq = read.seq
             lane.attempt += 1
-        again = self._next_attempt(lane, failure)
+        again = next_attempt(lane, failure, self.writes.at)
         self.writes.attempts.append(
             Attempt(
                 read.order_id, lane.topic, read_seq, lane.attempt, self.writes.at,
@@ -382,36 +374,6 @@ class Settler:
         self._park(work, lane, read, "waiting")
         return lane
 
-    def soon_again(self, lane: Lane, failure: Failed) -> None:
-        """Have a lane whose head waits for its order tried by the clock: the whole statement that failed behind it is that order."""
-        if lane.state != "ordering" or failure.error_class not in RETRYABLE or failure.error_class == "ORDERING":
-            return
-        assert lane.next_attempt_at is not None
-        again = self.writes.at + timedelta(seconds=self._wait(lane, min(lane.attempt, len(RETRY_SECONDS) - 1)))
-        lane.state, lane.next_attempt_at = "retrying", min(again, lane.next_attempt_at)
-        lane.error_class, lane.code = failure.error_class, failure.code
-
-    def _next_attempt(self, lane: Lane, failure: Failed) -> bool:
-        """Set when the lane is tried next; False when it is up to a person now."""
-        lane.error_class, lane.code = failure.error_class, failure.code
-        if failure.error_class not in RETRYABLE:
-            return False
-        if failure.error_class == "ORDERING":
-            due = lane.blocked_since + timedelta(seconds=ORDERING_SECONDS)
-            lane.state, lane.next_attempt_at = "ordering", due
-            return due > self.writes.at
-        limit = 3 if failure.error_class == "BUG" else len(RETRY_SECONDS)
-        if lane.attempt >= limit:
-            return False
-        lane.state, lane.next_attempt_at = "retrying", self.writes.at + timedelta(seconds=self._wait(lane, lane.attempt))
-        return True
-
-    @staticmethod
-    def _wait(lane: Lane, attempt: int) -> float:
-        """Return the seconds until the next attempt, a little off the schedule: what failed together is not tried together."""
-        wobble = (id_of(f"{lane.order_id}:{lane.topic}:{lane.attempt}").int % 1000) / 1000 * 2 - 1
-        return RETRY_SECONDS[attempt] * (1 + JITTER * wobble)
-
     def _park(self, work: OrderWork, lane: Lane, read: Read, status: str) -> None:
         at, actor = read.incoming, read.actor
         self.writes.heads[work.head.order_id] = work.head
@@ -433,38 +395,7 @@ class Settler:
             self.writes.decided.append(ticket_row(work, read, state, self.writes))
 
     def _bury(self, work: OrderWork, read: Read, failure: Failed, seq: int | None, attempts: int) -> None:
-        """Make a dead letter and its copy for the dead-letter topic."""
-        at = read.incoming
-        body = read.body
-        raw = body.raw if isinstance(body, IntakeFailed) else None
-        letter_id = id_of(f"{read.order_id}:{read.message_id}:{at.topic}:{at.part}:{at.off}")
-        channel = _channel(work, read)
-        score = impact(work, failure)
-        self.writes.letters.append(
-            Letter(
-                read.order_id, letter_id, at.topic, at.part, at.off, seq, read.message_id, read.message, channel,
-                failure.error_class, failure.code, failure.stage, failure.field, failure.rule, failure.detail[:500],
-                failure.fingerprint, score, attempts, "unresolved", at.key,
-                self.writes.key_of(work).seal(at.value, f"letter:{letter_id}"), self.writes.at, self.writes.at, None,
-            )
-        )  # fmt: skip
-        source = self.topics.prefix + raw.topic.removeprefix(self.topics.prefix) if raw else at.topic
-        ours = {
-            "dlq.schema": "1", "dlq.id": str(letter_id), "dlq.source.topic": raw.topic if raw else at.topic,
-            "dlq.source.partition": str(raw.partition if raw else at.part), "dlq.source.offset": str(raw.offset if raw else at.off),
-            "dlq.error.class": failure.error_class, "dlq.error.code": failure.code, "dlq.error.stage": failure.stage,
-            "dlq.error.field": (failure.field or "")[:200], "dlq.error.rule": (failure.rule or "")[:100],
-            "dlq.error.fingerprint": failure.fingerprint, "dlq.attempts": str(attempts), "dlq.score": str(score),
-            "dlq.payload.bytes": str(len(raw.body if raw else at.value)), "dlq.msg.type": read.message, "dlq.channel": (channel or "")[:80], "dlq.last_failed_at": self.writes.at.isoformat(),
-        }  # fmt: skip
-        theirs = {name: text for name, text in (raw.headers if raw else {}).items() if name not in ours}
-        # Ours first: what does not fit is the sender's, and stands in the letter's row.
-        fitting = within({**ours, **theirs}, MAX_HEADER_BYTES - len(DROPPED) - 6)
-        headers = fitting | ({DROPPED: str(len(ours) + len(theirs) - len(fitting))} if len(fitting) < len(ours) + len(theirs) else {})
-        key, value = (raw.key, raw.body) if raw else (at.key, at.value)
-        # The letter's row has all of it; the copy has what a record holds.
-        copied = value[: max(MAX_VALUE_BYTES - len(key or b""), 0)]
-        self.writes.outgoing.append(Outgoing(read.order_id, None, letter_id, f"{source}.dlt", key, copied, headers))
+        bury(work, read, failure, seq, attempts, self.writes, self.topics.prefix)
 
     def _receive(self, read: Read, word: str) -> None:
         at = read.incoming
@@ -486,17 +417,3 @@ def _ticket_id(read: Read) -> UUID:
 
 def _user(read: Read) -> str:
     return read.actor.user_id if read.actor else "unknown"
-
-
-def _channel(work: OrderWork, read: Read) -> str | None:
-    if isinstance(read.body, OrderStated):
-        return read.body.order.source.channel
-    return getattr(read.body, "channel", None) or (work.order.source.channel if work.order else None)
-
-
-def impact(work: OrderWork, failure: Failed) -> int:
-    """Return a first impact score, 0 to 100: money at risk and followers (the whole formula joins with triage)."""
-    value = work.order.totals.grand_total_minor / 100 if work.order else 0.0
-    money = 35 * min(1.0, math.log10(1 + max(value, 0)) / 4)
-    followers = 15 * min(1.0, work.head.depth / 10)
-    return round(money + followers + (10 if failure.blocks else 0))

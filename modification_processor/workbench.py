@@ -65,22 +65,29 @@ class Workbench:
         """Give the connection back."""
         self._session.close()
 
-    def rehearse(self, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]] = ()) -> Rehearsed:
-        """Return what sending the letter back would do now. `statements`: what its document becomes, for intake's letters."""
+    def rehearse(
+        self, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]] = (), *, followers: bool = True
+    ) -> Rehearsed:
+        """Return what sending the letter back would do now. `statements`: what its document becomes, for intake's letters.
+
+        Without `followers` only the letter itself is handled: one that waits behind it and kills whoever handles it is left alone.
+        """
         connection = self._session.connection
         connection.rollback()
         connection.execute("set transaction isolation level repeatable read, read only")
         try:
             with connection.cursor() as cursor:
-                return self._rehearse(cursor, letter, repaired, statements)
+                return self._rehearse(cursor, letter, repaired, statements, followers=followers)
         finally:
             connection.rollback()
 
     def _rehearse(
-        self, cursor: Cursor, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]]
+        self, cursor: Cursor, letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]], *, followers: bool
     ) -> Rehearsed:
         tx = Transaction.begin(cursor, self._looking, _Listening)
         lane = self._waiting(cursor, letter, repaired, leaves_lane=bool(statements))
+        if not followers:
+            lane = [read for read in lane if read.seq == letter.seq]
         first = [_stated(statement, key, letter, tx.at) for key, statement in statements]
         batch = [*first, *lane]
         if not batch:

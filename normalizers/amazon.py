@@ -139,6 +139,8 @@ def _whole(message: Message, account: str, parts: dict[str, list[tuple[Json, str
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
     if "OrderChangeNotification" in body:
         return _notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account)
+    if "OrderChangeType" in body:
+        return _notification(body, at, account)
     if "AmazonOrderId" in body:
         parts.setdefault(need_text(body, "AmazonOrderId", at), []).append((body, at))
         return None

@@ -86,7 +86,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     lines: list[tuple[Json, str]] = []
     places: list[Json] = []
     for document in documents:
-        for message in messages(document, ("orders", "results", "data")):
+        for message in messages(document, ("orders", "results", "data"), event_keys=("scope",)):
             value = None if isinstance(message, Broken) else message.value
             if isinstance(value, dict) and "order_id" in value and ("price_ex_tax" in value or "base_price" in value):
                 lines.append((value, message.at))
@@ -96,6 +96,9 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
                 heads.append(message)
     if not heads and lines:
         return tuple([_without_order(lines, number) for number in dict.fromkeys(text(row, "order_id") for row, _ in lines)])
+    if not heads:
+        named = dict.fromkeys(need_text(row, "order_id", "") for row in places)
+        return tuple([StatedPart(channel_order_id=number, event="notification", missing=("order",)) for number in named])
     if len(heads) == 1:
         return (_result(heads[0], lines, places),)
     return tuple([_guarded(message, lines, places) for message in heads])

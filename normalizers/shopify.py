@@ -87,7 +87,11 @@ _WRAPPINGS = (
     "edges",
     "nodes",
 )
-_SINGLE = ("order", "draft_order", "draftOrder", "order_edit", "checkout", "node", "refund", "fulfillment", "transaction", "risk")
+_SINGLE_ORDERS = ("order", "draft_order", "draftOrder", "order_edit", "checkout")
+_SINGLE = (*_SINGLE_ORDERS, "node", "refund", "fulfillment", "transaction", "risk")
+_OF_AN_ORDER = frozenset({"refund", "refunds", "fulfillment", "fulfillments", "transaction"})
+_ORDERS = frozenset({"", "Order", "DraftOrder", "Checkout", "AbandonedCheckout", "Cart", "orders", "draft_orders", "checkouts", "carts"})
+"""The global ids and the topics of what is an order, or may become one."""
 _MAPPED = names(
     "id admin_graphql_api_id name order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
     "total_price total_tax total_discounts financial_status fulfillment_status email contact_email "
@@ -129,7 +133,7 @@ def _result(message: Message) -> Result:
     if wrapped == "order_edit" or topic == "orders/edited":
         return _edit(body, at, message.headers, account, report)
     if "line_items" not in body or _is_of_an_order(body, topic, wrapped):
-        return _named_only(body, at, message.headers, topic, account)
+        return _named_only(body, at, message.headers, topic, account, wrapped)
     order_id = _order_id(body, at, message.headers, report)
     named = Named(order_id, account, _event(body, topic, wrapped), at, message.headers, report)
     try:
@@ -141,7 +145,7 @@ def _result(message: Message) -> Result:
 
 def _is_of_an_order(body: Json, topic: str, wrapped: str) -> bool:
     """Say whether it is a refund, a fulfilment or a transaction: it has an id, and may have lines, of its own."""
-    if wrapped in {"refund", "refunds", "fulfillment", "fulfillments", "transaction"}:
+    if wrapped in _OF_AN_ORDER:
         return True
     return topic.startswith(("refunds/", "fulfillments/", "order_transactions/")) or ("order_id" in body and "tracking_numbers" in body)
 
@@ -400,9 +404,21 @@ def _edit(body: Json, at: str, headers: Mapping[str, str], account: str, report:
     )
 
 
-def _named_only(body: Json, at: str, headers: Mapping[str, str], topic: str, account: str) -> Result:
+def _other_resource(body: Json, topic: str, wrapped: str) -> str | None:
+    """Return what a document is of where its id is no order's: by its global id, its topic, or the name it came under."""
+    gid = text(body, "admin_graphql_api_id") or ""
+    kind = gid.removeprefix("gid://shopify/").partition("/")[0] if gid.startswith("gid://shopify/") else ""
+    named = kind or ("orders" if wrapped in _SINGLE_ORDERS else topic.partition("/")[0] or (wrapped if wrapped in _OF_AN_ORDER else ""))
+    return None if named in _ORDERS else named
+
+
+def _named_only(body: Json, at: str, headers: Mapping[str, str], topic: str, account: str, wrapped: str) -> Result:
     """Read a document that names an order: a deletion, or a refund, fulfilment or transaction of it."""
-    order_id = headers.get("x-shopify-order-id") or id_of(body, "order_id") or exact_id(body)
+    order_id = headers.get("x-shopify-order-id") or id_of(body, "order_id")
+    if order_id is None:
+        if (about := _other_resource(body, topic, wrapped)) is not None:
+            fail(at, "order_id", "names_an_order", about, "a document of another resource, which names no order")
+        order_id = exact_id(body)
     if order_id is None:
         fail(at, "id", "required", body.get("id"), f"{at}/id is missing")
     if topic == "orders/delete":

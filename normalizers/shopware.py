@@ -27,6 +27,7 @@ from normalizers.wire import (
     Message,
     Report,
     child,
+    fail,
     instant,
     messages,
     names,
@@ -136,6 +137,9 @@ def _result(message: Message) -> Result:
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
     account = account_of(message.headers, text(body, "salesChannelId"))
     if "price" not in body and "amountTotal" not in body:
+        about = text(body, "entity") or "order"
+        if about != "order" and "orderId" not in body:
+            fail(at, "entity", "names_an_order", about, "an event of this entity names no order")
         key = next((key for key in ("orderId", "primaryKey", "id", "orderNumber") if body.get(key) is not None), "id")
         return StatedPart(channel_order_id=need_text(body, key, at), event="notification", missing=("order",), account=account)
     order_id = need_text(body, "id" if body.get("id") is not None else "orderNumber", at)

@@ -1,7 +1,7 @@
 """Square orders -> canonical Order.
 
 Input:   JSON of the Orders API: one order, a batch's or a search's `orders`, order entries; webhooks order.created, order.updated and
-         order.fulfillment.updated, which name an order and do not state it.
+         order.fulfillment.updated, which name an order and do not state it, and those of a payment, a refund or an invoice of one.
 Output:  Order in the order's currency; amounts are whole minor units on the wire. A line's price is its gross sales by its quantity, so it
          has the modifiers in it. A line has no SKU: catalogue ids are Square's own.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
@@ -85,6 +85,8 @@ def _result(message: Message) -> Result:
         return notice
     account = account_of(message.headers, text(body, "location_id"))
     if "line_items" not in body and "total_money" not in body:
+        if "merchant_id" in body and "type" in body:
+            fail(at, "type", "names_an_order", text(body, "type"), "an event of this type names no order")
         key = "order_id" if "order_id" in body else "id"
         return StatedPart(channel_order_id=need_text(body, key, at), event="notification", missing=("order",), account=account)
     if not body.get("line_items") and (of := _returned(body, at)) is not None:
@@ -97,22 +99,27 @@ def _result(message: Message) -> Result:
 
 
 def _notice(body: Json, at: str) -> StatedPart | None:
-    """Return what a webhook names: ids, state and version."""
+    """Return what a webhook names: ids, state and version; of a payment, a refund or an invoice only the order it is of."""
+    about_orders = _NOTICES
     for key in ("data", "object"):
         if isinstance(body.get(key), dict):
-            at, body = f"{at}/{key}", body[key]
-    for name in _NOTICES:
+            at, body, about_orders = f"{at}/{key}", body[key], tuple(body[key])
+    for name in about_orders:
         row = body.get(name)
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or (name not in _NOTICES and "order_id" not in row):
             continue
         report = Report()
         where = f"{at}/{name}"
-        values = {
-            "placed_at": moment_text(instant(row, "created_at", where, report)),
-            "changed_at": moment_text(instant(row, "updated_at", where, report)),
-            "version": text(row, "version"),
-            "source_status": text(row, "state"),
-        }
+        values = (
+            {
+                "placed_at": moment_text(instant(row, "created_at", where, report)),
+                "changed_at": moment_text(instant(row, "updated_at", where, report)),
+                "version": text(row, "version"),
+                "source_status": text(row, "state"),
+            }
+            if name in _NOTICES
+            else {}
+        )
         return StatedPart(
             channel_order_id=need_text(row, "order_id", where),
             event="notification",

@@ -71,6 +71,9 @@ def _result(message: Message) -> Result:
     if isinstance(body.get("data"), dict) and "orderId" in body["data"]:
         order_id = need_text(body["data"], "orderId", f"{at}/data")
         return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
+    topic = text(body, "topic")
+    if topic is not None:
+        fail(at, "topic", "names_an_order", topic, "a notification that names no order in its data")
     order_id, report = need_text(body, "id", at), Report()
     if "lineItems" not in body:
         return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)

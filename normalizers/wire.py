@@ -288,27 +288,28 @@ _SAYS_NOTHING: tuple[Any, ...] = ("", [], {})  # 0 and False say something
 _WRAPPINGS = ("data", "orders", "results", "payload")
 
 
-def messages(document: Document, wrappings: tuple[str, ...] = _WRAPPINGS) -> list[Message]:
+def messages(document: Document, wrappings: tuple[str, ...] = _WRAPPINGS, event_keys: tuple[str, ...] = ()) -> list[Message]:
     """Read a document and take its wrapping off: a capture tool's, an API answer's, a list's.
 
-    A wrapping is a key of `wrappings` whose object has no id of its own. `wrapped_in` is the last one taken off.
+    A wrapping is a key of `wrappings` whose object has no id of its own and none of `event_keys`: an event says by those what its data is
+    about, and is left whole. `wrapped_in` is the last one taken off.
     """
     try:
         value = read_json(document.body)
     except UnsafeDocument as error:
         if error.rule != "duplicate_key":
             raise
-        return _neighbours(document, wrappings, error)
-    return _messages(value, document, wrappings)
+        return _neighbours(document, wrappings, event_keys, error)
+    return _messages(value, document, wrappings, event_keys)
 
 
-def _neighbours(document: Document, wrappings: tuple[str, ...], error: UnsafeDocument) -> list[Message]:
+def _neighbours(document: Document, wrappings: tuple[str, ...], event_keys: tuple[str, ...], error: UnsafeDocument) -> list[Message]:
     """Return the messages of a list of several in which keys stand twice: each row that has one raises when it is read, the others do not."""
     try:
         value = _TOLERANT.decode(_text_of(document.body))
     except ValueError:
         raise error from None  # what stands behind the key is no JSON either: the first fault is told
-    found = _messages(value, document, wrappings)
+    found = _messages(value, document, wrappings, event_keys)
     bad = {index: twice for index, message in enumerate(found) if (twice := _twice_in(message.value, message.at))}
     if len(found) < 2 or sum(map(len, bad.values())) < len(_twice_in(value, "")):
         raise error
@@ -319,13 +320,13 @@ def _twice_in(value: Any, at: str) -> list[str]:
     return [f"{where}/{escape(item.key)}" for where, item in walk(value, at) if isinstance(item, _Twice)]
 
 
-def _messages(value: Any, document: Document, wrappings: tuple[str, ...]) -> list[Message]:
+def _messages(value: Any, document: Document, wrappings: tuple[str, ...], event_keys: tuple[str, ...]) -> list[Message]:
     headers, at = document.headers, ""
     if isinstance(value, dict) and "body" in value and ("headers" in value or "topic" in value):
         headers, value, at = _captured(value, headers), value["body"], "/body"
         if isinstance(value, str):
             value = read_json(value.encode())
-    return _unwrapped(Message(value, at, headers), wrappings)
+    return _unwrapped(Message(value, at, headers), wrappings, event_keys)
 
 
 def _captured(value: Json, headers: Mapping[str, str]) -> dict[str, str]:
@@ -336,21 +337,21 @@ def _captured(value: Json, headers: Mapping[str, str]) -> dict[str, str]:
     return {**found, **headers}
 
 
-def _unwrapped(message: Message, wrappings: tuple[str, ...]) -> list[Message]:
+def _unwrapped(message: Message, wrappings: tuple[str, ...], event_keys: tuple[str, ...]) -> list[Message]:
     for _ in range(4):
         value = message.value
         if isinstance(value, list):
             _check_rows(value, message.at)
             return [Message(row, f"{message.at}/{index}", message.headers, message.wrapped_in or "list") for index, row in enumerate(value)]
-        key = _wrapping_of(value, wrappings) if isinstance(value, dict) else None
+        key = _wrapping_of(value, wrappings, event_keys) if isinstance(value, dict) else None
         if key is None:
             break
         message = Message(value[key], f"{message.at}/{key}", message.headers, key)
     return [message]
 
 
-def _wrapping_of(value: Json, wrappings: tuple[str, ...]) -> str | None:
-    if "id" in value:
+def _wrapping_of(value: Json, wrappings: tuple[str, ...], event_keys: tuple[str, ...]) -> str | None:
+    if "id" in value or any(key in value for key in event_keys):
         return None
     return next((key for key in wrappings if isinstance(value.get(key), dict | list)), None)
 

@@ -96,6 +96,9 @@ def _result(message: Message) -> Result:
     order_id = need_text(body, "id", at)
     account = account_of(headers, _shop(headers.get("x-wc-webhook-source")))
     topic = headers.get("x-wc-webhook-topic") or headers.get("topic") or ""
+    about = headers.get("x-wc-webhook-resource") or topic.partition(".")[0] or "order"
+    if about != "order":
+        fail(at, "id", "names_an_order", about, "a webhook of another resource, not of an order")
     if "refunded_by" in body or ("reason" in body and "amount" in body and "status" not in body):
         return _refund(body, at, account)
     if "total_line_items_quantity" in body:

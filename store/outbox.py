@@ -1,7 +1,8 @@
 """What has to reach Kafka, written in the transaction that made it true.
 
 `id` rises in commit order within an order, because the order's head is locked until commit. The relay picks rows
-by the `sent_at is null` flag and never by a cursor over `id`: ids of other orders may commit late.
+by the `sent_at is null` flag and never by a cursor over `id`: ids of other orders may commit late. Events of an order keep their order, and so do
+its other messages; there is none between the two.
 """
 
 from collections.abc import Collection, Sequence
@@ -72,11 +73,17 @@ def listen(cursor: Cursor) -> None:
 
 
 def unsent(cursor: Cursor, limit: int, but: Collection[UUID] = ()) -> list[Unsent]:
-    """Return the oldest unsent rows, in id order, but for those of the orders named."""
+    """Return the oldest unsent rows, at most `limit` that are no events and then at most as many events, each in id order, but for those of the orders named.
+
+    What is no event first: somebody waits for what a ticket comes to, and it is in no order with events, which go to another topic.
+    """
     cursor.execute(
-        """select id, order_id, topic, key, value, headers from outbox where sent_at is null and order_id <> all(%b::uuid[])
-            order by id limit %s""",
-        (list(but), limit),
+        """(select id, order_id, topic, key, value, headers from outbox
+             where sent_at is null and event_seq is null and order_id <> all(%(but)b::uuid[]) order by id limit %(limit)s)
+           union all
+           (select id, order_id, topic, key, value, headers from outbox
+             where sent_at is null and event_seq is not null and order_id <> all(%(but)b::uuid[]) order by id limit %(limit)s)""",
+        {"but": list(but), "limit": limit},
         binary=True,
     )
     return [Unsent(*row) for row in cursor.fetchall()]

@@ -427,6 +427,7 @@ outbox = Table(
     _at("created_at", nullable=False, default=True),
     _at("sent_at"),
     Index("outbox_unsent", "id", postgresql_where=text("sent_at is null")),
+    Index("outbox_unsent_messages", "id", postgresql_where=text("sent_at is null and event_seq is null")),
     Index("outbox_sent", "sent_at", postgresql_using="brin", postgresql_with={"pages_per_range": "32", "autosummarize": "on"}),
 )
 
@@ -590,6 +591,7 @@ reservation = Table(
     Column("units", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     _at("changed_at", nullable=False),
+    Index("reservation_by_sku", "sku"),
     postgresql_with={"fillfactor": "70"},
 )
 

@@ -1,7 +1,7 @@
-"""The two kinds of books behind the repositories, for tests that run over both: PostgreSQL, and the one in memory.
+"""The kinds of books behind the repositories, for tests that run over all: PostgreSQL, the one in memory, and PostgreSQL as the simulation uses it.
 
 `Book.connect` opens a connection as the product would. `Book.blocked` runs something that has to wait for a lock another open
-transaction holds, and tells what it returned once that has ended: a thread beside a real server, a task in the one in memory.
+transaction holds, and tells what it returned once that has ended: a thread beside a real server, a task where the turns are the scheduler's.
 """
 
 import random
@@ -9,8 +9,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Protocol, TypeVar, cast
+from contextlib import closing, contextmanager
+from typing import Generic, Protocol, TypeVar, cast
 
 import psycopg
 from psycopg import sql
@@ -18,9 +18,12 @@ from psycopg import sql
 from store.database import Connection, connect, drop_schema, migrate, role_of
 from tests.simulation.memory.database import Database
 from tests.simulation.memory.installed import installed
+from tests.simulation.postgres.database import PostgresDatabase
+from tests.simulation.postgres.server import Server
 from tests.simulation.scheduler import Process, Scheduler, Trace
 
 T = TypeVar("T")
+D = TypeVar("D", Database, PostgresDatabase)
 
 
 class Book(Protocol):
@@ -39,14 +42,13 @@ class Book(Protocol):
         ...
 
 
-class MemoryBook:
-    """The book in memory."""
+class SteppedBook(Generic[D]):
+    """A book whose sessions take turns: in memory, or in PostgreSQL."""
 
-    name = "memory"
-
-    def __init__(self) -> None:
+    def __init__(self, name: str, opened: Callable[[Scheduler], D]) -> None:
+        self.name = name
         self.scheduler = Scheduler(random.Random(1), Trace())
-        self.database = Database(self.scheduler)
+        self.database: D = opened(self.scheduler)
 
     def connect(self) -> Connection:
         return cast("Connection", self.database.connect())
@@ -110,10 +112,18 @@ class PostgresBook:
 
 
 @contextmanager
-def memory_book() -> Iterator[MemoryBook]:
+def memory_book() -> Iterator[SteppedBook[Database]]:
     """A new book in memory."""
     with installed():
-        yield MemoryBook()
+        yield SteppedBook("memory", Database)
+
+
+@contextmanager
+def simulated_book(server: Server) -> Iterator[SteppedBook[PostgresDatabase]]:
+    """A new book in PostgreSQL, as the simulation uses it."""
+    book = SteppedBook("simulated", lambda scheduler: PostgresDatabase(server, scheduler))
+    with closing(book.database):
+        yield book
 
 
 @contextmanager

@@ -31,6 +31,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "no_such_ticket": (404, "The order has no such ticket."),
     "no_such_letter": (404, "There is no such dead letter."),
     "no_such_bulk_replay": (404, "There is no such bulk replay."),
+    "no_such_sku": (404, "Nobody counted this SKU, and no order holds units of it."),
     "no_such_bulk_edit": (404, "There is no such bulk edit."),
     "method_not_allowed": (405, "The address does not take this method."),
     "letter_act_refused": (409, "This cannot be done with the dead letter now."),

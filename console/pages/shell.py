@@ -29,6 +29,7 @@ from console.reviewing import Reviewing
 from console.rule_tuning import RuleTuning
 from console.services import Services
 from console.sessions import Session
+from console.stock import Stock
 from console.watching import Bell
 from schemas.failures import DependencyUnavailable, OrdermendError
 
@@ -39,6 +40,7 @@ _NAV: Final[tuple[tuple[str, str, Action], ...]] = (
     ("Bulk edits", "/bulk", "bulk.read"),
     ("Approvals", "/approvals", "approvals.read"),
     ("Dead letters", "/letters", "letters.read"),
+    ("Stock", "/stock", "stock.read"),
     ("Rules", "/rules", "rules.read"),
     ("Figures", "/kpis", "kpis.read"),
 )
@@ -66,6 +68,7 @@ class Desk:
     reviewing: Reviewing
     around: OrderAround
     measures: Measures
+    stock: Stock
 
     @property
     def bell(self) -> Bell:

@@ -4,7 +4,8 @@ Three processes of services as they run (processor; intake, relay and the rest; 
 the stack's issuer, go round: read an order, preview an edit, open its event stream, send the edit, wait until the stream says that it is
 applied, read the order back, and think for about a second. 500 documents a second go through intake meanwhile.
 
-Output:  milliseconds, median and 95th percentile, of each step from the agent's side; the paces that were really held.
+Output:  milliseconds, median and 95th percentile, of each step from the agent's side, and of each stage of the way between (`edit_way.py`); the
+         paces that were really held.
 Fails:   BenchInvalid where an edit is not applied, an answer is not the expected one, or fewer documents were sent than a tenth below the pace.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 from ordermend import bootstrap
+from ordermend.bench.edit_way import Commits, Sent, ways
 from ordermend.bench.failure import BenchInvalid
 from ordermend.bench.latency import BOOK, FIRST, ORDERS_A_SECOND, TICK_SECONDS, documents_in, enqueue_documents, spread, until
 from ordermend.bench.place import Place
@@ -58,14 +60,16 @@ def measure_console(place: Place, seconds: int, progress: Phases) -> Figures:
             _answering(address, children)
             tokens = [_token(environment["ORDERMEND_ISSUER_URL"], user) for user in USERS]
             progress("Console", f"{seconds} s of {AGENTS} agents and {ORDERS_A_SECOND} orders a second")
+            commits = Commits(bootstrap.connector(place.settings, "bench-commits"))
             agents = [_Agent(address, tokens[number % len(tokens)], number) for number in range(AGENTS)]
             held = _pace(place, producer, seconds)
             for agent in agents:
                 agent.stop()
+            stages = ways(book, [each for agent in agents for each in agent.sent], commits.stop())
             children.check()
         finally:
             producer.close()
-    return {"console": {"agents": AGENTS, **held, "restarts": children.restarts, **_figures(agents, seconds)}}
+    return {"console": {"agents": AGENTS, **held, "restarts": children.restarts, **_figures(agents, seconds), "stages_ms": stages}}
 
 
 def _figures(agents: "list[_Agent]", seconds: int) -> Figures:
@@ -121,6 +125,7 @@ class _Agent:
     token: str
     number: int
     taken: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _Agent.STEPS})
+    sent: list[Sent] = field(default_factory=list)
     refused: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _failure: BaseException | None = None
@@ -164,12 +169,12 @@ class _Agent:
         stream = http.client.HTTPConnection(self.address, timeout=ANSWER_SECONDS)
         try:
             states = self._watch(stream, here)
-            sent = time.perf_counter()
+            clicked, sent = time.time(), time.perf_counter()
             headers = {"Idempotency-Key": str(ticket.ticket_id), "If-Match": f'"{version}"'}
             self._ask("POST", f"{here}/tickets", body, headers, 202)
             self.taken["taken_ms"].append(_since(sent))
             state = states(ticket.ticket_id)
-            told = _since(sent)
+            told, told_at = _since(sent), time.time()
             if state not in APPLIED_STATES:
                 self.refused += 1
                 return
@@ -177,6 +182,7 @@ class _Agent:
                 raise BenchInvalid(f"order {ticket.order_id} was said to be edited and is still at version {version}")
             self.taken["told_ms"].append(told)
             self.taken["visible_ms"].append(_since(sent))
+            self.sent.append(Sent(ticket.ticket_id, clicked, told_at, time.time()))
         finally:
             stream.close()
 

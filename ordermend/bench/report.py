@@ -120,6 +120,7 @@ def print_table(figures: Figures, console: Console) -> None:
         console.print(_latency_table(figures))
     if "console" in figures:
         console.print(_console_table(figures))
+        console.print(_ways_table(figures["console"]["stages_ms"]))
     if "book" in figures:
         console.print(_book_table(figures))
     if "search" in figures:
@@ -150,6 +151,15 @@ def _console_table(figures: Figures) -> Table:
         ("visible_ms", "edit sent, applied and read back"),
     ):
         table.add_row(label, f"{part[name]['median']} ms", f"{part[name]['p95']} ms")
+    return table
+
+
+def _ways_table(stages: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(
+        "stage of an edit", "median", "95th percentile", "among the slowest twentieth", title="From the click to the order that shows it"
+    )
+    for name, taken in stages.items():
+        table.add_row(name.replace("_", " "), *(f"{taken[each]} ms" for each in ("median", "p95", "slowest")))
     return table
 
 

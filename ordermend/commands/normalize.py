@@ -47,13 +47,14 @@ def _begun(file: Path) -> bytes:
 
 
 def _one(channel: Any, documents: tuple[Any, ...], *, summary: bool) -> int:
+    from intake.accept import NAMES_NO_ORDER  # noqa: PLC0415
     from normalizers.channel import Unreadable  # noqa: PLC0415 - keeps --help fast
     from normalizers.summary import summarize  # noqa: PLC0415
     from schemas.failures import OrdermendError  # noqa: PLC0415
     from schemas.statement import Finding  # noqa: PLC0415
 
     try:
-        results = judged(channel.normalize(documents))
+        results = judged(channel.normalize(documents) or (NAMES_NO_ORDER,))
     except OrdermendError as error:
         finding = Finding(path=error.field or "", rule=error.rule or error.code, message=error.message, value=error.value)
         results = (Unreadable(None, "dead_letter", error.code, (finding,), error_class=error.error_class),)

@@ -1,4 +1,4 @@
-"""What the services rely on in their book, case by case, over PostgreSQL and over the book in memory that the simulation runs on.
+"""What the services rely on in their book, case by case, over PostgreSQL and over both books that the simulation runs on.
 
 A simulation is worth what its store is: a lock that excludes nobody, or a fence that always matches, would find no bug and
 prove nothing. Where the two differ, PostgreSQL is right.
@@ -14,12 +14,15 @@ import pytest
 
 from ordermend.local.stack import Stack
 from schemas.failures import PartitionHalted
-from store import breakers, claims, heads, history, inbox, letters, orders, outbox, partitions, tickets
+from schemas.leaves import member_of
+from store import breakers, bulk, claims, fetches, heads, history, inbox, letters, orders, outbox, partitions, tickets
+from store.bulk import ItemRow, JobRow
 from store.database import Connection, now
+from store.fetches import Fetch, Tried
 from store.heads import Head, Lane
 from store.history import HistoryRow
 from store.inbox import Received, Repeat
-from store.letters import Audit, Letter, Parked
+from store.letters import Audit, Item, Letter, Parked
 from store.orders import Origin, Statement, Written
 from store.outbox import Outgoing
 from store.partitions import Advance, Claim
@@ -27,7 +30,8 @@ from store.tickets import TicketRow
 from tests.conftest import Eventually
 from tests.line import order_in, shopify_order
 from tests.simulation.memory import installed as memory
-from tests.stores import Book, PostgresBook, memory_book, postgres_book
+from tests.simulation.postgres.server import Server, a_schema, serving
+from tests.stores import Book, PostgresBook, memory_book, postgres_book, simulated_book
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
@@ -40,10 +44,20 @@ def real_book(stack: Stack) -> Iterator[PostgresBook]:
         yield found
 
 
-@pytest.fixture(params=["memory", pytest.param("postgresql", marks=pytest.mark.server)])
+@pytest.fixture(scope="module")
+def simulated_server(stack: Stack) -> Iterator[Server]:
+    urls = stack.database_url, stack.owner_database_url
+    with a_schema(*urls) as schema, serving(*urls, schema) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.server) for name in ("postgresql", "simulated"))])
 def book(request: pytest.FixtureRequest) -> Iterator[Book]:
     if request.param == "memory":
         with memory_book() as found:
+            yield found
+    elif request.param == "simulated":
+        with simulated_book(request.getfixturevalue("simulated_server")) as found:
             yield found
     else:
         real: PostgresBook = request.getfixturevalue("real_book")
@@ -292,6 +306,13 @@ class TestOutbox:
         assert left[:1] == outbox.unsent(second.cursor(), 1)
         assert sorted(row.id for row in left) == [row.id for row in left]
 
+    def test_what_is_no_event_goes_before_events_however_many_wait(self, first: Connection) -> None:
+        ticket = event(ONE, 7)._replace(event_seq=None, value=b"ticket")
+        outbox.add(first.cursor(), [event(ONE, 1), event(TWO, 1), event(ONE, 2), ticket, ticket._replace(value=b"its withdrawal")])
+        order = [(row.order_id, bytes(row.value)) for row in outbox.unsent(first.cursor(), 2)]
+        assert [(ONE, b"ticket"), (ONE, b"its withdrawal"), (ONE, b"1"), (TWO, b"1")] == order
+        assert [(TWO, b"1")] == [(row.order_id, bytes(row.value)) for row in outbox.unsent(first.cursor(), 9, [ONE])]
+
     def test_one_session_leads(self, first: Connection, second: Connection, eventually: Eventually) -> None:
         first.autocommit = second.autocommit = True
         assert outbox.lead(first.cursor())
@@ -510,6 +531,65 @@ class TestOrders:
         found = history.requested_since(first.cursor(), [(ONE, 2), (TWO, 0)])
         assert {ONE: [("/b", 3), ("/c", 4)]} == {order: [(c.path, c.version) for c in changes] for order, changes in found.items()}
         assert [1, 2, 3, 4] == [row.seq for row in history.read(first.cursor(), ONE)]
+
+    def test_of_a_set_only_those_members_count_as_changed_that_came_or_went(self, first: Connection) -> None:
+        row = _change(1, 2, "/tags")._replace(old=b'["a", "b"]', new=b'["b", "c"]')
+        history.insert(first.cursor(), [row])
+        found = history.requested_since(first.cursor(), [(ONE, 1)])
+        assert {member_of("/tags", "a"), member_of("/tags", "c")} == {change.path for change in found[ONE]}
+
+
+class TestFetches:
+    def test_one_is_asked_for_under_its_turn_and_ends_with_its_order(self, first: Connection) -> None:
+        cursor, wait = first.cursor(), timedelta(seconds=5)
+        letters.open_items(cursor, [Item(ONE, TWO, "fetch_order", "fetch it", "open", AT)])
+        fetches.plan(cursor, [_fetch(ONE), _fetch(TWO), _fetch(ONE)])
+        assert {ONE, TWO} == fetches.planned(cursor, [ONE, TWO, THREE])
+        assert {(ONE, ONE), (TWO, ONE)} == set(fetches.due(cursor, 10))
+        (asked,) = fetches.claim(cursor, [(ONE, ONE)], wait)
+        assert ("asked", 1) == (asked.state, asked.attempts)
+        assert [] == fetches.claim(cursor, [(ONE, ONE)], wait)
+        assert {TWO} == fetches.planned(cursor, [ONE, TWO])
+        assert [(TWO, ONE)] == fetches.due(cursor, 10)
+        fetches.record(cursor, [Tried(ONE, ONE, "sent", None, now(cursor) - wait)])
+        assert {(ONE, ONE), (TWO, ONE)} == set(fetches.due(cursor, 10))
+        fetches.stored(cursor, [(ONE, ONE)])
+        fetches.record(cursor, [Tried(ONE, ONE, "failed", "too late", None), Tried(TWO, ONE, "failed", "gone", None)])
+        assert [] == fetches.due(cursor, 10)
+
+    def test_an_account_that_wants_a_pause_is_left_alone_and_no_other(self, first: Connection) -> None:
+        cursor = first.cursor()
+        fetches.plan(cursor, [_fetch(ONE), _fetch(TWO)._replace(account="another")])
+        fetches.postpone(cursor, "shopify", "default", now(cursor) + timedelta(seconds=60))
+        assert [(TWO, ONE)] == fetches.due(cursor, 10)
+
+
+def _fetch(order_id: UUID) -> Fetch:
+    return Fetch(order_id, ONE, TWO, "shopify", "default", "1", "all", 1, "planned", 0, AT - timedelta(days=3650), AT)
+
+
+class TestBulk:
+    def test_a_job_is_in_one_pair_of_hands_and_counts_what_became_of_its_orders(self, first: Connection, second: Connection) -> None:
+        job = JobRow(ONE, "running", "[]", "r", None, "skip_failed", 10, "u", "", None, AT, None)
+        items = [ItemRow(ONE, order, 1, order, "planned", None) for order in (ONE, TWO, THREE)]
+        bulk.add_job(first.cursor(), job, items)
+        first.commit()
+        assert [ONE] == bulk.running(first.cursor())
+        taken = bulk.take(first.cursor(), ONE)
+        assert taken is not None
+        assert ONE == taken.job_id
+        assert bulk.take(second.cursor(), ONE) is None
+        assert items[:2] == bulk.planned(first.cursor(), ONE, 2)
+        tickets.insert(first.cursor(), [ticket(1)])
+        bulk.move(first.cursor(), [items[0]._replace(state="sent"), items[1]._replace(state="sent")])
+        bulk.skip_rest(first.cursor(), ONE, "stopped")
+        assert {"waiting": 1, "sent": 1, "skipped": 1} == bulk.counts(first.cursor(), ONE)
+        bulk.set_state(first.cursor(), ONE, "done")
+        first.commit()
+        assert [] == bulk.running(second.cursor())
+
+    def test_only_orders_of_the_book_have_a_version(self, first: Connection) -> None:
+        assert {} == bulk.versions(first.cursor(), [ONE])
 
 
 class TestBreakers:

@@ -27,7 +27,7 @@ READS_ORDERS: Final = {MODIFY, APPROVE, SENIOR, BULK, OPERATE, AUDIT}
 DECLARED: Final[Mapping[str, set[str]]] = {
     "/": READS_ORDERS, "/orders/{order_id}": READS_ORDERS, "/approvals": {APPROVE, SENIOR, AUDIT}, "/bulk": {BULK, AUDIT}, "/bulk/new": {BULK},
     "/bulk/{job_id}": {BULK, AUDIT}, "/letters": {OPERATE, AUDIT}, "/letters/{letter_id}": {OPERATE, AUDIT}, "/replays/{bulk_id}": {OPERATE},
-    "/rules": set(ROLES), "/edit-rules": set(ROLES), "/kpis": set(ROLES), "/tickets": READS_ORDERS,
+    "/rules": set(ROLES), "/edit-rules": set(ROLES), "/kpis": set(ROLES), "/tickets": READS_ORDERS, "/stock": READS_ORDERS,
 }  # fmt: skip
 """Page -> roles, of which one is enough."""
 

@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from schemas.facts import FactPayment
+from schemas.stock import StockEntry
+from store import stock
 from tests.conftest import Eventually
 from tests.e2e.people import seat
 from tests.e2e.test_an_operator_edits_many_orders_at_once import choose
@@ -89,6 +91,11 @@ def test_axe_finds_nothing_serious_on_any_page(line: Line, page_of_everybody: Pa
     check("figures", "Figures", "/kpis")
     check("tickets behind a figure", "Tickets", "/tickets?state=awaiting_approval")
     check("bulk edits", "Bulk edits", "/bulk")
+    check("stock that nobody counted", "Stock", "/stock")
+    with line.book.transaction(), line.book.cursor() as cursor:
+        stock.save(cursor, [StockEntry(sku="SKU-A", on_hand=0), StockEntry(sku="SKU-C", on_hand=3, backorder=True)])
+    check("stock, something short", "Stock", "/stock?q=sku")
+    check("a SKU and who holds it", "Promised to orders", "/stock?sku=SKU-A")
     for name, path, status in (
         ("no such order", f"/orders/{uuid4()}", 404), ("no such letter", f"/letters/{uuid4()}", 404), ("a sign-in that is over", "/auth/callback", 403),
     ):  # fmt: skip

@@ -14,7 +14,7 @@ import psycopg
 from schemas.facts import FactPayment
 from schemas.order import PaymentKind
 from store import actions, heads
-from tests.simulation.workload import LARGE_STEP, UNDONE, reported, reviewed, undo
+from tests.simulation.posts import LARGE_STEP, UNDONE, reported, reviewed, undo
 from tests.simulation.world import World
 
 ANSWERS = 3

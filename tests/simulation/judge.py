@@ -7,20 +7,18 @@ was ever deeper than it may be, each dead letter has its copy.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.faults.checker import Edit, Row, Seen, Sent, Violation, check
+from tests.faults.checker import Edit, Row, Sent, Violation, check
+from tests.simulation.judge_of_acts import ENDS, acts, repaired_to
+from tests.simulation.shown import APPLIED, Found, Message, Told, firsts, is_excused
 
-KINDS = (
-    "effect_reordered", "fact_doubled", "change_lost", "change_wrong", "restatement_lost", "refused_without_cause", "history_torn",
-    "history_misses_the_order", "letter_without_copy", "letter_left", "message_left", "lane_left", "lane_too_deep", "outbox_left",
-    "copy_without_letter", "letter_without_cause", "conflict_swallowed", "late", "service_ended", "no_rest", "stale_write",
-)  # fmt: skip
 ORDERED = ("ModificationTicket", "FulfillmentFact", "ChangeStated")
 """Which messages take effect in the order in which they were sent."""
+TELLING = ("OrderStated", "FetchNeeded")
+"""Which messages tell that the channel has a version, whether they say what is in it or not."""
 SCHEDULE_HOURS = 10.5
 """The whole retry schedule, stretched as far as it may be, and what a message that fails once more after a replay takes on top.
 
@@ -28,96 +26,8 @@ Messages of one order go through it one after the other: each that becomes a dea
 """
 DAY_HOURS = 24
 """So long messages may wait for their order, where its statement fails and is tried again."""
-APPLIED = frozenset({"applied", "settling", "settled", "settlement_failed"})
-ENDS = {
-    "LargeTicket": APPLIED | {"refused", "cancelled", "declined", "expired"},
-    "UndoableTicket": APPLIED | {"refused", "cancelled", "undone"},
-    "UndoTicket": APPLIED | {"refused", "cancelled", "conflicted"},
-    "RecallTicket": APPLIED | {"refused", "cancelled", "expired"},
-}
-"""How tickets may end that others act on, or that act on others."""
-REFUSALS = {
-    "LargeTicket": ("lane_full",),
-    "UndoableTicket": ("lane_full",),
-    "UndoTicket": ("lane_full", "not_applied", "not_the_inverse"),
-    "RecallTicket": ("lane_full", "recall_refused"),
-}
-"""Why they may be refused."""
 NOTHING: tuple[Any, ...] = (None, 0, False, "", [], {})
-
-
-class Message(NamedTuple):
-    """A record of the three topics, as it lies there."""
-
-    place: tuple[str, int, int]
-    order: str
-    message_id: str
-    kind: str
-    about: str
-    author: str = ""
-
-
-@dataclass
-class Told:
-    """What was sent, and what was the matter with it."""
-
-    messages: list[Message] = field(default_factory=list)
-    forbidden: set[str] = field(default_factory=set)
-    hopeless: set[str] = field(default_factory=set)
-    """Messages that end as discarded dead letters: they kill, or the tables refuse them (unless a later one of their batch mends that)."""
-    excused: set[str] = field(default_factory=set)
-    """Messages that may have been ended by a person."""
-    troubled: set[tuple[str, int, int]] = field(default_factory=set)
-    """Places of messages that may become dead letters."""
-    twisted: set[tuple[str, int, int]] = field(default_factory=set)
-    """Places of messages that come under the id of another."""
-    max_depth: int = 200
-    reviews: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
-    """Review -> ticket, decision and the effects it names (None: whatever they are)."""
-    reports: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Report -> whom it is of, its ticket and its outcome."""
-    paid: dict[str, int] = field(default_factory=dict)
-    """Movements of money that were reported, and their amounts."""
-
-
-@dataclass
-class Found:
-    """What is there in the end."""
-
-    seen: Seen = field(default_factory=Seen)
-    inbox: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(order, message) -> outcome."""
-    tickets: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    """Ticket -> state and code."""
-    causes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """Order -> event number and the message that caused it."""
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
-    first_documents: dict[str, dict[str, Any]] = field(default_factory=dict)
-    letters: dict[str, tuple[str, tuple[str, int, int]]] = field(default_factory=dict)
-    """Letter -> status, and the place of its message."""
-    repeats: set[tuple[str, int, int]] = field(default_factory=set)
-    """Places of what counted as received before."""
-    rest_after_hours: float = 0.0
-    """How long after everything was mended nothing was left to do."""
-    copies: set[str] = field(default_factory=set)
-    """Letters of which a copy lies on a dead-letter topic."""
-    parked: list[tuple[str, str]] = field(default_factory=list)
-    """Message and status."""
-    lanes: list[str] = field(default_factory=list)
-    depths: dict[str, int] = field(default_factory=dict)
-    unsent: int = 0
-    deepest: int = 0
-    """The most tickets that ever waited in one lane."""
-    recall_lines: set[str] = field(default_factory=set)
-    """Lines of which the warehouse takes units in hand, and gives them back."""
-    awaited: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(ticket, hash of its effects) -> what was ordered before, when it began to wait for an approval of them."""
-    heard_in_vain: list[str] = field(default_factory=list)
-    """Reviews that count as heard, and changed nothing."""
-    stale_writes: list[str] = field(default_factory=list)
-    """Transactions that a process committed over a partition which another had claimed by then."""
-    ever_parked: dict[str, int] = field(default_factory=dict)
-    """Order -> how many messages of its ever waited."""
+PLACED_QUANTITY = 2
 
 
 def judge(told: Told, found: Found) -> list[Violation]:
@@ -127,10 +37,7 @@ def judge(told: Told, found: Found) -> list[Violation]:
         *_refusals(told, found),
         *_order_of_effects(told, found),
         *_facts(found),
-        *_answered_tickets(told, found),
-        *_undone(told, found),
-        *_recalled(told, found),
-        *_money(told, found),
+        *acts(told, found),
         *_channels(told, found),
         *_history(found),
         *_letters(told, found),
@@ -142,7 +49,7 @@ def judge(told: Told, found: Found) -> list[Violation]:
 def _sent(told: Told, found: Found) -> Sent:
     """Return what the fault ring's judge compares with: without what a person ended, or nobody could handle."""
     sent = Sent()
-    for message in _firsts(told.messages):
+    for message in firsts(told.messages):
         if message.kind == "OrderStated":
             sent.orders.setdefault(message.order, PLACED_QUANTITY)
             sent.edits.setdefault(message.order, [])
@@ -153,31 +60,15 @@ def _sent(told: Told, found: Found) -> Sent:
                 continue
             if code == "lane_full" or (state == "cancelled" and message.message_id in told.excused):
                 continue
-            sent.edits.setdefault(message.order, []).append(Edit(name, int(message.about), message.message_id not in told.forbidden))
-        if message.kind == "FulfillmentFact" and not _is_excused(told, found, message):
+            quantity = repaired_to(told, found, message) or int(message.about)
+            sent.edits.setdefault(message.order, []).append(Edit(name, quantity, message.message_id not in told.forbidden))
+        if message.kind == "FulfillmentFact" and not is_excused(told, found, message):
             sent.facts.add(message.message_id.removeprefix("fact:"))
     return sent
 
 
-PLACED_QUANTITY = 2
-
-
-def _is_excused(told: Told, found: Found, message: Message) -> bool:
-    if message.message_id in told.hopeless:
-        return True
-    return message.message_id in told.excused and found.inbox.get((message.order, message.message_id)) == "discarded"
-
-
-def _firsts(messages: Iterable[Message]) -> list[Message]:
-    """Return each message once, where it came first."""
-    firsts: dict[tuple[str, str], Message] = {}
-    for message in messages:
-        firsts.setdefault((message.order, message.message_id), message)
-    return list(firsts.values())
-
-
 def _refusals(told: Told, found: Found) -> Iterator[Violation]:
-    for message in _firsts(told.messages):
+    for message in firsts(told.messages):
         state, code = found.tickets.get(message.message_id.removeprefix("ticket:"), (None, None))
         if state == "cancelled" and message.message_id not in told.excused:
             yield Violation("refused_without_cause", message.message_id, "it is cancelled, and nobody withdrew it")
@@ -188,7 +79,11 @@ def _refusals(told: Told, found: Found) -> Iterator[Violation]:
 
 
 def _order_of_effects(told: Told, found: Found) -> Iterator[Violation]:
-    places = {(m.order, m.message_id): m.place for m in _firsts(told.messages) if m.kind in ORDERED and m.message_id not in told.hopeless}
+    places = {
+        (m.order, m.message_id): m.place
+        for m in firsts(told.messages)
+        if m.kind in ORDERED and m.message_id not in told.hopeless - told.repaired.keys()
+    }
     for order, causes in found.causes.items():
         newest: dict[str, tuple[int, str]] = {}
         met: set[str] = set()
@@ -215,119 +110,17 @@ def _facts(found: Found) -> Iterator[Violation]:
                 yield Violation("fact_doubled", order, f"{cause} made the versions {sorted(made)}")
 
 
-def _answered_tickets(told: Told, found: Found) -> Iterator[Violation]:
-    """Tickets that others act on: each takes effect at most once, and where it waits for an approval, by one of exactly its effects."""
-    for message in _firsts(told.messages):
-        if message.kind not in ENDS:
-            continue
-        name = message.message_id.removeprefix("ticket:")
-        state, code = found.tickets.get(name, (None, None))
-        if state is None and message.message_id in told.hopeless:
-            continue
-        if state not in ENDS[message.kind]:
-            yield Violation("ticket_left", name, f"it is {state}")
-        if state == "refused" and code not in REFUSALS.get(message.kind, ()) and message.message_id not in told.hopeless:
-            yield Violation("refused_without_cause", name, f"{message.kind}: {code}")
-        rows = [
-            row for row in found.seen.history.get(message.order, ()) if row.cause == message.message_id and row.path.endswith("/ordered")
-        ]
-        if len({row.version for row in rows}) > 1:
-            yield Violation("ticket_doubled", name, f"it made the versions {sorted({row.version for row in rows})}")
-        if message.kind == "LargeTicket":
-            yield from _approval(told, found, message, state, rows)
-    for what in found.heard_in_vain:
-        yield Violation("review_in_vain", "reviews", what)
-
-
-def _approval(told: Told, found: Found, message: Message, state: str | None, rows: list[Row]) -> Iterator[Violation]:
-    """Whoever approved or declined was somebody else, and the effects were those that waited for it."""
-    name = message.message_id.removeprefix("ticket:")
-    authors = {other.message_id: other.author for other in told.messages if other.kind == "TicketReviewed"}
-    mine = {review: (decision, effects) for review, (ticket, decision, effects) in told.reviews.items() if ticket == name}
-    of_others = {review: said for review, said in mine.items() if authors.get(review) not in (None, message.author)}
-    if state == "declined" and "decline" not in {decision for decision, _ in of_others.values()}:
-        yield Violation("declined_by_nobody", name, "it is declined")
-    if state not in APPLIED:
-        return
-    approvals = [effects for decision, effects in of_others.values() if decision == "approve"]
-    if not approvals:
-        by_author = any(decision == "approve" for decision, _ in mine.values())
-        yield Violation("approved_by_its_author" if by_author else "approved_by_nobody", name, f"it is {state}")
-        return
-    shown = {
-        before for (ticket, effects), before in found.awaited.items() if ticket == name and (effects in approvals or None in approvals)
-    }
-    for row in rows:
-        if (row.old or b"").decode() not in shown:
-            yield Violation("approved_otherwise", name, f"it was approved over {sorted(shown)} ordered, and applied over {row.old!r}")
-
-
-def _undone(told: Told, found: Found) -> Iterator[Violation]:
-    """A ticket is taken back once, by one that sets what was there before it."""
-    by_target: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for message in _firsts(told.messages):
-        if message.kind == "UndoTicket" and found.tickets.get(message.message_id.removeprefix("ticket:"), (None,))[0] in APPLIED:
-            by_target[message.order, message.about].append(message.message_id)
-    for (order, target), undoing in by_target.items():
-        if len(undoing) > 1:
-            yield Violation("undo_doubled", target, f"taken back by {undoing}")
-        if found.tickets.get(target, (None,))[0] != "undone":
-            yield Violation("undo_wrong", target, f"taken back, and {found.tickets.get(target)}")
-        rows = found.seen.history.get(order, ())
-        before = {row.old for row in rows if row.cause == f"ticket:{target}" and row.path.endswith("/ordered")}
-        after = {row.new for row in rows if row.cause in undoing and row.path.endswith("/ordered")}
-        if not after <= before:
-            yield Violation("undo_wrong", target, f"it found {before}, and was taken back to {after}")
-
-
-def _recalled(told: Told, found: Found) -> Iterator[Violation]:
-    """No ticket takes units out of the warehouse's hands, and what it gives back it has said."""
-    done = {report for report, (port, _, outcome) in told.reports.items() if (port, outcome) == ("warehouse", "done")}
-    for order, rows in found.seen.history.items():
-        in_hand: dict[str, int] = {}
-        for row in rows:
-            _, _, line, leaf = (*row.path.split("/"), "", "", "")[:4]
-            if line not in found.recall_lines:
-                continue
-            if leaf == "released":
-                before, in_hand[line] = in_hand.get(line, 0), int(json.loads(row.new or b"0"))
-                if in_hand[line] < before and row.cause not in done:
-                    yield Violation("given_back_by_nobody", order, f"{row.cause} takes {before} units back")
-            if leaf == "ordered" and row.cause.startswith("ticket:") and in_hand.get(line, 0):
-                yield Violation("taken_from_the_warehouse", order, f"{row.cause} is applied with {in_hand[line]} units in hand")
-
-
-def _money(told: Told, found: Found) -> Iterator[Violation]:
-    """The ledger has every movement that was reported, once, and no other; nothing is settling when nothing moves."""
-    facts = {f"pay:T{m.about.removeprefix('paid-')}:capture" for m in told.messages if m.message_id.startswith("fact:paid-")}
-    there: set[str] = set()
-    for order, document in found.documents.items():
-        ledger = [(row["payment_id"], row["amount_minor"]) for row in document.get("payments", [])]
-        there |= {name for name, _ in ledger}
-        for name, count in Counter(name for name, _ in ledger).items():
-            if count > 1:
-                yield Violation("payment_doubled", order, f"{name} is there {count} times")
-        for name, amount in ledger:
-            if name not in facts and told.paid.get(name) != amount:
-                yield Violation("payment_unasked", order, f"{name} of {amount}")
-    for name in told.paid.keys() - there:
-        yield Violation("payment_lost", name, f"{told.paid[name]} was reported")
-    for ticket, (state, _) in found.tickets.items():
-        if state == "settling":
-            yield Violation("settling_left", ticket, "it is settling when nothing moves any more")
-
-
 def _channels(told: Told, found: Found) -> Iterator[Violation]:
     """What channels stated and changed: the newest statement stands, and every change, in its order."""
     by_order: dict[str, list[Message]] = defaultdict(list)
-    for message in _firsts(told.messages):
+    for message in firsts(told.messages):
         by_order[message.order].append(message)
     for order, messages in by_order.items():
         lines = found.documents.get(order, {}).get("lines", [])
-        stated = [int(m.about) for m in messages if m.kind == "OrderStated"]
+        stated = [int(m.about) for m in messages if m.kind in TELLING and not is_excused(told, found, m)]
         if stated and lines and lines[1].get("ordered", 0) != max(stated):
             yield Violation("restatement_lost", order, f"it was stated with {max(stated)}, the book says {lines[1].get('ordered')}")
-        wanted = [m for m in messages if m.kind == "ChangeStated" and not _is_excused(told, found, m)]
+        wanted = [m for m in messages if m.kind == "ChangeStated" and not is_excused(told, found, m)]
         for message in wanted:
             outcome = found.inbox.get((order, message.message_id))
             if outcome != "accepted":

@@ -8,6 +8,8 @@ from tests.simulation.scheduler import Process
 from tests.simulation.world import World
 
 COMMITS = ("lost_before", "lost_after", "late")
+WHOSE = ("", "processor")
+"""Whose COMMIT it is: anybody's, or that of a batch."""
 SENDS = ("before", "between", "after")
 OUTAGES = (0.1, 1.0, 20.0)
 FREEZES = (0.05, 0.5, 3.0, 12.0, 60.0)
@@ -29,19 +31,26 @@ class Nemesis:
             ("read again", self._step_back),
             ("connection cut", self._cut_session),
             ("database restarted", self._restart_database),
-            ("commit", lambda: self._world.next_commits.append(dice.choice(COMMITS))),
+            ("claim comes late", self._delay_a_claim),
+            ("commit", lambda: self._world.next_commits.append((dice.choice(COMMITS), dice.choice(WHOSE)))),
             ("send", lambda: self._world.next_sends.append(dice.choice(SENDS))),
             ("clock jumps", self._jump),
         ]
         self._weights = [dice.choice((0, 1, 1, 3)) for _ in self._acts]
         self._on = True
         self._count = 0
+        self._last_is_lost = dice.random() < 0.3
+        """Whether the COMMIT of a batch is lost when nothing comes any more that would show it."""
 
     def step(self) -> None:
         """Perhaps break something."""
         self._count += 1
         if self._count % LOOK_EVERY == 0:
             self._world.database.end_idle()
+        if self._on and self._last_is_lost and self._world.posted == len(self._world.plan.posts):
+            self._last_is_lost = False
+            self._world.trace.add("fault the last commit")
+            self._world.next_commits.append(("lost_before", "processor"))
         if not self._on or self._world.dice.random() >= self._rate or not any(self._weights):
             return
         name, act = self._world.dice.choices(self._acts, self._weights)[0]
@@ -55,6 +64,7 @@ class Nemesis:
         self._on = False
         world = self._world
         world.next_commits.clear()
+        world.late_claims.clear()
         world.next_sends.clear()
         world.mended = True
         for process in world.processes.values():
@@ -104,6 +114,11 @@ class Nemesis:
             group = self._world.dice.choice(groups)
             group.hasty = self._world.dice.random() < 0.5
             group.rebalance()
+
+    def _delay_a_claim(self) -> None:
+        """Let the group go on while somebody claims what it was given, and that claim come behind the next owner's."""
+        self._world.late_claims.append(self._world.dice.choice((0.5, 3.0)))
+        self._rebalance()
 
     def _step_back(self) -> None:
         client = self._any_client()

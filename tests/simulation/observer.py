@@ -6,28 +6,29 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
+from modification_processor.edit import BULK_DOOR
 from schemas.codec import decode
 from schemas.events import OrderEvent
 from tests.faults.checker import Row, Stored
 from tests.faults.observer import _minor
 from tests.simulation.broker import Broker
-from tests.simulation.judge import Found, Message, Told
-from tests.simulation.workload import LARGE, RECALLED, TOPICS, UNDONE, Plan, Post
+from tests.simulation.posts import LARGE, RECALLED, SOURCES, TOPICS, UNDONE, Post, of_a_job
+from tests.simulation.shown import Found, Message, Told
+from tests.simulation.workload import Plan
 
 Rows = Callable[[str], Iterable[Any]]
 """Table -> its committed rows, whose columns are attributes."""
-SOURCES = (TOPICS.canonical, TOPICS.modifications, TOPICS.fulfillment)
 
 
 def told(plan: Plan, answers: Iterable[Post], broker: Broker, ended_by_people: set[str], max_depth: int) -> Told:
     """Return what was sent, as planned and in answer to what was found, at the places where it lies."""
     by_value = {post.value: post for post in (*(post for _, post in plan.posts), *answers)}
-    seen = Told(forbidden=plan.forbidden, hopeless=plan.killers | plan.unstorable, max_depth=max_depth)
+    seen = Told(forbidden=plan.forbidden, hopeless=plan.killers | plan.unstorable.keys(), max_depth=max_depth)
     for (topic, _), log in sorted(broker.logs.items()):
         if topic not in SOURCES:
             continue
         for entry in log:
-            post = by_value[entry.value]
+            post = by_value.get(entry.value) or of_a_job(entry.value)
             place, twisted = (entry.topic, entry.part, entry.off), sha256(post.value).digest() in plan.twisted
             if twisted:
                 seen.twisted.add(place)
@@ -63,7 +64,8 @@ def _book(rows: Rows, there: Found) -> None:
     seen = there.seen
     seen.offsets = {(row.topic, row.part): row.next_offset or 0 for row in rows("partition_owner")}
     for table in ("inbox", "repeat"):
-        seen.outcomes += [(row.topic, row.part, row.off) for row in rows(table)]
+        # A ticket of a job that is all or nothing lies on no topic.
+        seen.outcomes += [(row.topic, row.part, row.off) for row in rows(table) if row.topic != BULK_DOOR]
     there.inbox = {(str(row.order_id), row.message_id): row.outcome for row in rows("inbox")}
     seen.facts = {row.message_id.removeprefix("fact:") for row in rows("inbox") if row.outcome == "recorded"}
     for row in rows("orders"):
@@ -84,6 +86,12 @@ def _book(rows: Rows, there: Found) -> None:
     there.ever_parked = dict(Counter(str(row.order_id) for row in rows("parked")))
     there.parked = [(row.message_id, row.status) for row in rows("parked")]
     there.letters = {str(row.letter_id): (row.status, (row.topic, row.part, row.off)) for row in rows("dead_letter")}
+    there.fetches = {f"{row.channel_order_id} ({row.fetch_id})": (row.state, row.reason) for row in rows("order_fetch")}
+    there.items = [row.detail for row in rows("work_item") if row.kind == "fetch_order" and row.status == "open"]
+    there.jobs = {str(row.job_id): (row.mode, row.state) for row in rows("bulk_job")}
+    there.job_items = [(str(row.job_id), str(row.order_id), str(row.ticket_id), row.state) for row in rows("bulk_item")]
+    there.job_tags = {str(row.job_id): json.loads(row.operations)[0]["arguments"] for row in rows("bulk_job")}
+    there.repairs = {row.target_message_id for row in rows("repair")}
     there.repeats = {(row.topic, row.part, row.off) for row in rows("repeat")}
 
 

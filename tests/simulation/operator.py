@@ -1,4 +1,4 @@
-"""A person at the desk: sends dead letters back, or discards what cannot be sent back; sometimes too early, sometimes with a colleague."""
+"""A person at the desk: sends dead letters back, repairs or discards what cannot be sent back; sometimes too early, sometimes with a colleague."""
 
 from functools import partial
 
@@ -8,8 +8,10 @@ from schemas.assertion import Actor
 from schemas.failures import OrdermendError
 from store import letters
 from store.letters import Letter
+from tests.simulation.desk import desk_of
+from tests.simulation.posts import repair_of
 from tests.simulation.scheduler import Process
-from tests.simulation.world import World, desk_of
+from tests.simulation.world import World
 
 ROLES = frozenset({"DLQ_Operate", "Order_Approve", "Order_Modify"})
 COLLEAGUE = Actor("colleague", ROLES, "cli")
@@ -55,7 +57,12 @@ class Operator:
         try:
             if dice.random() < 0.3:
                 self._desk.claim(letter.letter_id, self._actor)
-            if self._discards(letter):
+            if self._repairs(letter):
+                world.trace.add(f"repair {letter.message_id}")
+                self._desk.edit(letter.letter_id, self._actor, repair_of(world.plan.unstorable[letter.message_id]))
+                world.repaired.add(letter.message_id)
+                self._desk.replay(letter.letter_id, self._actor)
+            elif self._discards(letter):
                 world.discarded.add(letter.message_id)
                 world.trace.add(f"discard {letter.message_id}")
                 act = "discard"
@@ -75,6 +82,10 @@ class Operator:
             self._desk.approve(letter.letter_id, COLLEAGUE, act)
         except OrdermendError as refusal:
             self._world.trace.add(f"a colleague is told {refusal.code}")
+
+    def _repairs(self, letter: Letter) -> bool:
+        may = letter.message_id in self._world.plan.unstorable and letter.code == "refused_by_tables"
+        return may and self._world.dice.random() < (0.7 if self._world.mended else 0.3)
 
     def _discards(self, letter: Letter) -> bool:
         if letter.seq is None:

@@ -1,28 +1,34 @@
 """One seed, from its plan to its judgement; and many of them, from the command line.
 
     python -m tests.simulation.run --seeds 5000 --first 1
+    python -m tests.simulation.run --store postgresql --seeds 100
 
 The last line says how many seeds, steps and faults there were, and how many violations. A seed that fails prints the command that
 runs it again, alone and with its trace.
 """
 
 import argparse
-import multiprocessing
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
+from store import fetches
 from tests.faults.checker import Violation
 from tests.simulation import observer
+from tests.simulation.crew import STORES, alone, crew, server
 from tests.simulation.judge import judge
 from tests.simulation.memory.installed import installed
 from tests.simulation.nemesis import Nemesis
+from tests.simulation.postgres.server import Server
+from tests.simulation.posts import SOURCES, repaired_quantity
 from tests.simulation.scheduler import Stuck
+from tests.simulation.services import CAST
 from tests.simulation.workload import plan_of
 from tests.simulation.world import GROUP, World
 
@@ -47,12 +53,19 @@ class Result:
     lines: tuple[str, ...]
 
 
-def simulate(seed: int, *, keep: bool = False, prepare: Callable[[World, ExitStack], None] = lambda _world, _stack: None) -> Result:
-    """Run a seed. `prepare` may change the world before it begins, until the stack is unwound: that is where bugs are planted."""
+def simulate(
+    seed: int,
+    *,
+    keep: bool = False,
+    prepare: Callable[[World, ExitStack], None] = lambda _world, _stack: None,
+    server: Server | None = None,
+) -> Result:
+    """Run a seed, on PostgreSQL where there is a server. `prepare` may change the world before it begins, until the stack is unwound."""
     with ExitStack() as stack:
         stack.enter_context(installed())
         stack.enter_context(silence())
-        world = World(seed, plan_of(seed), keep=keep)
+        world = World(seed, plan_of(seed), CAST, keep=keep, server=server)
+        stack.callback(world.database.close)
         world.patched(stack)
         prepare(world, stack)
         nemesis = Nemesis(world)
@@ -71,9 +84,11 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
     stuck: list[Violation] = []
     mended_at = rest_at = 0.0
     try:
-        scheduler.run(lambda: world.posted == len(world.plan.posts) and scheduler.trace.steps > QUIET_AFTER, FAULTY_STEPS, strict=False)
+        scheduler.run(partial(_is_quiet, world), FAULTY_STEPS, strict=False)
         nemesis.end()
         mended_at = scheduler.clock.seconds
+        if world.repeats_the_last:
+            world.repeat_the_last()
         scheduler.run(lambda: _at_rest(world), STEPS)
         rest_at, world.over = scheduler.clock.seconds, True
         scheduler.run(lambda: False, AFTERMATH_STEPS, strict=False)
@@ -81,12 +96,21 @@ def _lived(world: World, nemesis: Nemesis) -> list[Violation]:
         stuck.append(Violation("no_rest", "world", str(error)))
     told = observer.told(world.plan, world.answers, world.broker, world.discarded, world.max_depth)
     told.reviews = world.looks.reviews
+    told.repaired = {name: repaired_quantity(world.plan.unstorable[name]) for name in world.repaired}
     found = observer.found(world.database.committed, world.broker)
     found.deepest, found.rest_after_hours = world.deepest, (rest_at - mended_at) / 3600
     found.stale_writes = world.stale_writes
     told.reports, told.paid = world.looks.reports, world.looks.paid
     found.awaited, found.heard_in_vain = world.looks.awaited, world.looks.in_vain
     return stuck + judge(told, found)
+
+
+def _is_quiet(world: World) -> bool:
+    """Whether all was sent a while ago."""
+    steps = world.scheduler.trace.steps
+    if world.posted < len(world.plan.posts):
+        world.posted_at = steps
+    return steps > max(QUIET_AFTER, world.posted_at + world.lingers)
 
 
 def _at_rest(world: World) -> bool:
@@ -101,10 +125,14 @@ def _at_rest(world: World) -> bool:
         return False
     if any(row.state in OPEN_STATES for row in database.committed("ticket")):
         return False
+    if any(row.state == "running" for row in database.committed("bulk_job")):
+        return False
+    if any(row.state in fetches.OPEN for row in database.committed("order_fetch")):
+        return False
     if any(row.sent_at is None for row in database.committed("outbox")):
         return False
     owners = tables["partition_owner"].get(GROUP, {})
-    ends = {(topic, part): len(log) for (topic, part), log in world.broker.logs.items() if topic in observer.SOURCES}
+    ends = {(topic, part): len(log) for (topic, part), log in world.broker.logs.items() if topic in SOURCES}
     offsets = {(row.topic, row.part): row.next_offset or 0 for row in owners.values()}
     return all(offsets.get(place, 0) >= end for place, end in ends.items())
 
@@ -124,15 +152,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run seeds and say what they came to; 1 where one found a violation."""
     asked = _parser().parse_args(arguments)
     if asked.seed is not None:
-        return _one(asked.seed)
+        return _one(asked.seed, asked.store)
     seeds = range(asked.first, asked.first + asked.seeds)
     began, total, faults, violations = time.monotonic(), Total(), Counter[str](), 0
-    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
-        for result in pool.imap_unordered(simulate, seeds, chunksize=4):
+    with crew(asked.store, asked.jobs) as pool:
+        for result in pool.imap_unordered(_simulated, seeds, chunksize=4):
             total.seeds, total.steps, total.messages = total.seeds + 1, total.steps + result.steps, total.messages + result.messages
             faults += result.faults
             violations += len(result.violations)
-            _tell(result)
+            _tell(result, asked.store)
             if total.seeds % 100 == 0:
                 _say(f"{total.seeds} of {len(seeds)} seeds, {time.monotonic() - began:.0f} s, {violations} violations")
     for name, count in sorted(faults.items()):
@@ -144,11 +172,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if violations else 0
 
 
-def _one(seed: int) -> int:
+def _simulated(seed: int) -> Result:
+    return simulate(seed, server=server())
+
+
+def _one(seed: int, store: str) -> int:
     """Run one seed and show each of its steps."""
-    result = simulate(seed, keep=True)
+    with alone(store):
+        result = simulate(seed, keep=True, server=server())
     _say("\n".join(result.lines))
-    _tell(result)
+    _tell(result, store)
     _say(f"1 seeds ({seed} to {seed}), {result.messages} messages, {result.steps} steps, {sum(result.faults.values())} faults injected, "
          f"{len(result.violations)} violations")  # fmt: skip
     return 1 if result.violations else 0
@@ -163,12 +196,13 @@ class Total:
     messages: int = 0
 
 
-def _tell(result: Result) -> None:
+def _tell(result: Result, store: str) -> None:
     if not result.violations:
         return
     for violation in result.violations[:10]:
         _say(f"seed {result.seed}: {violation.kind} {violation.where}: {violation.detail}")
-    _say(f"run it again: {AGAIN.format(result.seed)}")
+    words = f"--seed {result.seed}" if store == STORES[0] else f"--store {store} --seed {result.seed}"
+    _say(f'run it again: make test-simulation ARGS="{words}"')
 
 
 def _say(line: str) -> None:
@@ -176,14 +210,12 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-AGAIN = 'make test-simulation ARGS="--seed {}"'
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The deterministic simulation of the protocol.")
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds")
     parser.add_argument("--seed", type=int, help="this one alone, with its trace")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="where the book is: in memory, or on a real server")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes share them")
     return parser
 

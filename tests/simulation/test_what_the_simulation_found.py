@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal
 from uuid import UUID
@@ -11,7 +10,6 @@ import pytest
 
 from modification_processor import undo as undo_module
 from modification_processor.fence import Fenced
-from modification_processor.incoming import Incoming, Read, read
 from modification_processor.retrying import POSTPONED
 from modification_processor.service import Processor
 from modification_processor.workbench import Workbench
@@ -22,13 +20,11 @@ from store.partitions import Advance
 from store.sealing import KeyVault
 from store.tickets import TicketRow
 from telemetry.metrics import LANES_POSTPONED
+from tests.simulation.bench import NUMBER, ORDER, Bench, a_bench
 from tests.simulation.broker import Broker
-from tests.simulation.run import silence, simulate
-from tests.simulation.scheduler import BEGINNING, Crash, Process, Scheduler, Trace
-from tests.simulation.workload import (
+from tests.simulation.posts import (
     AGENTS,
     CHANGED,
-    KEYS,
     PLACED,
     RESTATED,
     TOPICS,
@@ -36,7 +32,6 @@ from tests.simulation.workload import (
     Post,
     changed,
     large,
-    order_of,
     reviewed,
     stated,
     ticket,
@@ -45,71 +40,16 @@ from tests.simulation.workload import (
     undoable,
     withdrawn,
 )
-from tests.simulation.world import VAULT, NoCatalogue, OutsideIsAway
-from tests.stores import MemoryBook, memory_book
-
-NUMBER = 700_001
-ORDER = order_of(NUMBER).order_id
-DAY = 86_400.0
-
-
-class Bench:
-    """A processor on a book in memory, fed by hand."""
-
-    def __init__(self, book: MemoryBook) -> None:
-        self.book = book
-        self.fails: dict[str, BaseException] = {}
-        """Message -> what handling it raises."""
-        self.offsets: dict[str, int] = {}
-        self.processor = Processor(book.connect, "g", VAULT, TOPICS, self._step, catalogue=lambda _cursor: NoCatalogue())
-        with book.connect() as connection:
-            sources = (TOPICS.canonical, TOPICS.modifications, TOPICS.fulfillment)
-            partitions.claim(connection.cursor(), "g", "me", [(topic, 0, "id") for topic in sources])
-
-    def _step(self, step: str) -> None:
-        error = self.fails.get(step.removeprefix("decide "))
-        if error is not None:
-            raise error
-
-    def reading(self, post: Post, offset: int) -> Read:
-        incoming = Incoming(post.topic, 0, offset, post.key, post.value, post.assertion, BEGINNING)
-        return read(incoming, post.topic, KEYS)
-
-    def send(self, post: Post) -> str:
-        """Handle a message as the next of its partition; return its outcome's word."""
-        offset = self.offsets.get(post.topic)
-        self.offsets[post.topic] = (offset or 0) + 1
-        advance = Advance(post.topic, 0, 1, offset, self.offsets[post.topic])
-        return self.processor.handle([self.reading(post, offset or 0)], [advance]).words[0][1]
-
-    def retry(self, topic: str) -> int:
-        """Try the order's lane once it is due."""
-        self.book.scheduler.clock.seconds += DAY / 2
-        return self.processor.retry_lane(ORDER, topic)
-
-    def outcome(self, message_id: str) -> str:
-        row = self.book.database.tables["inbox"][ORDER][ORDER, message_id]
-        return str(row.outcome)
-
-    def ticket(self, name: UUID) -> TicketRow:
-        row: TicketRow = self.book.database.tables["ticket"][ORDER][ORDER, name]
-        return row
-
-    def ordered(self, line: int) -> int:
-        row = self.book.database.tables["orders"][ORDER][(ORDER,)]
-        return int(row.order.lines[line].ordered)
-
-    def letter(self) -> letters.Letter:
-        (row,) = self.book.database.tables["dead_letter"][ORDER].values()
-        found: letters.Letter = row
-        return found
+from tests.simulation.run import simulate
+from tests.simulation.scheduler import Crash, Process, Scheduler, Trace
+from tests.simulation.seeded import VAULT, NoCatalogue
+from tests.simulation.world import OutsideIsAway
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with ExitStack() as stack:
-        stack.enter_context(silence())
-        yield Bench(stack.enter_context(memory_book()))
+    with a_bench() as found:
+        yield found
 
 
 def test_of_two_statements_that_waited_together_the_newer_one_stands(bench: Bench) -> None:

@@ -2,245 +2,37 @@
 
 What people and the warehouse answer to what they find in the book is made here too, and sent by `counterparts.py`.
 
-A plan follows from its seed alone. Messages are made and signed once and used by every seed that draws them. Each line of an order
-belongs to one kind of author (agents, restatements, channel changes, warehouse), so that what has to be in the book in the
-end follows from what was sent, without any rule of merging.
+A plan follows from its seed alone. Its messages are those of `posts.py`.
 """
 
-import json
 import random
 from dataclasses import dataclass, field
-from functools import cache
 from hashlib import sha256
-from typing import Literal, NamedTuple
-from uuid import UUID, uuid5
 
-from cryptography.hazmat.primitives.asymmetric import ed25519
-
-from modification_processor.settle import Topics
-from schemas import topics
-from schemas.assertion import KeyRing, RegisteredKey, Signer
-from schemas.codec import encode
-from schemas.facts import ActionReported, FactLine, FactPayment, FulfillmentFact
-from schemas.model import Model
-from schemas.order import NAMESPACE, Order
-from schemas.statement import ChangeStated, LineChange, OrderStated, RawDocument
-from schemas.ticket import ModificationTicket, Operation, TicketCancelled, TicketReviewed
-from tests.line import order_in, shopify_order
-from tests.simulation.scheduler import BEGINNING
-
-TOPICS = Topics(topics.CANONICAL.name, topics.MODIFICATIONS.name, topics.FULFILLMENT.name, topics.EVENTS.name)
-AGENTS, RESTATED, CHANGED, WAREHOUSE, LARGE, UNDONE, RECALLED = range(7)
-"""Whose line is which, by its place in the order."""
-REFUSED_QUANTITY = 100
-"""A constraint of the simulated table keeps out orders with so many units on the agents' line: it is full of them."""
-PLACED = (2, 1, 1, 100, 1, 5, 9)
-MOST_EDITS = 24
-"""One order is not edited more often, undoing aside: after thirty edits every further one waits for an approval."""
-LARGE_STEP, MOST_LARGE = 1000, 6
-"""Between any two of so many quantities of the line there is more money than one person may move."""
-MOST_UNDONE = 3
-MOST_RECALLS = MOST_RELEASES = 4
-"""The warehouse takes a unit in hand at a time, and never more than any edit leaves of the line: that would be a conflict, which holds the order."""
-EDITS = ("ticket", "changed", "large", "undoable", "recalling")
-STATEMENTS = ("OrderStated", "ChangeStated")
-TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
-
-
-def _signer(kid: str) -> Signer:
-    return Signer(kid, ed25519.Ed25519PrivateKey.from_private_bytes(sha256(kid.encode()).digest()), kid, 30 * 86_400)
-
-
-DOORS = {"console": TICKETS, "intake": STATEMENTS, "warehouse": ("FulfillmentFact",), "settlement": ("ActionReported",)}
-SIGNERS = {kid: _signer(kid) for kid in DOORS}
-KEYS = KeyRing(
-    RegisteredKey(kid, "EdDSA", signer.private_key.public_key(), frozenset({"Order_Modify", "Order_Approve"}), frozenset(DOORS[kid]))
-    for kid, signer in SIGNERS.items()
+from tests.simulation.posts import (
+    EDITS,
+    LATE_STATEMENTS,
+    MOST_EDITS,
+    MOST_JOBS,
+    MOST_LARGE,
+    MOST_RECALLS,
+    MOST_RELEASES,
+    MOST_UNDONE,
+    REFUSED_QUANTITY,
+    Post,
+    changed,
+    fact,
+    garbage,
+    large,
+    named,
+    paid,
+    recalling,
+    released,
+    stated,
+    ticket,
+    undoable,
+    withdrawn,
 )
-
-
-class Post(NamedTuple):
-    """A record as it is sent."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    assertion: bytes
-    order_id: str
-    message_id: str
-    kind: str
-    about: str = ""
-    """The quantity it sets, or the ticket it withdraws, reviews or takes back."""
-    author: str = ""
-
-
-def _post(
-    topic: str, order_id: UUID, body: Model, message_id: str, kid: str,
-    about: object = "", roles: tuple[str, ...] = (), *, kind: str = "", author: str = "",
-) -> Post:  # fmt: skip
-    value, sub = encode(body), author or kid
-    token = SIGNERS[kid].sign(value, message_id=message_id, order_id=str(order_id), sub=sub, roles=roles, now=BEGINNING.timestamp())
-    return Post(topic, str(order_id).encode(), value, token, str(order_id), message_id, kind or type(body).__name__, str(about), sub)
-
-
-def _document(number: int, version: int) -> bytes:
-    quantities = (PLACED[0], PLACED[1] + version, *PLACED[2:])
-    lines = [(f"SKU-{name}", quantity, "1.00") for name, quantity in zip("ABCDEFG", quantities, strict=True)]
-    return shopify_order(number, lines=lines, updated=f"2026-11-01T{10 + version}:00:00Z")
-
-
-@cache
-def order_of(number: int) -> Order:
-    """The order as it was placed."""
-    return order_in(_document(number, 0))
-
-
-@cache
-def stated(number: int, version: int) -> Post:
-    """The channel states the order; a later version has one unit more on the line of restatements."""
-    body, order = _document(number, version), order_in(_document(number, version))
-    message_id = f"stated:{number}:{version}"
-    raw = RawDocument(body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=0, offset=number * 100 + version)
-    statement = OrderStated(message_id=message_id, order=order, event="update" if version else "create", verdict="accept", raw=raw)
-    return _post(TOPICS.canonical, order.order_id, statement, message_id, "intake", order.lines[RESTATED].ordered)
-
-
-@cache
-def changed(number: int, quantity: int) -> Post:
-    """The channel changes the quantity of its line."""
-    order, message_id = order_of(number), f"changed:{number}:{quantity}"
-    body = message_id.encode()
-    raw = RawDocument(
-        body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=0, offset=number * 100 + quantity
-    )
-    row = LineChange(action="change", line_id=order.lines[CHANGED].channel_line_id, quantity_ordered=str(quantity))
-    source = order.source
-    change = ChangeStated(
-        message_id=message_id, order_id=order.order_id, channel=source.channel, account=source.account,
-        channel_order_id=source.channel_order_id, event="edit", line_changes=(row,), raw=raw,
-    )  # fmt: skip
-    return _post(TOPICS.canonical, order.order_id, change, message_id, "intake", quantity)
-
-
-def ticket_id(number: int, quantity: int) -> UUID:
-    """The id of the ticket that sets this quantity."""
-    return uuid5(NAMESPACE, f"simulated:{number}:{quantity}")
-
-
-@cache
-def ticket(number: int, quantity: int, *, allowed: bool = True, says: int | None = None, reason: str = "customer_request") -> Post:
-    """An agent sets the quantity of the agents' line; `says`: other content under the same id."""
-    order, name = order_of(number), ticket_id(number, quantity)
-    arguments = json.dumps({"line_id": order.lines[AGENTS].line_id, "quantity": says or quantity})
-    body = ModificationTicket(
-        ticket_id=name, order_id=order.order_id, operations=(Operation(name="change_quantity", arguments=arguments),),
-        reason_code=reason, opened_at=BEGINNING,
-    )  # fmt: skip
-    return _post(TOPICS.modifications, order.order_id, body, f"ticket:{name}", "console", quantity, ("Order_Modify",) if allowed else ())
-
-
-@cache
-def large(number: int, count: int) -> Post:
-    """An agent sets a quantity that somebody else has to approve."""
-    return _setting(number, LARGE, LARGE_STEP * (count + 1), f"large:{number}:{count}", "LargeTicket")
-
-
-@cache
-def undoable(number: int, count: int) -> Post:
-    """An agent sets a quantity that may be taken back."""
-    return _setting(number, UNDONE, 10 + count, f"undoable:{number}:{count}", "UndoableTicket")
-
-
-@cache
-def recalling(number: int, count: int) -> Post:
-    """An agent lowers a quantity, of which the warehouse may have units in hand that it has to give back first."""
-    return _setting(number, RECALLED, PLACED[RECALLED] - 1 - count, f"recalling:{number}:{count}", "RecallTicket")
-
-
-@cache
-def released(number: int, count: int) -> Post:
-    """The warehouse takes units in hand."""
-    lines = (FactLine(line_id=order_of(number).lines[RECALLED].line_id, quantity=1),)
-    return _fact(
-        number, FulfillmentFact(fact_id=f"released-{number}-{count}", order_id=_id(number), kind="released", at=BEGINNING, lines=lines)
-    )
-
-
-@cache
-def paid(number: int) -> Post:
-    """The customer pays what was placed."""
-    total = order_of(number).totals.grand_total_minor
-    payment = FactPayment(provider="pay", transaction=f"T{number}", kind="capture", amount_minor=total, currency="GBP", method="card")
-    return _fact(number, FulfillmentFact(fact_id=f"paid-{number}", order_id=_id(number), kind="payment", at=BEGINNING, payment=payment))
-
-
-def _fact(number: int, body: FulfillmentFact) -> Post:
-    return _post(TOPICS.fulfillment, _id(number), body, f"fact:{body.fact_id}", "warehouse", body.fact_id)
-
-
-def _id(number: int) -> UUID:
-    return order_of(number).order_id
-
-
-def reported(
-    order_id: UUID, name: str, action_id: UUID, outcome: Literal["done", "declined", "expired"], payment: FactPayment | None = None
-) -> Post:
-    """Somebody who was asked for something says what became of it."""
-    code = None if outcome == "done" else "no"
-    body = ActionReported(report_id=name, order_id=order_id, action_id=action_id, outcome=outcome, code=code, payment=payment, at=BEGINNING)
-    return _post(TOPICS.fulfillment, order_id, body, f"report:{name}", "settlement", outcome)
-
-
-def undo(number: int, count: int, taken_back: UUID, quantity: int, version: int) -> Post:
-    """An agent takes that ticket back: `quantity` is what was ordered before it, `version` what the agent looks at."""
-    name = f"undo:{number}:{taken_back}:{count}"
-    return _setting(number, UNDONE, quantity, name, "UndoTicket", taken_back=taken_back, version=version)
-
-
-def _setting(
-    number: int, line: int, quantity: int, name: str, kind: str, *, taken_back: UUID | None = None, version: int | None = None
-) -> Post:
-    order, ticket_id = order_of(number), uuid5(NAMESPACE, name)
-    arguments = json.dumps({"line_id": order.lines[line].line_id, "quantity": quantity})
-    body = ModificationTicket(
-        ticket_id=ticket_id, order_id=order.order_id, operations=(Operation(name="change_quantity", arguments=arguments),),
-        reason_code="customer_request", opened_at=BEGINNING, undoes=taken_back, base_version=version,
-    )  # fmt: skip
-    about = taken_back or quantity
-    return _post(TOPICS.modifications, order.order_id, body, f"ticket:{ticket_id}", "console", about, ("Order_Modify",), kind=kind)
-
-
-def reviewed(order_id: UUID, ticket_id: UUID, count: int, decision: Literal["approve", "decline"], effects: str | None, by: str) -> Post:
-    """Somebody approves or declines a ticket of which they saw these effects."""
-    name = uuid5(NAMESPACE, f"reviewed:{ticket_id}:{count}")
-    body = TicketReviewed(review_id=name, ticket_id=ticket_id, order_id=order_id, decision=decision, preview_hash=effects, at=BEGINNING)
-    return _post(TOPICS.modifications, order_id, body, f"review:{name}", "console", ticket_id, ("Order_Approve",), author=by)
-
-
-@cache
-def withdrawn(number: int, quantity: int) -> Post:
-    """An agent withdraws that ticket."""
-    order, name = order_of(number), uuid5(NAMESPACE, f"withdrawn:{number}:{quantity}")
-    body = TicketCancelled(cancel_id=name, ticket_id=ticket_id(number, quantity), order_id=order.order_id, at=BEGINNING)
-    return _post(TOPICS.modifications, order.order_id, body, f"cancel:{name}", "console", f"ticket:{body.ticket_id}", ("Order_Modify",))
-
-
-@cache
-def fact(number: int, count: int) -> Post:
-    """The warehouse allocates a unit."""
-    order, name = order_of(number), f"{number}-{count}"
-    body = FulfillmentFact(
-        fact_id=name, order_id=order.order_id, kind="allocated", at=BEGINNING,
-        lines=(FactLine(line_id=order.lines[WAREHOUSE].line_id, quantity=1),),
-    )  # fmt: skip
-    return _post(TOPICS.fulfillment, order.order_id, body, f"fact:{name}", "warehouse", count)
-
-
-@cache
-def garbage(number: int, count: int) -> Post:
-    """Bytes that nobody can read, and nobody signed, under an order's key."""
-    order_id = str(order_of(number).order_id)
-    return Post(TOPICS.modifications, order_id.encode(), b"\x00garbage %d" % count, b"", order_id, f"garbage:{number}:{count}", "garbage")
 
 
 @dataclass
@@ -257,10 +49,12 @@ class Plan:
     """Messages that our own code cannot handle until it is mended."""
     killers: set[str] = field(default_factory=set)
     """Messages that kill the process that handles them."""
-    unstorable: set[str] = field(default_factory=set)
+    unstorable: dict[str, Post] = field(default_factory=dict)
     """Messages that the tables refuse."""
     forbidden: set[str] = field(default_factory=set)
     """Tickets whose author lacks the role."""
+    jobs: int = 0
+    """How many bulk jobs somebody submits over all orders."""
     twisted: set[bytes] = field(default_factory=set)
     """SHA-256 of values that come under the id of another."""
 
@@ -276,6 +70,11 @@ class Writer:
         self._sent: list[Post] = []
         self._often = self._dice.choice((0, 4, 20))
         """How often tickets come that others act on."""
+        self._kills = self._dice.choice((0.0, 0.005, 0.03))
+        self._refused = self._dice.choice((1, 4, 8))
+        self._held_back: dict[int, list[int]] = {}
+        """Statements that come behind newer ones of their order."""
+        self._named = self._dice.choice((0, 4, 12))
         self._recalls = self._dice.choice((0, 6, 15))
         self._pays = self._dice.choice((0, 0, 4))
 
@@ -284,6 +83,7 @@ class Writer:
         dice = self._dice
         numbers = [700_001 + n for n in range(dice.choice((1, 2, 3, 5)))]
         self._plan.numbers = numbers
+        self._plan.jobs = dice.choice((0, 0, 1, MOST_JOBS))
         early = {number for number in numbers if dice.random() < 0.4}
         at, waiting = 0.0, set(early)
         for number in numbers:
@@ -314,9 +114,9 @@ class Writer:
         kind = self._dice.choices(
             (
                 "ticket", "fact", "changed", "stated", "again", "withdraw", "forbidden", "twisted", "unstorable", "garbage", "large", "undoable",
-                "recalling", "released", "paid",
+                "recalling", "released", "paid", "named",
             ),
-            (44, 14, 8, 8, 8, 5, 3, 3, 1, 1, self._often, self._often, self._recalls, self._recalls, self._pays),
+            (44, 14, 8, 8 + 2 * self._named, 8, 5, 3, 3, self._refused, 1, self._often, self._often, self._recalls, self._recalls, self._pays, self._named),
         )[0]  # fmt: skip
         if kind == "again" and self._sent:
             return self._dice.choice(self._sent[-10:])
@@ -331,7 +131,7 @@ class Writer:
 
     def _fresh(self, number: int, kind: str) -> Post:
         upcoming = self._next[number]
-        name = kind if kind in upcoming else "ticket"
+        name = "stated" if kind == "named" else kind if kind in upcoming else "ticket"
         if (kind, upcoming.get(kind)) in (
             ("large", MOST_LARGE),
             ("undoable", MOST_UNDONE),
@@ -352,7 +152,7 @@ class Writer:
         if name == "paid":
             return paid(number)
         if name == "stated" and count < 12:
-            return stated(number, count)
+            return named(number, count) if kind == "named" else stated(number, self._out_of_order(number, count))
         post = ticket(number, upcoming["ticket"] if name == "stated" else count)
         if name == "stated":
             upcoming["ticket"] += 1
@@ -360,11 +160,24 @@ class Writer:
             post = ticket(number, count, allowed=False)
             self._plan.forbidden.add(post.message_id)
         elif kind == "unstorable":
-            post = ticket(number, count, reason="nul\x00") if self._dice.random() < 0.5 else ticket(number, REFUSED_QUANTITY + count)
-            self._plan.unstorable.add(post.message_id)
+            post = ticket(number, count, reason="nul\x00") if self._dice.random() < 0.2 else ticket(number, REFUSED_QUANTITY + count)
+            self._plan.unstorable[post.message_id] = post
         else:
             self._tickets.setdefault(number, []).append(post)
         return post
+
+    def _out_of_order(self, number: int, version: int) -> int:
+        """Return which version is stated now: sometimes one that was held back, or the next one, and this one later."""
+        held = self._held_back.setdefault(number, [])
+        die = self._dice.random()
+        if die < LATE_STATEMENTS:
+            held.append(version)
+            self._next[number]["stated"] += 1
+            return version + 1
+        if held and die > 1 - LATE_STATEMENTS:
+            self._next[number]["stated"] -= 1
+            return held.pop()
+        return version
 
     def _send(self, at: float, post: Post) -> None:
         dice, plan = self._dice, self._plan
@@ -375,7 +188,7 @@ class Writer:
                 plan.transient[post.message_id] = dice.choice((1, 1, 2, 3, 9))
             elif die < 0.14:
                 plan.poison.add(post.message_id)
-            elif die < 0.145 and post.kind != "OrderStated":
+            elif die < 0.14 + self._kills and post.kind not in ("OrderStated", "FetchNeeded"):
                 plan.killers.add(post.message_id)
         self._sent.append(post)
         plan.posts.append((at, post))

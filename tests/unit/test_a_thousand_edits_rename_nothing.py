@@ -10,7 +10,7 @@ from modification_processor.operations import discover
 from modification_processor.outcomes import Refused
 from schemas.order import Order
 from schemas.ticket import Operation
-from tests.contract.test_operations import SAMPLES, UNDONE, going_on
+from tests.contract.operations.subjects import SAMPLES, UNDONE, going_on
 from tests.unit.strategies import LINE_EDITS, context, line_edit_of, money_edit_of
 
 EDITS = 1000

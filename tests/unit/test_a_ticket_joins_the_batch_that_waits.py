@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from modification_processor.incoming import Incoming, Read
-from modification_processor.reader import BATCH, BESIDE, CHANNEL_BATCH, Batch, Reader, rising
+from modification_processor.reader import BATCH, BESIDE, CHANNEL_BATCH, Batch, Reader, express_first, rising
 from streaming.consumer import BatchConsumer, Place
 from tests.conftest import Eventually
 
@@ -109,6 +109,31 @@ def test_few_orders_go_with_tickets_and_a_batch_has_an_end() -> None:
     first, second = _next(reader), _next(reader)
     reader.stop()
     assert (10 + BESIDE, CHANNEL_BATCH) == (len(first), len(second))
+
+
+def test_where_orders_take_long_fewer_are_under_way_at_once() -> None:
+    express, channel = Fed("tickets"), Fed("orders")
+    reader = _reader(express, channel, lambda: {("tickets", 0): 1, ("orders", 0): 1})
+    reader.took(CHANNEL_BATCH, 1.0)
+    channel.feed(BATCH)
+    reader.start()
+    slow = len(_next(reader))
+    reader.stop()
+    assert BESIDE == slow
+
+
+def _about(topic: str, off: int, order: int) -> Read:
+    return Read(Incoming(topic, 0, off, None, b"", None, NOW), UUID(int=order), f"{topic}:{off}", "ModificationTicket", b"")
+
+
+def test_a_ticket_does_not_wait_for_many_orders_that_are_not_its_own() -> None:
+    stated = [_about("orders", number, number) for number in range(BESIDE + 1)]
+    other, own = _about("tickets", 0, 1000), _about("tickets", 1, 7)
+    assert [[other], stated] == express_first([*stated, other], "orders")
+    assert [[*stated, other, own]] == express_first([*stated, other, own], "orders")
+    assert [[*stated[1:], other]] == express_first([*stated[1:], other], "orders")
+    assert [stated] == express_first(stated, "orders")
+    assert [[other]] == express_first([other], "orders")
 
 
 @dataclass

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from console.access import ROLES, Action, can, roles_for
+from console.api.links import LINKS
 from console.api.route import action_of
 from console.app import ROUTERS, Console, Parts, create
 from console.book import Book
@@ -110,6 +111,18 @@ def test_the_matrix(console: Console, name: str, role: str) -> None:
 def test_every_route_of_the_application_is_in_the_matrix(console: Console) -> None:
     paths = {path for path in console.api.openapi()["paths"] if path.startswith(API)}
     assert paths == {API.removesuffix("/") + route.path for _, route in ROUTES.values()}
+
+
+def test_every_link_gives_its_operation_what_it_asks_for(console: Console) -> None:
+    paths = console.api.openapi()["paths"]
+    operations = {one["operationId"]: one for path in paths.values() for one in path.values()}
+    assert len(operations) == sum(len(path) for path in paths.values())
+    links = [link for one in operations.values() for answer in one["responses"].values() for link in answer.get("links", {}).values()]
+    assert len(LINKS) == len(links)
+    for link in links:
+        asked = operations[link["operationId"]].get("parameters", [])
+        assert set(link["parameters"]) <= {parameter["name"] for parameter in asked}
+        assert {parameter["name"] for parameter in asked if parameter["in"] == "path"} <= set(link["parameters"])
 
 
 @pytest.mark.parametrize("name", ROUTES)

@@ -18,7 +18,7 @@ from schemas.catalogue import STANDARD, ProductEntry, Promotion, TaxRate, TaxRat
 from schemas.money import UnitPrice
 from schemas.order import Order
 from schemas.ticket import Operation
-from tests.contract.test_operations import going_on
+from tests.contract.operations.subjects import going_on
 from tests.unit.strategies import AT, context
 
 SPEND = Promotion(code="SPEND50", currency="EUR", version=1, label="Five off", kind="amount", amount="5.00", threshold="50.00")

@@ -21,7 +21,7 @@ from schemas.leaves import changed_leaves
 from schemas.money import UnitPrice, allocate
 from schemas.order import Address, Order, Shipment, ShipmentPart
 from schemas.ticket import Operation
-from tests.contract.test_operations import going_on
+from tests.contract.operations.subjects import going_on
 from tests.unit.strategies import context
 from tests.unit.test_later_edits_follow_the_promotions_policy import edited
 

@@ -16,6 +16,7 @@ import orjson
 
 from normalizers import discover
 from normalizers.channel import Document, StatedOrder
+from ordermend.local.demo.counted import COUNTED
 from ordermend.local.traffic.catalogue import PRODUCTS
 from ordermend.local.traffic.schedule import Send
 from ordermend.local.traffic.sketch import OrderSketch
@@ -129,7 +130,9 @@ def _split(rng: random.Random, _send: Send, order: OrderSketch) -> Request:
 
 
 def _add_line(rng: random.Random, _send: Send, _order: OrderSketch) -> Request:
-    return request("add_line", "customer_request", sku=rng.choice(PRODUCTS).sku, quantity=rng.randrange(1, 4))
+    """One in three asks for goods of which stock is counted: units are promised by it, and refused where there are none left."""
+    sku = rng.choice(PRODUCTS).sku if rng.random() < 0.67 else rng.choice(COUNTED).sku
+    return request("add_line", "customer_request", sku=sku, quantity=rng.randrange(1, 4))
 
 
 def _remove_line(rng: random.Random, _send: Send, order: OrderSketch) -> Request | None:

@@ -19,15 +19,17 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ordermend import bootstrap
+from ordermend.local.demo.counted import COUNTED
+from ordermend.local.demo.counted import stock as counted
 from ordermend.local.demo.edits import AMOUNT_CODE, EXPIRED_CODE, PERCENT_CODE
 from ordermend.local.processes import free_port, python_environment
 from ordermend.local.stack import Stack
-from ordermend.local.traffic.catalogue import PRODUCTS
+from ordermend.local.traffic.catalogue import PRODUCTS, prices_of
 from ordermend.settings import Settings
 from schemas.catalogue import PriceEntry, ProductEntry, Promotion
 from schemas.failures import StackFailed
 from schemas.money import to_text
-from store import catalogue
+from store import catalogue, stock
 from store.database import connect, drop_schema
 
 NAME: Final = "ordermend_demo_"
@@ -99,12 +101,18 @@ def drop_older(settings: Settings) -> None:
 
 
 def seed_catalogue(settings: Settings) -> None:
-    """Store what operations look up: products, their prices in each currency, and promotions, one of them expired."""
-    products = [ProductEntry(sku=product.sku, name=product.title) for product in PRODUCTS]
+    """Store what operations look up: products, their prices in each currency, promotions, one of them expired, and the stock of some goods."""
+    products = [
+        *(ProductEntry(sku=product.sku, name=product.title) for product in PRODUCTS),
+        *(ProductEntry(sku=one.sku, name=one.title, substitutes=one.instead) for one in COUNTED),
+    ]
     prices = [
-        PriceEntry(sku=product.sku, currency=currency, unit_price=to_text(minor, currency))
-        for product in PRODUCTS
-        for currency, minor in product.prices.items()
+        PriceEntry(sku=sku, currency=currency, unit_price=to_text(minor, currency))
+        for sku, each in (
+            *((product.sku, product.prices) for product in PRODUCTS),
+            *((one.sku, prices_of(one.eur_cents)) for one in COUNTED),
+        )
+        for currency, minor in each.items()
     ]
     with connect(bootstrap.database_of(settings), settings.db_schema, application="demo") as connection, connection.cursor() as cursor:
         now = connection.execute("select now()").fetchone()
@@ -118,3 +126,4 @@ def seed_catalogue(settings: Settings) -> None:
             ),
         ]
         catalogue.save(cursor, [*products, *prices, *promotions], "demo")
+        stock.save(cursor, counted(now[0]))

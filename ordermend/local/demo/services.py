@@ -25,6 +25,7 @@ def main(names: Sequence[str]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = stack.connected(settings_module.load())
     logs.configure(settings.log_level, people=False)
+    serving.settle_interpreter()
     health = Health()
     server = health_endpoints.serve(health, "127.0.0.1", 0)
     loops = {name: loop for service in names for name, loop in serving.loops_of(service, settings, health, "processor-0", ()).items()}

@@ -126,7 +126,8 @@ FOD-HNY-500|Forest Honey, 500 g|1090|760
 """
 
 
-def _prices(eur_cents: int) -> dict[str, int]:
+def prices_of(eur_cents: int) -> dict[str, int]:
+    """Return what something costs in each currency, in minor units."""
     return {
         "EUR": eur_cents,
         "GBP": eur_cents * 86 // 100,
@@ -144,7 +145,7 @@ def _ean(number: int) -> str:
 
 def _product(number: int, row: str) -> Product:
     sku, title, cents, grams = row.split("|")
-    return Product(number, sku, title, int(cents), int(grams), _ean(number), _prices(int(cents)))
+    return Product(number, sku, title, int(cents), int(grams), _ean(number), prices_of(int(cents)))
 
 
 PRODUCTS: tuple[Product, ...] = tuple(_product(number, row) for number, row in enumerate(_GOODS.strip().splitlines()))

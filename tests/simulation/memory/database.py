@@ -23,7 +23,7 @@ from tests.simulation.scheduler import Scheduler
 
 LATE_SECONDS = 0.3
 LOCK_SECONDS = 5.0
-IDLE_SECONDS = 30.0
+IDLE_SECONDS = 10.0
 """What `store.database.LIMITS` sets for real sessions."""
 
 Key = tuple[Any, ...]
@@ -83,6 +83,9 @@ class Database:
         for rows in self.tables[table].values():
             yield from rows.values()
 
+    def close(self) -> None:
+        """Leave it: nothing is kept anywhere."""
+
     def end_idle(self) -> None:
         """End sessions whose transaction has been left alone for too long."""
         now = self.scheduler.clock.seconds
@@ -111,6 +114,15 @@ class Transaction:
             return mine[key]
         rows = self.database.tables[table].get(key[0])
         return None if rows is None else rows.get(key)
+
+    def before(self, table: str, *key: Any) -> Any:
+        """Return a row as it is committed."""
+        return self.database.tables[table].get(key[0], {}).get(key)
+
+    @property
+    def process(self) -> str:
+        """Whose transaction it is."""
+        return self.session.name.partition(" ")[0]
 
     def rows(self, table: str, first: Any) -> list[Row]:
         """Return the rows whose key begins with `first`, in the order of their keys."""
@@ -258,6 +270,11 @@ class Session:
     def cursor(self) -> "Cursor":
         """Return a cursor."""
         return Cursor(self)
+
+    def execute(self, query: str) -> None:
+        """Take the one statement that is no cursor's: how a rehearsal wants to see the book. Here it sees what is committed then."""
+        assert query == "set transaction isolation level repeatable read, read only", f"the book in memory knows no SQL: {query}"
+        self.database.scheduler.pause("isolation")
 
     def commit(self) -> None:
         """Commit, with the outcome that is decided for it."""

@@ -14,7 +14,7 @@ from typing import Any
 from tests.simulation.memory.database import Cursor
 
 MODULES = (
-    "partitions", "heads", "inbox", "outbox", "orders", "history", "tickets", "letters", "breakers", "claims", "triage", "rulesets", "actions", "fetches",
+    "partitions", "heads", "inbox", "outbox", "orders", "history", "tickets", "letters", "breakers", "claims", "triage", "rulesets", "actions", "fetches", "bulk",
 )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ def listen(tx: Transaction) -> None:
 
 def unsent(tx: Transaction, limit: int, but: Collection[UUID] = ()) -> list[Unsent]:
     rows = sorted(row for row in tx.every("outbox") if row.sent_at is None and row.order_id not in but)
-    return [Unsent(row.id, row.order_id, row.topic, row.key, row.value, row.headers) for row in rows[:limit]]
+    messages, events = ([row for row in rows if (row.event_seq is None) is kind][:limit] for kind in (True, False))
+    return [Unsent(row.id, row.order_id, row.topic, row.key, row.value, row.headers) for row in (*messages, *events)]
 
 
 def mark_sent(tx: Transaction, rows: Sequence[Unsent]) -> None:
