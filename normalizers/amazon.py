@@ -19,19 +19,10 @@ from typing import Any
 
 from normalizers.amazon_values import ADDRESS, MAPPING, address_in, money_in
 from normalizers.amazon_vendor import vendor_order
-from normalizers.building import (
-    Draft,
-    account_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    part_of,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, price_of, quotient_price
+from normalizers.building import account_of, line_ids, part_of, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (

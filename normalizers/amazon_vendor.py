@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from normalizers.amazon_values import ADDRESS, MAPPING, address_in, money_in
-from normalizers.building import Draft, currency_of, currency_within, line_ids, price_of, rate_text, stated_totals
+from normalizers.amounts import currency_of, currency_within, price_of, rate_text
+from normalizers.building import line_ids, stated_totals
 from normalizers.channel import Result, StatedPart
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import Json, Report, child, instant, names, quantity, read_instant, rows, text, unmapped, whole
 from schemas.money import UnitPrice, to_text

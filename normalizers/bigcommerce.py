@@ -13,19 +13,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of
+from normalizers.building import account_of, address_of, line_ids, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (

@@ -16,20 +16,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    not_placed,
-    priced_row,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, priced_row, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import change_values
 from normalizers.wire import (
@@ -97,9 +87,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [inner for document in documents for message in messages(document, ("results", "hits", "data")) for inner in [_inner(message)]]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _inner(message: Message) -> Message:
@@ -113,13 +101,6 @@ def _inner(message: Message) -> Message:
             message, value=read_json(data.encode("utf-8", "replace")) if isinstance(data, str) else data, at=f"{message.at}/data"
         )
     return message
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:

@@ -16,19 +16,10 @@ Source:  developer.ebay.com, Fulfillment API v1.20, types Order, PricingSummary,
 from collections.abc import Mapping
 from datetime import datetime
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, quotient_price
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.ebay_trading import as_fulfillment
 from normalizers.leftovers import inside
 from normalizers.wire import (
@@ -89,16 +80,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(as_fulfillment(document), _WRAPPINGS)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:

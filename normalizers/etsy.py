@@ -15,19 +15,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    decimal_in,
-    line_ids,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, decimal_in, priced_row
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
@@ -74,9 +65,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each receipt of the documents says."""
     found = [message for document in documents for message in messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 _SINCE_V3: Mapping[str, str] = {
@@ -94,13 +83,6 @@ def _as_v3(body: Json) -> Json:
     if "currency_code" not in body and not _SINCE_V3.keys() & body.keys():
         return body
     return {_SINCE_V3.get(key, key): value for key, value in body.items() if _SINCE_V3.get(key, key) == key or _SINCE_V3[key] not in body}
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:

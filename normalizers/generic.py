@@ -16,19 +16,10 @@ from io import StringIO
 from itertools import islice
 from typing import Any, get_args
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import changes_to
 from normalizers.wire import (

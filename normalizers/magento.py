@@ -19,21 +19,10 @@ Source:  developer.adobe.com: Commerce REST, "Orders" (sales-data-order-interfac
 import re
 from dataclasses import replace
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-    told_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals, told_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
@@ -87,9 +76,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in _messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _messages(document: Document) -> list[Message]:
@@ -111,13 +98,6 @@ def _messages(document: Document) -> list[Message]:
 
 def _named(value: Json) -> bool:
     return any(key in value for key in ("increment_id", "entity_id", "order_id"))
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:

@@ -13,8 +13,10 @@ Source:  developers.mercadolibre.com: orders, payments, packs, notifications (to
 import re
 from collections.abc import Mapping, Sequence
 
-from normalizers.building import Draft, account_of, address_of, amount_of, currency_of, line_ids, price_of, refused, stated_totals
+from normalizers.amounts import amount_of, currency_of, price_of
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (

@@ -15,20 +15,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    price_of,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, price_of, priced_row
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (

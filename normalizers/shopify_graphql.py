@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from normalizers.building import currency_within
+from normalizers.amounts import currency_within
 from normalizers.wire import Json
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

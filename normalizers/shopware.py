@@ -15,20 +15,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
@@ -96,9 +86,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [inner for document in documents for message in messages(document, ("orders",)) for inner in _opened(message)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _opened(message: Message) -> list[Message]:
@@ -141,13 +129,6 @@ def _plain(row: Json, known: Mapping[tuple[str | None, str | None], Json], depth
             others = [known.get((text(one, "type"), text(one, "id"))) for one in data if isinstance(one, dict)]
             found[name] = [_plain(one, known, depth - 1) for one in others if one is not None]
     return found
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:

@@ -13,19 +13,10 @@ Source:  developer.squareup.com: Orders API reference (Order, OrderLineItem, Ord
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    quotient_price,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, quotient_price, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
@@ -82,16 +73,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document, ("order", "orders", "order_entries"))]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:

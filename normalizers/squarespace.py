@@ -12,20 +12,10 @@ Source:  developers.squarespace.com: Commerce APIs, Orders API (order, line item
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    currency_within,
-    decimal_in,
-    line_ids,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, currency_within, decimal_in, priced_row
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
@@ -70,16 +60,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document, ("result", "orders"))]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:

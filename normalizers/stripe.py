@@ -14,8 +14,10 @@ Source:  docs.stripe.com/api: Checkout Sessions (object, line items), Events, "S
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, refused, stated_totals
+from normalizers.amounts import currency_of, quotient_price
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (

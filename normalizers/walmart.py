@@ -15,20 +15,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, currency_within, price_of, quotient_price
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
@@ -82,9 +72,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(_as_json(document), _WRAPPINGS)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _as_json(document: Document) -> Document:
@@ -93,13 +81,6 @@ def _as_json(document: Document) -> Document:
         return document
     root, headers = read_document(document)
     return Document(json_text({root.name: plain(root)}).encode(), headers)
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:

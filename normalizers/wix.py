@@ -18,23 +18,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    not_placed,
-    priced_row,
-    quotient_price,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, priced_row, quotient_price, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
     Broken,
@@ -115,9 +102,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in _messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _messages(document: Document) -> list[Message]:
@@ -191,13 +176,6 @@ def _amounts(value: Any) -> Any:
             else {k: _amounts(v) for k, v in value.items()}
         )
     return value
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:

@@ -17,22 +17,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    price_of,
-    quotient_price,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, price_of, quotient_price, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
@@ -98,16 +86,7 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document, ("data", "order", "orders", "results", "payload"))]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from normalizers.building import Draft, account_of, currency_of, line_ids, minor, rate_text, refused, stated_totals
+from normalizers.amounts import currency_of, minor, rate_text
+from normalizers.building import account_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
+from normalizers.draft import Draft
 from normalizers.summary import moment_text
 from normalizers.wire import MAX_ROWS, Report, fail, present, quantity
 from normalizers.x12_grocery import adds_up, grocery_change, grocery_order

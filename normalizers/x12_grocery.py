@@ -15,8 +15,10 @@ Source:  ASC X12 004010, transaction sets 875 and 876, segments G50, G61, G62, G
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from normalizers.building import Draft, currency_of, line_ids, minor, not_placed, stated_totals
+from normalizers.amounts import currency_of, minor
+from normalizers.building import line_ids, not_placed, stated_totals
 from normalizers.channel import Result, StatedChange
+from normalizers.draft import Draft
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import Report, fail, present, quantity
 from normalizers.x12_segments import Segment, TransactionSet

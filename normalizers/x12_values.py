@@ -10,7 +10,9 @@ Source:  ASC X12 004010, data elements 235, 373, 639 and segments N1 to N4, PER,
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from normalizers.building import Draft, address_of, price_of
+from normalizers.amounts import price_of
+from normalizers.building import address_of
+from normalizers.draft import Draft
 from normalizers.wire import Report, json_text, present
 from normalizers.x12_segments import Segment
 from schemas.money import UnitPrice, to_text
