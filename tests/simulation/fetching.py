@@ -21,6 +21,8 @@ from tests.simulation.world import World
 
 FETCHED_FAIL = 0.4
 """How often what was fetched cannot be stored at first, so that other things come before it."""
+ANSWER_SECONDS = (0.0, 0.0, 0.5, 3.0)
+"""How old an answer is when it comes: what the channel knows by then is not in it."""
 REFUSALS_OF_A_FETCH = 3
 """An order that the channel does not know four times is given up: it is not asked so often in vain here."""
 
@@ -46,7 +48,9 @@ class Channel:
             world.refused_fetches[number] += 1
             world.faults["fetch: no answer"] += 1
             raise world.dice.choice((NoSuchOrder(), AskedTooOften(), AskedTooOften(3.0), ConnectionResetError()))
-        return (Document(document_of(number, world.told_versions.get(number, 0)), {}),)
+        document = Document(document_of(number, world.told_versions.get(number, 0)), {})
+        world.scheduler.wait(None, world.dice.choice(ANSWER_SECONDS), "the channel answers")
+        return (document,)
 
 
 class Intake:

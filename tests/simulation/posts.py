@@ -41,6 +41,7 @@ LARGE_STEP, MOST_LARGE = 1000, 6
 MOST_UNDONE = 3
 MOST_RECALLS = MOST_RELEASES = 4
 """The warehouse takes a unit in hand at a time, and never more than any edit leaves of the line: that would be a conflict, which holds the order."""
+MOST_VERSIONS = 12
 LATE_STATEMENTS = 0.3
 """How often a statement comes behind a newer one, or such a one comes at last."""
 EDITS = ("ticket", "changed", "large", "undoable", "recalling")

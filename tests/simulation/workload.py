@@ -18,6 +18,7 @@ from tests.simulation.posts import (
     MOST_RECALLS,
     MOST_RELEASES,
     MOST_UNDONE,
+    MOST_VERSIONS,
     REFUSED_QUANTITY,
     Post,
     changed,
@@ -108,7 +109,19 @@ class Writer:
                 self._send(at, stated(waiting.pop(), 0))
         for number in sorted(waiting):
             self._send(at + dice.choice((0.0, 1.0)), stated(number, 0))
+        for number in numbers if self._named else ():
+            at = self._name_twice(at + 1.0, number)
         return self._plan
+
+    def _name_twice(self, at: float, number: int) -> float:
+        """Let the last that is told of an order be two notifications: the second may come while the first's fetch is under way."""
+        for _ in range(2):
+            version = self._next[number]["stated"]
+            if version < MOST_VERSIONS:
+                self._next[number]["stated"] += 1
+                self._send(at, named(number, version))
+                at += self._dice.choice((0.01, 0.05, 0.5, 3.0))
+        return at
 
     def _any(self, number: int) -> Post:
         kind = self._dice.choices(
@@ -151,7 +164,7 @@ class Writer:
             return made(number, count)
         if name == "paid":
             return paid(number)
-        if name == "stated" and count < 12:
+        if name == "stated" and count < MOST_VERSIONS:
             return named(number, count) if kind == "named" else stated(number, self._out_of_order(number, count))
         post = ticket(number, upcoming["ticket"] if name == "stated" else count)
         if name == "stated":
