@@ -26,6 +26,8 @@ CHANNEL_BATCH = 200
 """At most so many statements a batch: an edit that arrives behind them waits for it."""
 BESIDE = 50
 """At most so many statements in a batch with tickets or facts: they wait for them too."""
+ALONE = 50
+"""After so many batches without a ticket or a fact nobody is taken to wait: statements are taken as many at once as is cheapest."""
 BEHIND_MS = 2_000
 """Statements that were appended so much before the tickets and facts beside them are behind: the two take equal turns until they are not."""
 UNDER_WAY_SECONDS = 0.05
@@ -71,6 +73,7 @@ class Reader:
         self._ready: Queue[Batch] = Queue(maxsize=1)
         self._most = CHANNEL_BATCH
         self._behind = False
+        self._alone = 0
         self._stop = Event()
         self.failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="reader", daemon=True)
@@ -110,14 +113,15 @@ class Reader:
 
     def _gather(self) -> list[Message]:
         """Return what there is; the first ticket or fact ends the wait."""
-        room, most = (self._most, self._most) if self._behind else (BESIDE, BATCH - BESIDE)
+        room, most = (CHANNEL_BATCH, CHANNEL_BATCH) if self._behind else (BESIDE, BATCH - BESIDE)
         messages = self._express.poll(1, GATHER_SECONDS)
         if messages:
             epochs = dict(self._epochs())
             more = self._express.poll(most - 1, 0.0)
             # A rebalance between the two ends what was polled before it: its partition is read again from where the book says.
             messages = [message for message in messages if epochs.get(_place(message)) == self._epochs().get(_place(message))] + more
-        stated = self._channel.poll(room if messages else self._most, 0.0)
+        self._alone = 0 if messages else self._alone + 1
+        stated = self._channel.poll(room if messages else self._most if self._alone <= ALONE else CHANNEL_BATCH, 0.0)
         if messages or not stated:
             self._behind = bool(stated) and _appended_ms(stated) + BEHIND_MS < _appended_ms(messages)
         return messages + stated

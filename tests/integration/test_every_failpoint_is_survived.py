@@ -9,7 +9,7 @@ from ordermend import bootstrap
 from schemas.assertion import HEADER
 from streaming.producer import Record
 from telemetry import failpoints
-from tests.conftest import Eventually
+from tests.conftest import PATIENCE, Eventually
 from tests.faults import ring
 from tests.faults.checker import check
 from tests.faults.fleet import Fleet, environment
@@ -55,7 +55,7 @@ def test_every_failpoint_is_survived(still_line: Line, eventually: Eventually, t
 
         eventually(every_step_was_fatal, 200, what="death at every failpoint")
         workload.finish()
-        ring.await_quiet(line.settings, workload.sent, 90)
+        ring.await_quiet(line.settings, workload.sent, 90 * PATIENCE)
         for name in tuple(fleet.names):
             assert 0 == fleet.stop(name), (tmp_path / f"{name}.log").read_text()[-2000:]
     assert set(failpoints.NAMES) - set(BY_HAND) == set(died)

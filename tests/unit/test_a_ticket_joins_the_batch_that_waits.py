@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from modification_processor.incoming import Incoming, Read
-from modification_processor.reader import BATCH, BESIDE, CHANNEL_BATCH, Batch, Reader, express_first, rising
+from modification_processor.reader import ALONE, BATCH, BESIDE, CHANNEL_BATCH, Batch, Reader, express_first, rising
 from streaming.consumer import BatchConsumer, Place
 from tests.conftest import Eventually
 
@@ -140,6 +140,18 @@ def test_where_orders_take_long_fewer_are_under_way_at_once() -> None:
     slow = len(_next(reader))
     reader.stop()
     assert BESIDE == slow
+
+
+def test_where_no_ticket_comes_orders_are_taken_as_many_at_once_as_is_cheapest() -> None:
+    express, channel = Fed("tickets"), Fed("orders")
+    reader = _reader(express, channel, lambda: {("tickets", 0): 1, ("orders", 0): 1})
+    reader.took(CHANNEL_BATCH, 1.0)
+    channel.feed((ALONE + 2) * BESIDE + 2 * CHANNEL_BATCH)
+    sizes = [len(reader._gather()) for _ in range(ALONE + 2)]
+    express.feed(1)
+    assert ALONE * [BESIDE] + 2 * [CHANNEL_BATCH] == sizes
+    assert 1 + BESIDE == len(reader._gather())
+    assert BESIDE == len(reader._gather())
 
 
 def _about(topic: str, off: int, order: int) -> Read:
