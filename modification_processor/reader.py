@@ -26,6 +26,8 @@ CHANNEL_BATCH = 200
 """At most so many statements a batch: an edit that arrives behind them waits for it."""
 BESIDE = 50
 """At most so many statements in a batch with tickets or facts: they wait for them too."""
+BEHIND_MS = 2_000
+"""Statements that were appended so much before the tickets and facts beside them are behind: the two take equal turns until they are not."""
 UNDER_WAY_SECONDS = 0.05
 """How long a batch of statements may be under way: fewer are taken at once where they take longer, down to `BESIDE`."""
 GATHER_SECONDS = 0.02
@@ -46,7 +48,11 @@ class Batch:
 
 
 class Reader:
-    """The polling thread. `express` (tickets and facts) is polled first; `channel` fills the rest of the batch."""
+    """The polling thread. `express` (tickets and facts) is polled first, `channel` (statements) beside it.
+
+    Statements always have room. Where more comes than can be done, tickets that never let a statement in would be read long before their
+    orders and each be parked, which costs more than all the rest: so what was appended together is read about together.
+    """
 
     def __init__(
         self,
@@ -64,6 +70,7 @@ class Reader:
         self._epochs = epochs
         self._ready: Queue[Batch] = Queue(maxsize=1)
         self._most = CHANNEL_BATCH
+        self._behind = False
         self._stop = Event()
         self.failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="reader", daemon=True)
@@ -103,14 +110,17 @@ class Reader:
 
     def _gather(self) -> list[Message]:
         """Return what there is; the first ticket or fact ends the wait."""
+        room, most = (self._most, self._most) if self._behind else (BESIDE, BATCH - BESIDE)
         messages = self._express.poll(1, GATHER_SECONDS)
         if messages:
             epochs = dict(self._epochs())
-            more = self._express.poll(BATCH - 1, 0.0)
+            more = self._express.poll(most - 1, 0.0)
             # A rebalance between the two ends what was polled before it: its partition is read again from where the book says.
             messages = [message for message in messages if epochs.get(_place(message)) == self._epochs().get(_place(message))] + more
-        room = min(BATCH - len(messages), BESIDE if messages else self._most)
-        return messages + self._channel.poll(room, 0.0) if room else messages
+        stated = self._channel.poll(room if messages else self._most, 0.0)
+        if messages or not stated:
+            self._behind = bool(stated) and _appended_ms(stated) + BEHIND_MS < _appended_ms(messages)
+        return messages + stated
 
     def _batch(self, messages: Sequence[Message]) -> Batch:
         started = time.perf_counter()
@@ -142,7 +152,7 @@ class Reader:
         self._wait_for_room(batch)
 
     def _late(self, room: int) -> Batch | None:
-        messages = self._express.poll(room, 0.0) if room > 0 else []
+        messages = self._express.poll(room, 0.0) if room > 0 and not self._behind else []
         return self._batch(messages) if messages else None
 
     def _wait_for_room(self, batch: Batch) -> None:
@@ -171,6 +181,11 @@ class Reader:
             if returned:
                 consumer.pause()
                 consumer.seek(returned)
+
+
+def _appended_ms(messages: Sequence[Message]) -> int:
+    """Return when the first of them was appended, by the broker's clock."""
+    return min(message.timestamp()[1] for message in messages)
 
 
 def statements_at_once(messages: int, seconds: float, before: int) -> int:

@@ -1,7 +1,7 @@
 """Outbox -> Kafka. An event is marked sent when Kafka has confirmed it, so a crash sends it again, never not.
 
-One relay at a time (a session lock), and at most one unconfirmed event per order: a batch is cut into rounds in
-which every order appears once, and each round is confirmed whole before the next is sent. So a failure between two
+One relay at a time (a session lock), and at most one unconfirmed event per order: of what is found, the first row of every
+order is sent, and confirmed whole before it looks again. So a failure between two
 events of an order can never put the later one before the earlier. Consumers drop what they have seen, by `event_seq`.
 
 What Kafka will not take for its size cannot get here (`store/outbox.py`); if it does, it holds up its own order's events and no other's.
@@ -74,18 +74,17 @@ class Relay:
     def send(self, connection: Connection) -> int:
         """Send the oldest unsent rows and mark them; return how many."""
         self._forget_stuck()
-        sent = 0
         with connection.cursor() as cursor:
-            for part in rounds(outbox.unsent(cursor, BATCH, self._stuck)):
-                self._tick()
-                taken = [row for row in part if self._hand_over(row)]
+            found = firsts(outbox.unsent(cursor, BATCH, self._stuck))
+            self._tick()
+            taken = [row for row in found if self._hand_over(row)]
+            if taken:
                 self._producer.confirm()
                 failpoints.hit("relay.sent")
                 outbox.mark_sent(cursor, taken)
                 failpoints.hit("relay.marked")
-                sent += len(taken)
-        RELAY_SENT.inc(sent)
-        return sent
+        RELAY_SENT.inc(len(taken))
+        return len(taken)
 
     def _hand_over(self, row: Unsent) -> bool:
         """Hand a row to the client; False where its order has to wait, for it or for one before it."""
@@ -113,17 +112,12 @@ class Relay:
             self._health.tick()
 
 
-def rounds(rows: Sequence[Unsent]) -> list[list[Unsent]]:
-    """Cut rows into rounds, each order at most once a round, its rows in their order."""
-    turn: dict[UUID, int] = {}
-    found: list[list[Unsent]] = []
+def firsts(rows: Sequence[Unsent]) -> list[Unsent]:
+    """Return the first row of every order."""
+    found: dict[UUID, Unsent] = {}
     for row in rows:
-        index = turn.get(row.order_id, 0)
-        turn[row.order_id] = index + 1
-        if index == len(found):
-            found.append([])
-        found[index].append(row)
-    return found
+        found.setdefault(row.order_id, row)
+    return list(found.values())
 
 
 def _record(row: Unsent) -> Record:

@@ -76,19 +76,19 @@ _ORPHANS = {
         where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",
     "waiting_without_lane": """select p.order_id, p.topic || ' seq ' || p.seq from parked p
         left join lane l on l.order_id = p.order_id and l.topic = p.topic where p.status = 'waiting' and l.order_id is null""",
-    "lane_depth": """select l.order_id, l.topic || ' says ' || l.depth || ', ' || (select count(*) from parked p where p.order_id = l.order_id
-          and p.topic = l.topic and p.status = 'waiting') || ' wait' from lane l
-        where l.depth <> (select count(*) from parked p where p.order_id = l.order_id and p.topic = l.topic and p.status = 'waiting')""",
-    "head_depth": """select h.order_id, 'head says ' || h.depth from order_head h
-        where h.depth <> (select coalesce(sum(l.depth), 0) from lane l where l.order_id = h.order_id)""",
+    "lane_depth": """with waiting as (select order_id, topic, count(*) as count from parked where status = 'waiting' group by order_id, topic)
+        select l.order_id, l.topic || ' says ' || l.depth || ', ' || coalesce(w.count, 0) || ' wait'
+        from lane l left join waiting w using (order_id, topic) where l.depth <> coalesce(w.count, 0)""",
+    "head_depth": """with closed as (select order_id, sum(depth) as depth from lane group by order_id)
+        select h.order_id, 'head says ' || h.depth from order_head h left join closed c using (order_id) where h.depth <> coalesce(c.depth, 0)""",
     "blocked_without_letter": """select l.order_id, l.topic from lane l where l.state = 'blocked' and not exists
         (select 1 from dead_letter d where d.order_id = l.order_id and d.topic = l.topic and d.status in ('unresolved', 'replaying'))""",
     "version_mismatch": """select o.order_id, 'head ' || h.version || ', order ' || o.version from orders o join order_head h using (order_id)
         where h.version <> o.version""",
     "order_without_origin": "select o.order_id, 'no first version' from orders o left join order_origin g using (order_id) where g.order_id is null",
-    "event_gap": """select h.order_id, 'head says ' || h.event_seq || ' events, the outbox has ' || (select count(*) from outbox x
-          where x.order_id = h.order_id and x.event_seq is not null) from order_head h
-        where h.event_seq <> (select count(*) from outbox x where x.order_id = h.order_id and x.event_seq is not null)""",
+    "event_gap": """with sent as (select order_id, count(*) as count from outbox where event_seq is not null group by order_id)
+        select h.order_id, 'head says ' || h.event_seq || ' events, the outbox has ' || coalesce(s.count, 0)
+        from order_head h left join sent s using (order_id) where h.event_seq <> coalesce(s.count, 0)""",
     "event_seq_twice": """select order_id, 'event ' || event_seq from outbox where event_seq is not null
         group by order_id, event_seq having count(*) > 1""",
     "received_twice": """select min(order_id::text)::uuid, topic || '[' || part || ']@' || off from (

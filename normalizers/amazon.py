@@ -17,21 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from normalizers.amazon_values import MAPPING, address_in, money_in
+from normalizers.amazon_values import ADDRESS, MAPPING, address_in, money_in
 from normalizers.amazon_vendor import vendor_order
-from normalizers.building import (
-    Draft,
-    account_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    part_of,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, price_of, quotient_price
+from normalizers.building import account_of, line_ids, part_of, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -82,12 +74,32 @@ _V0_MAPPED = names(
     "LatestDeliveryDate OrderItems NextToken"
 )
 _V0_LINE = names(
-    "OrderItemId SellerSKU Title QuantityOrdered QuantityShipped ItemPrice ItemTax PromotionDiscount PromotionDiscountTax "
+    "OrderItemId SellerSKU Title QuantityOrdered QuantityShipped ItemPrice ItemTax PromotionDiscount "
     "PromotionIds ShippingPrice ShippingTax ShippingDiscount GiftWrapPrice GiftWrapTax CODFee CODFeeDiscount TaxCollection "
     "BuyerRequestedCancel"
 )
 _MAPPED = names("orderId orderAliases createdTime lastUpdatedTime salesChannel buyer recipient proceeds orderItems")
 _LINE = names("orderItemId quantityOrdered product proceeds cancellation")
+_INSIDE = inside(
+    f"""
+    ShippingAddress deliveryAddress: {ADDRESS}
+    BuyerInfo: BuyerEmail BuyerName PurchaseOrderNumber
+    BuyerRequestedCancel: IsBuyerRequestedCancel
+    OrderTotal ItemPrice ItemTax PromotionDiscount ShippingPrice ShippingTax ShippingDiscount GiftWrapPrice GiftWrapTax: Amount CurrencyCode
+    CODFee CODFeeDiscount: Amount CurrencyCode
+    TaxCollection: Model ResponsibleParty
+    buyer: buyerEmail buyerName buyerPurchaseOrderNumber
+    orderAliases: aliasId aliasType
+    price: unitPrice
+    unitPrice: amount
+    proceeds: breakdowns grandTotal
+    breakdowns: detailedBreakdowns subtotal type
+    detailedBreakdowns: subtype value
+    grandTotal subtotal value: amount currencyCode
+    recipient: deliveryAddress
+    salesChannel: marketplaceName
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -220,7 +232,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
         for index, row in enumerate(items)
     )
     result = draft.stated_order(
-        order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary, of=((body, at),)
+        order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary, of=((body, at),), inside=_INSIDE
     )
     return part_of(result, tuple(missing), event="lines" if missing == ["order"] else "snapshot") if missing else result
 
@@ -371,7 +383,9 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         extensions=extensions,
     )
     wish = any(_wished(child(row, "cancellation", f"{at}/orderItems/{index}") or {}) for index, row in enumerate(items))
-    result = draft.stated_order(order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, of=((body, at),))
+    result = draft.stated_order(
+        order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, of=((body, at),), inside=_INSIDE
+    )
     return result if "orderItems" in body else part_of(result, ("items",))
 
 

@@ -5,11 +5,16 @@ Fails:   NormalizationFailed with the JSON pointer of an amount in another curre
 Source:  developer-docs.amazon.com/sp-api: Orders v0 and 2026-01-01, Vendor Orders v1, Direct Fulfillment Orders; read 2026-11-28.
 """
 
-from normalizers.building import Draft, address_of, amount_of
+from normalizers.amounts import amount_of
+from normalizers.building import address_of
+from normalizers.draft import Draft
 from normalizers.wire import Json, child, fail, present, text
 from schemas.order import Address
 
-MAPPING = 2
+MAPPING = 3
+_ADDRESS = "name companyName addressLine1 addressLine2 addressLine3 city municipality stateOrRegion county districtOrCounty postalCode countryCode phone"
+ADDRESS = " ".join(f"{name} {name[:1].upper()}{name[1:]}" for name in _ADDRESS.split())
+"""The fields of an address, in either spelling."""
 
 
 def money_in(row: Json | None, key: str, at: str, draft: Draft) -> int | None:

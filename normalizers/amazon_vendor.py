@@ -13,9 +13,12 @@ Source:  developer-docs.amazon.com/sp-api: Vendor Orders API v1 (Order, OrderDet
 from collections.abc import Mapping
 from typing import Any
 
-from normalizers.amazon_values import MAPPING, address_in, money_in
-from normalizers.building import Draft, currency_of, currency_within, line_ids, price_of, rate_text, stated_totals
+from normalizers.amazon_values import ADDRESS, MAPPING, address_in, money_in
+from normalizers.amounts import currency_of, currency_within, price_of, rate_text
+from normalizers.building import line_ids, stated_totals
 from normalizers.channel import Result, StatedPart
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.wire import Json, Report, child, instant, names, quantity, read_instant, rows, text, unmapped, whole
 from schemas.money import UnitPrice, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Order, Source, order_id_of
@@ -33,6 +36,19 @@ _DETAILS = names(
     "purchaseOrderDate orderDate purchaseOrderChangedDate shipToParty billToParty deliveryWindow paymentMethod items customerOrderNumber"
 )
 _ITEM = names("itemSequenceNumber vendorProductIdentifier title orderedQuantity netCost netPrice taxDetails")
+_HEAD = names("purchaseOrderNumber purchaseOrderState orderDetails")
+_INSIDE = inside(
+    f"""
+    shipToParty billToParty: address partyId {ADDRESS}
+    address: {ADDRESS}
+    orderedQuantity: amount unitOfMeasure unitSize
+    netCost netPrice: amount currencyCode unitOfMeasure
+    taxTotal: taxLineItem
+    taxDetails: taxLineItem taxAmount taxRate type
+    taxLineItem: taxAmount taxRate type
+    taxAmount: amount currencyCode
+    """
+)
 
 
 def vendor_order(order_id: str, account: str, body: Json, at: str, report: Report) -> Result:
@@ -53,6 +69,7 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
     totals = draft.totals(None)
     status = text(body, "purchaseOrderState") or text(details, "orderStatus")
     ship_to = _party(details, "shipToParty", where)
+    unmapped(body, _HEAD, at, extensions)
     unmapped(details, _DETAILS, where, extensions)
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
@@ -89,6 +106,7 @@ def vendor_order(order_id: str, account: str, body: Json, at: str, report: Repor
         fulfillment=_STATES.get((status or "").lower()),
         stated=summary,
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

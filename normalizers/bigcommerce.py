@@ -13,19 +13,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of
+from normalizers.building import account_of, address_of, line_ids, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -73,12 +65,19 @@ _PAYMENT: Mapping[str, PaymentState] = {
 }
 _CONSIGNED = ("shipping", "pickups", "downloads")
 _MAPPED = names(
-    "id status_id status date_created date_modified subtotal_ex_tax subtotal_inc_tax shipping_cost_ex_tax shipping_cost_inc_tax shipping_cost_tax "
+    "id status_id status date_created date_modified subtotal_ex_tax shipping_cost_ex_tax shipping_cost_tax "
     "handling_cost_ex_tax wrapping_cost_ex_tax total_inc_tax total_tax payment_method payment_status payment_provider_id currency_code "
     "customer_id customer_message discount_amount coupon_discount billing_address products shipping_addresses consignments refunded_amount"
 )
 _LINE = names("id order_id name sku quantity quantity_shipped quantity_refunded price_ex_tax total_ex_tax total_tax applied_discounts")
 _ADDRESS = names("first_name last_name company street_1 street_2 city state zip country country_iso2 phone email")
+_INSIDE = inside(
+    """
+    applied_discounts: amount
+    consignments: downloads pickups shipping
+    downloads pickups: line_items
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -291,6 +290,7 @@ def _order(
         fulfillment=_fulfillment(draft, body, status),
         stated=summary,
         of=((body, at), *items, (places, "/shipping_addresses")),
+        inside=_INSIDE,
     )
 
 

@@ -11,8 +11,10 @@ Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, Ord
 
 from datetime import datetime
 
-from normalizers.building import Draft, account_of, address_of, line_ids, price_of, refused, stated_totals
+from normalizers.amounts import price_of
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -37,7 +39,7 @@ from schemas.money import scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Order, Source, order_id_of
 
 NAME = "bol"
-MAPPING = 2
+MAPPING = 3
 CURRENCY = "EUR"
 
 _MAPPED = names("orderId orderPlacedDateTime dateTimeOrderPlaced shipmentDetails billingDetails customerDetails orderItems")
@@ -51,16 +53,7 @@ _PERSON = names(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:

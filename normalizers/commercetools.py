@@ -16,20 +16,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    not_placed,
-    priced_row,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, priced_row, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import change_values
 from normalizers.wire import (
     Broken,
@@ -55,7 +46,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
-MAPPING = 3
+MAPPING = 4
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -71,21 +62,32 @@ _SHIPMENT: Mapping[str, FulfillmentState] = {
 _UNPLACED = ("cartState", "quoteState", "quoteRequestState", "stagedQuoteState")
 _STATES = frozenset({"Open", "Confirmed", "Complete", "Cancelled"})
 _MAPPED = names(
-    "type id version orderNumber customerEmail customerId createdAt lastModifiedAt completedAt orderState paymentState shipmentState totalPrice "
-    "taxedPrice lineItems customLineItems shippingAddress billingAddress shippingInfo discountCodes discountOnTotalPrice cartState"
+    "id orderNumber customerEmail customerId createdAt lastModifiedAt completedAt orderState paymentState shipmentState totalPrice "
+    "taxedPrice lineItems customLineItems shippingAddress billingAddress shippingInfo discountOnTotalPrice cartState"
 )
-_LINE = names("id productId name variant price quantity totalPrice taxRate discountedPricePerQuantity taxedPrice state money slug")
+_LINE = names("id name variant price quantity totalPrice taxRate taxedPrice money")
 _ADDRESS = names(
-    "firstName lastName streetName streetNumber additionalStreetInfo additionalAddressInfo postalCode city region state country company phone mobile email"
+    "firstName lastName streetName streetNumber additionalStreetInfo additionalAddressInfo postalCode city region state country company phone mobile"
+)
+_INSIDE = inside(
+    """
+    totalPrice money totalGross totalNet totalTax discountedAmount: centAmount currencyCode fractionDigits preciseAmount
+    value: centAmount currencyCode fractionDigits preciseAmount
+    price: centAmount currencyCode fractionDigits preciseAmount value
+    discountedPrice: value
+    discountOnTotalPrice: discountedAmount
+    shippingInfo: discountedPrice price shippingMethodName taxRate taxedPrice
+    taxRate: amount includedInPrice name
+    taxedPrice: totalGross totalNet totalTax
+    variant: sku
+    """
 )
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [inner for document in documents for message in messages(document, ("results", "hits", "data")) for inner in [_inner(message)]]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _inner(message: Message) -> Message:
@@ -99,13 +101,6 @@ def _inner(message: Message) -> Message:
             message, value=read_json(data.encode("utf-8", "replace")) if isinstance(data, str) else data, at=f"{message.at}/data"
         )
     return message
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:
@@ -279,7 +274,9 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         report.warn(f"{at}/lineItems", "no_lines", "the order has no line items")
     summary: dict[str, object] = {"subtotal": to_text(goods, draft.currency)} if draft.lines else {}
     fulfillment = "cancelled" if draft.cancelled else _SHIPMENT.get(text(body, "shipmentState") or "")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),))
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),), inside=_INSIDE
+    )
 
 
 def _items(body: Json, at: str) -> list[tuple[Json, str]]:
@@ -311,6 +308,8 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shi
         if total is not None and gross > total:
             shares[line_id] = gross - total
         unmapped(row, _LINE, where, extensions)
+        if isinstance(name := row.get("name"), dict):
+            unmapped(name, frozenset({_language(name)}), f"{where}/name", extensions)
     return shares
 
 
@@ -327,8 +326,12 @@ def _words(name: object) -> str:
     """Return a localised text: English where there is one, else the first."""
     if isinstance(name, str):
         return name
-    texts = {key: value for key, value in name.items() if isinstance(value, str)} if isinstance(name, dict) else {}
-    return next((texts[key] for key in texts if key.lower().startswith("en")), next(iter(texts.values()), ""))
+    return name.get(_language(name), "") if isinstance(name, dict) else ""
+
+
+def _language(name: Json) -> str:
+    texts = [key for key, value in name.items() if isinstance(value, str)]
+    return next((key for key in texts if key.lower().startswith("en")), next(iter(texts), ""))
 
 
 def _discounts(draft: Draft, body: Json, at: str, shares: dict[str, int]) -> int:

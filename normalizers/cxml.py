@@ -17,18 +17,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    line_ids,
-    priced_row,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, priced_row, rate_text
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
+from normalizers.draft import Draft
 from normalizers.summary import changes_to, moment_text, order_values
 from normalizers.wire import MAX_ROWS, Report, fail, present, quantity, read_instant
 from normalizers.xml_tree import Node, read_document, unread

@@ -16,20 +16,12 @@ Source:  developer.ebay.com, Fulfillment API v1.20, types Order, PricingSummary,
 from collections.abc import Mapping
 from datetime import datetime
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, quotient_price
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
 from normalizers.ebay_trading import as_fulfillment
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -53,7 +45,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Or
 from schemas.statement import StatedEvent
 
 NAME = "ebay"
-MAPPING = 2
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "PAID": "paid",
@@ -70,26 +62,25 @@ _FULFILLMENT: Mapping[str, FulfillmentState] = {
 _PAID = frozenset({"paid", "partially_refunded", "refunded"})
 _CANCELLED = frozenset({"CANCELED", "CANCELLED"})
 _MAPPED = names(
-    "orderId salesRecordReference creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
+    "orderId creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
     "buyerCheckoutNotes fulfillmentStartInstructions lineItems"
 )
 _WRAPPINGS = ("data", "order", "orders", "results", "payload", "cancellations", "cancelDetail")
 _LINE = names("lineItemId sku title quantity lineItemFulfillmentStatus")
+_INSIDE = inside(
+    """
+    shippingStep: shipTo shippingServiceCode
+    shipTo: companyName contactAddress fullName primaryPhone
+    contactAddress: addressLine1 addressLine2 city countryCode county postalCode stateOrProvince
+    primaryPhone: phoneNumber
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(as_fulfillment(document), _WRAPPINGS)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:
@@ -208,6 +199,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         cancelled_at=_cancelled_at(cancel, f"{at}/cancelStatus", report) if cancelled else None,
         cancel_requested=asked,
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

@@ -15,19 +15,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    decimal_in,
-    line_ids,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, decimal_in, priced_row
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -49,7 +41,7 @@ from schemas.money import UnitPrice, exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "etsy"
-MAPPING = 2
+MAPPING = 3
 
 _RECEIPT_OF = re.compile(r"/receipts/(\d{1,20})(?:[/?#]|$)")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -62,14 +54,18 @@ _MAPPED = names(
     "total_shipping_cost total_tax_cost total_vat_cost discount_amt gift_wrap_price transactions refunds currency_code"
 )
 _LINE = names("transaction_id title quantity sku price shipped_timestamp")
+_INSIDE = inside(
+    """
+    amount discount_amt gift_wrap_price grandtotal price subtotal total_shipping_cost total_tax_cost total_vat_cost: amount currency_code divisor
+    refunds: amount created_timestamp
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each receipt of the documents says."""
     found = [message for document in documents for message in messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 _SINCE_V3: Mapping[str, str] = {
@@ -87,13 +83,6 @@ def _as_v3(body: Json) -> Json:
     if "currency_code" not in body and not _SINCE_V3.keys() & body.keys():
         return body
     return {_SINCE_V3.get(key, key): value for key, value in body.items() if _SINCE_V3.get(key, key) == key or _SINCE_V3[key] not in body}
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:
@@ -231,6 +220,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         fulfillment=_fulfillment(draft, body, items),
         stated=summary,
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

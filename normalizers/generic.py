@@ -16,19 +16,11 @@ from io import StringIO
 from itertools import islice
 from typing import Any, get_args
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import changes_to
 from normalizers.wire import (
     MAX_BYTES,
@@ -53,7 +45,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Or
 from schemas.statement import LineAction, LineChange, StatedEvent
 
 NAME = "generic"
-MAPPING = 2
+MAPPING = 3
 MAX_TABLE = 100_000
 """Rows of one CSV, over all its orders."""
 
@@ -121,6 +113,15 @@ LINE_COLUMNS: Mapping[str, str] = {
     "shipped": "shipped",
 }
 """Columns about the line. Column -> its name in the JSON."""
+_INSIDE = inside(
+    """
+    delivery_window: earliest latest
+    discounts: amount code label
+    fees: amount label
+    payments: amount at id kind method provider
+    taxes: amount rate title
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -337,6 +338,7 @@ def _order(one: _Stated, order_id: str, account: str, event: StatedEvent | None,
         cancelled_at=instant(body, "cancelled_at", at, report),
         stated=summary,
         of=() if one.rows_at else ((body, at),),
+        inside=_INSIDE,
     )
 
 

@@ -19,21 +19,11 @@ Source:  developer.adobe.com: Commerce REST, "Orders" (sales-data-order-interfac
 import re
 from dataclasses import replace
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-    told_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals, told_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -56,7 +46,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "magento"
-MAPPING = 2
+MAPPING = 3
 
 _EDIT = re.compile(r"(.+)-\d{1,4}")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -66,21 +56,27 @@ _MAPPED = names(
     "increment_id order_currency_code created_at updated_at state status subtotal discount_amount shipping_amount shipping_tax_amount "
     "shipping_discount_amount tax_amount grand_total total_paid total_refunded customer_email customer_firstname customer_lastname "
     "customer_id customer_note shipping_description items billing_address shipping_address payment coupon_code relation_parent_real_id "
-    "relation_child_real_id discount_tax_compensation_amount hidden_tax_amount shipping_discount_tax_compensation_amount"
+    "relation_child_real_id"
 )
 _LINE = names(
     "item_id sku name price row_total qty_ordered qty_canceled qty_shipped qty_refunded tax_amount tax_percent discount_amount "
-    "parent_item_id parent_item discount_tax_compensation_amount hidden_tax_amount product_type created_at updated_at order_id"
+    "parent_item_id discount_tax_compensation_amount hidden_tax_amount product_type"
 )
-_ADDRESS = names("firstname lastname company street city region region_code region_id postcode country_id telephone email address_type")
+_ADDRESS = names("firstname lastname company street city region region_code postcode country_id telephone")
+_INSIDE = inside(
+    """
+    extension_attributes: shipping_assignments
+    shipping_assignments: shipping
+    shipping: address
+    payment: amount_authorized amount_paid amount_refunded last_trans_id method
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in _messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _messages(document: Document) -> list[Message]:
@@ -102,13 +98,6 @@ def _messages(document: Document) -> list[Message]:
 
 def _named(value: Json) -> bool:
     return any(key in value for key in ("increment_id", "entity_id", "order_id"))
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:
@@ -195,7 +184,7 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
     gone = amount("total_canceled")
     totals = draft.totals(None if partly and gone is None else (grand or 0) - (gone or 0) if partly else grand)
     payment = _payments(draft, body, at, totals.grand_total_minor)
-    unmapped({key: value for key, value in body.items() if not key.startswith("base_")}, _MAPPED, at, extensions)
+    unmapped(body, _MAPPED, at, extensions)
     original = _original(body, number)
     stated = stated_totals(
         subtotal=amount("subtotal"),
@@ -245,7 +234,9 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
         summary = {"source_order_id": number, "replaces": text(body, "relation_parent_real_id") or original}
     if partly:
         summary |= told_totals(stated, draft.currency)
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary, of=((body, at),))
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=_fulfillment(draft), stated=summary, of=((body, at),), inside=_INSIDE
+    )
 
 
 Item = tuple[Json, str, int]
@@ -304,7 +295,7 @@ def _lines(draft: Draft, items: list[Item], extensions: dict[str, str]) -> None:
             shipped=shipped,
             returned=min(_count(row, "qty_refunded", where, exponent), shipped),
         )
-        unmapped({key: value for key, value in row.items() if not key.startswith("base_")}, _LINE, where, extensions)
+        unmapped(row, _LINE, where, extensions)
 
 
 def _inside(row: Json, at: str, draft: Draft) -> int:

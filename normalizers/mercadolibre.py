@@ -13,8 +13,11 @@ Source:  developers.mercadolibre.com: orders, payments, packs, notifications (to
 import re
 from collections.abc import Mapping, Sequence
 
-from normalizers.building import Draft, account_of, address_of, amount_of, currency_of, line_ids, price_of, refused, stated_totals
+from normalizers.amounts import amount_of, currency_of, price_of
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Broken,
@@ -38,7 +41,7 @@ from schemas.money import to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "mercadolibre"
-MAPPING = 2
+MAPPING = 3
 
 _ORDER_OF = re.compile(r"/(?:orders|packs)/(\d{1,20})(?:[/?#]|$)")
 _PAYMENT: Mapping[str, PaymentState | None] = {
@@ -57,8 +60,13 @@ _CAPTURED = frozenset({"approved", "refunded", "charged_back", "in_mediation"})
 _MAPPED = names(
     "id status date_created last_updated date_last_updated order_items total_amount currency_id payments seller cancel_detail comment comments"
 )
-_LINE = names("quantity unit_price currency_id")
+_LINE = names("quantity unit_price currency_id item")
 _ITEM = names("title seller_sku seller_custom_field")
+_INSIDE = inside(
+    """
+    payments: date_approved id payment_method_id shipping_cost status transaction_amount transaction_amount_refunded
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -95,7 +103,10 @@ def _with_shipment(body: Json, shipments: Sequence[Json]) -> Json:
     number = text(stated, "id") if isinstance(stated, dict) else None
     order_id = text(body, "id")
     mine = next((row for row in shipments if text(row, "id") == number or (order_id and text(row, "order_id") == order_id)), None)
-    return body if mine is None else {**body, "shipping": mine}
+    if mine is None:
+        return body
+    own = stated if isinstance(stated, dict) and not stated.items() <= mine.items() else None
+    return {**body, "shipping": mine, "shipping_of_the_order": own}  # what the order itself says of it is kept beside
 
 
 def _guarded(message: Message, shipments: Sequence[Json]) -> tuple[Result, ...]:
@@ -233,6 +244,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         cancel_requested=status == "pending_cancel",
         stated=summary,
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 
@@ -261,7 +273,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
             gross=0 if price is None else price.times(ordered, exponent, draft.currency, "half_up"),
             shipped=ordered if shipped else 0,
         )
-        unmapped({key: value for key, value in row.items() if key != "item"}, _LINE, where, extensions)
+        unmapped(row, _LINE, where, extensions)
         unmapped(product, _ITEM, f"{where}/item", extensions)
 
 

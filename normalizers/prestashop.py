@@ -15,20 +15,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    price_of,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, price_of, priced_row
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -53,7 +44,7 @@ from schemas.money import NO_CURRENCY
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "prestashop"
-MAPPING = 2
+MAPPING = 3
 
 _CANCELLED, _REFUNDED, _SHIPPED = "6", "7", frozenset({"4", "5"})
 _PARTS = ("address", "currency", "country", "customer")
@@ -61,10 +52,17 @@ _WRAPPINGS = ("prestashop", "orders", "order")
 _MAPPED = names(
     "id reference id_currency id_customer current_state payment date_add date_upd total_paid total_paid_tax_incl total_paid_tax_excl "
     "total_paid_real total_products total_shipping_tax_excl total_shipping_tax_incl total_discounts_tax_excl total_wrapping_tax_excl "
-    "total_wrapping_tax_incl id_address_delivery id_address_invoice"
+    "id_address_delivery id_address_invoice"
 )
-_LINE = names(
-    "id product_quantity product_reference product_name unit_price_tax_incl unit_price_tax_excl total_price_tax_incl total_price_tax_excl"
+_LINE = names("id product_quantity product_reference product_name unit_price_tax_excl total_price_tax_incl total_price_tax_excl")
+_CUSTOMER = names("id firstname lastname email")
+_ADDRESS = names("id company lastname firstname address1 address2 postcode city phone phone_mobile id_country")
+_COUNTRY = names("id iso_code")
+_INSIDE = inside(
+    """
+    associations: order_rows
+    order_rows: order_row
+    """
 )
 
 
@@ -177,7 +175,8 @@ def _order(
     payment = _payments(draft, body, amount("total_paid_real"), state, totals.grand_total_minor)
     unmapped(body, _MAPPED | {"associations"}, at, extensions)
     customer = parts["customer"].get(text(body, "id_customer") or "", {})
-    ship_to = _address(parts, text(body, "id_address_delivery"), extensions)
+    unmapped(customer, _CUSTOMER, "/customer", extensions)
+    ship_to = _address(parts, text(body, "id_address_delivery"), "", extensions)
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
         order_number=text(body, "reference") or order_id,
@@ -200,7 +199,7 @@ def _order(
             customer_ref=text(body, "id_customer"),
         ),
         ship_to=ship_to,
-        bill_to=_address(parts, text(body, "id_address_invoice"), {}),
+        bill_to=_address(parts, text(body, "id_address_invoice"), "/invoice", extensions),
         payment_method=text(body, "payment"),
         lines=tuple(draft.lines),
         adjustments=tuple(draft.adjustments),
@@ -213,9 +212,18 @@ def _order(
         ),
         extensions=extensions,
     )
+    beside = [(customer, "/customer"), (parts["currency"].get(text(body, "id_currency") or "", {}), "/currency")]
+    for where, key in (("", "id_address_delivery"), ("/invoice", "id_address_invoice")):
+        place = parts["address"].get(text(body, key) or "", {})
+        beside += [(place, f"{where}/address"), (parts["country"].get(text(place, "id_country") or "", {}), f"{where}/country")]
     fulfillment: FulfillmentState = "cancelled" if draft.cancelled else "fulfilled" if state in _SHIPPED else "unfulfilled"
     return draft.stated_order(
-        order, event="cancel" if draft.cancelled else "snapshot", payment=payment, fulfillment=fulfillment, of=((body, at),)
+        order,
+        event="cancel" if draft.cancelled else "snapshot",
+        payment=payment,
+        fulfillment=fulfillment,
+        of=((body, at), *beside),
+        inside=_INSIDE,
     )
 
 
@@ -226,6 +234,7 @@ def _currency(
     number = text(body, "id_currency")
     found = parts["currency"].get(number or "")
     code = text(found, "iso_code") if found is not None else stated
+    unmapped(found or {}, _COUNTRY, "/currency", extensions)
     if code is not None:
         return currency_of(code, f"{at}/id_currency", report)
     if number is not None:
@@ -302,12 +311,13 @@ def _payments(draft: Draft, body: Json, paid: int | None, state: str | None, gra
     return "paid" if paid >= grand else "partially_paid"
 
 
-def _address(parts: Mapping[str, Mapping[str, Json]], number: str | None, extensions: dict[str, str]) -> Address | None:
+def _address(parts: Mapping[str, Mapping[str, Json]], number: str | None, at: str, extensions: dict[str, str]) -> Address | None:
     row = parts["address"].get(number or "")
     if row is None:
         return None
     country = parts["country"].get(text(row, "id_country") or "", {})
-    unmapped(row, names("id alias company lastname firstname address1 address2 postcode city phone phone_mobile"), "/address", extensions)
+    unmapped(row, _ADDRESS, f"{at}/address", extensions)
+    unmapped(country, _COUNTRY, f"{at}/country", extensions)
     return address_of(
         name=" ".join(present((text(row, "firstname"), text(row, "lastname")))) or None,
         company=text(row, "company"),

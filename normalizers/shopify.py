@@ -16,28 +16,16 @@ Source:  shopify.dev Admin REST API 2025-01, resources Order, DraftOrder and Ref
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    minor,
-    not_placed,
-    price_of,
-    rate_text,
-    refused,
-    stated_totals,
-    told_totals,
-)
+from normalizers.amounts import currency_of, price_of
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.shopify_bulk import bulk_messages
 from normalizers.shopify_graphql import as_rest, is_graphql
+from normalizers.shopify_money import add_charges, add_discounts, add_payments, add_shipping, add_taxes, totals_now, totals_stated
+from normalizers.shopify_values import NAME, Rows, exact_id, id_of, rows_of, texts_of
 from normalizers.wire import (
     Json,
     Message,
@@ -53,17 +41,14 @@ from normalizers.wire import (
     quantity,
     rows,
     text,
-    truth,
     unmapped,
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.order import Address, Contact, FulfillmentState, Order, PaymentKind, PaymentState, Source, StatedTotals, order_id_of
+from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
-NAME = "shopify"
 MAPPING = 3
-
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
     "unpaid": "unpaid",
@@ -89,13 +74,6 @@ _EVENTS: Mapping[str, StatedEvent] = {
     "orders/edited": "edit",
     "orders/delete": "cancel",
 }
-_MONEY_KINDS: Mapping[str, PaymentKind] = {
-    "authorization": "authorization",
-    "capture": "capture",
-    "sale": "capture",
-    "refund": "refund",
-    "void": "void",
-}
 _WRAPPINGS = (
     "data",
     "orders",
@@ -115,32 +93,28 @@ _OF_AN_ORDER = frozenset({"refund", "refunds", "fulfillment", "fulfillments", "t
 _ORDERS = frozenset({"", "Order", "DraftOrder", "Checkout", "AbandonedCheckout", "Cart", "orders", "draft_orders", "checkouts", "carts"})
 """The global ids and the topics of what is an order, or may become one."""
 _MAPPED = names(
-    "id admin_graphql_api_id name number order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
-    "total_price total_tax total_discounts total_line_items_price financial_status fulfillment_status email contact_email "
+    "id admin_graphql_api_id name order_number created_at updated_at processed_at cancelled_at currency subtotal_price "
+    "total_price total_tax total_discounts financial_status fulfillment_status email contact_email "
     "phone customer shipping_address billing_address line_items shipping_lines shipping_line tax_lines taxes_included note "
     "tags gateway payment_gateway_names total_tip_received status"
 )
 _MAPPED_LINE = names(
-    "id admin_graphql_api_id sku name title variant_title quantity current_quantity price total_discount discount_allocations "
-    "tax_lines fulfillable_quantity fulfillment_status applied_discount uuid"
+    "id admin_graphql_api_id sku name title quantity current_quantity price total_discount discount_allocations "
+    "tax_lines fulfillment_status applied_discount uuid"
 )
-_MAPPED_SHIPPING = names("id admin_graphql_api_id title code price tax_lines discount_allocations discounted_price")
 _MAPPED_ADDRESS = names("first_name last_name name company address1 address2 city province province_code zip country country_code phone")
+_INSIDE = inside(
+    """
+    discount_allocations: amount discount_application_index
+    tax_lines: channel_liable price rate title
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in bulk_messages(document) or messages(document, _WRAPPINGS)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:
@@ -198,50 +172,14 @@ def _event(body: Json, topic: str, wrapped: str) -> StatedEvent:
     return "create" if body.get("created_at") == body.get("updated_at") else "update"
 
 
-def _exact_id(row: Json) -> str | None:
-    """Return the id; the global id keeps digits that a JSON number may have lost on its way."""
-    gid = row.get("admin_graphql_api_id")
-    if isinstance(gid, str):
-        tail = gid.rpartition("/")[2].partition("?")[0]
-        if tail.isdecimal():
-            return tail
-    return _id_of(row, "id") or text(row, "uuid") or text(row, "key")
-
-
-def _id_of(row: Json, key: str) -> str | None:
-    value = row.get(key)
-    if isinstance(value, Decimal):
-        return str(int(value)) if value == int(value) else str(value)
-    return str(value) if type(value) is int else text(row, key)
-
-
 def _order_id(body: Json, at: str, headers: Mapping[str, str], report: Report) -> str:
-    stated = _id_of(body, "id")
-    exact = _exact_id(body) or headers.get("x-shopify-order-id")
+    stated = id_of(body, "id")
+    exact = exact_id(body) or headers.get("x-shopify-order-id")
     if exact is None:
         fail(at, "id", "required", body.get("id"), f"{at}/id is missing")
     if stated is not None and stated != exact:
         report.note(f"{at}/id", "id_lost_digits", f"the number disagrees with the global id {exact}", stated)
     return exact
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """An order's lines and shipping lines with their pointers, looked up once."""
-
-    items: list[tuple[str, Json]]
-    shipping: list[tuple[str, Json]]
-    included: bool
-
-
-def _rows_of(body: Json, at: str) -> _Rows:
-    items = [(f"{at}/line_items/{index}", row) for index, row in enumerate(rows(body, "line_items", at))]
-    shipping = [
-        (f"{at}/shipping_lines/{index}", row) for index, row in enumerate(rows(body, "shipping_lines", at)) if not truth(row, "is_removed")
-    ]
-    if "shipping_line" in body and (single := child(body, "shipping_line", at)):
-        shipping.append((f"{at}/shipping_line", single))
-    return _Rows(items, shipping, included=body.get("taxes_included") is True)
 
 
 def _order(body: Json, named: Named) -> StatedOrder:
@@ -250,20 +188,20 @@ def _order(body: Json, named: Named) -> StatedOrder:
     cancelled_at = instant(body, "cancelled_at", at, report)
     extensions = report.kept
     draft = Draft(currency, report, cancelled=cancelled_at is not None)
-    parts = _rows_of(body, at)
+    parts = rows_of(body, at)
     _lines(draft, parts, body, at, extensions)
-    _shipping(draft, parts, extensions)
-    discount = _discounts(draft, parts, body, at)
-    _charges(draft, body, at)
-    _taxes(draft, parts, body, at)
-    stated = _stated(draft, body, at, discount)
+    add_shipping(draft, parts, extensions)
+    discount = add_discounts(draft, parts, body, at)
+    add_charges(draft, body, at)
+    add_taxes(draft, parts, body, at)
+    stated = totals_stated(draft, body, at, discount)
     overrides: dict[str, object] = {}
     contract = stated
     if any(line.cancelled for line in draft.lines) and cancelled_at is None and body.get("current_total_price") is not None:
-        contract, overrides = _current(draft, body, at, stated)
+        contract, overrides = totals_now(draft, body, at, stated)
     totals = draft.totals(contract.grand_total_minor)
     payment = _payment_state(body, at, event, report)
-    _payments(draft, body, at, payment, totals.grand_total_minor)
+    add_payments(draft, body, at, payment, totals.grand_total_minor)
     fulfillment = _fulfillment_state(body, at, event, report)
     unmapped(body, _MAPPED, at, extensions)
     ship_to, bill_to = _addresses(body, at, extensions)
@@ -288,7 +226,7 @@ def _order(body: Json, named: Named) -> StatedOrder:
         ship_to=ship_to,
         bill_to=bill_to,
         ship_method=text(parts.shipping[0][1], "title") if parts.shipping else None,
-        payment_method=text(body, "gateway") or ", ".join(_texts(body, "payment_gateway_names")) or None,
+        payment_method=text(body, "gateway") or ", ".join(texts_of(body, "payment_gateway_names")) or None,
         note=text(body, "note"),
         tags=_tags(body),
         lines=tuple(draft.lines),
@@ -303,12 +241,19 @@ def _order(body: Json, named: Named) -> StatedOrder:
     if not draft.lines and event != "draft":
         report.warn(f"{at}/line_items", "no_lines", "the order has no lines")
     return draft.stated_order(
-        order, event=event, payment=payment, fulfillment=fulfillment, cancelled_at=cancelled_at, stated=overrides, of=((body, named.at),)
+        order,
+        event=event,
+        payment=payment,
+        fulfillment=fulfillment,
+        cancelled_at=cancelled_at,
+        stated=overrides,
+        of=((body, named.at),),
+        inside=_INSIDE,
     )
 
 
-def _lines(draft: Draft, parts: _Rows, body: Json, at: str, extensions: dict[str, str]) -> None:
-    ids = [_exact_id(row) for _, row in parts.items]
+def _lines(draft: Draft, parts: Rows, body: Json, at: str, extensions: dict[str, str]) -> None:
+    ids = [exact_id(row) for _, row in parts.items]
     removed, returned = _refunded(body, at) if body.get("refunds") else ({}, {})
     shipped = _shipped(body, at) if body.get("fulfillments") else {}
     whole_order_shipped = text(body, "fulfillment_status") == "fulfilled"
@@ -349,7 +294,7 @@ def _refunded(body: Json, at: str) -> tuple[dict[str, int], dict[str, int]]:
     for index, refund in enumerate(rows(body, "refunds", at)):
         for row in rows(refund, "refund_line_items", f"{at}/refunds/{index}"):
             target = returned if text(row, "restock_type") == "return" else removed if text(row, "restock_type") == "cancel" else None
-            if target is not None and (line := _id_of(row, "line_item_id")):
+            if target is not None and (line := id_of(row, "line_item_id")):
                 target[line] = target.get(line, 0) + whole(row, "quantity")
     return removed, returned
 
@@ -360,156 +305,9 @@ def _shipped(body: Json, at: str) -> dict[str, int]:
         if text(fulfillment, "status") in {"cancelled", "error", "failure"}:
             continue
         for row in rows(fulfillment, "line_items", f"{at}/fulfillments/{index}"):
-            if line := _exact_id(row):
+            if line := exact_id(row):
                 found[line] = found.get(line, 0) + whole(row, "quantity")
     return found
-
-
-def _shipping(draft: Draft, parts: _Rows, extensions: dict[str, str]) -> None:
-    for where, row in parts.shipping:
-        name = _exact_id(row)
-        amount = amount_of(row, "price", where, draft.currency, draft.report) or 0
-        draft.charge("shipping", f"shipping:{name}", amount, label=text(row, "title") or "", code=text(row, "code"))
-        unmapped(row, _MAPPED_SHIPPING, where, extensions)
-
-
-def _discounts(draft: Draft, parts: _Rows, body: Json, at: str) -> int | None:
-    """Add a row per discount application, spread what no line was allocated, and return the stated total."""
-    applications = rows(body, "discount_applications", at)
-    shares: dict[int, dict[str, int]] = {}
-    for (where, row), line in zip(parts.items, draft.lines, strict=True):
-        _allocated(draft, row, where, line.line_id, shares)
-    shipping: dict[int, dict[str, int]] = {}
-    for where, row in parts.shipping:
-        _allocated(draft, row, where, "", shipping)
-    known = 0
-    for number in sorted(shares):
-        source, code, label = _application(applications, number)
-        amount = sum(shares[number].values())
-        known += amount
-        draft.discount(f"discount:{number}", amount, shares=shares[number], source=source, code=code, label=label)
-    for number in sorted(shipping):
-        source, code, label = _application(applications, number)
-        amount = shipping[number][""]
-        known += amount
-        draft.discount(f"discount:shipping:{number}", amount, spread=False, source=source, code=code, label=label or "shipping")
-    total = _stated_discount(draft, body, at)
-    if total is not None and total > known:
-        _unallocated(draft, body, at, total - known)
-    return total
-
-
-def _allocated(draft: Draft, row: Json, where: str, line_id: str, shares: dict[int, dict[str, int]]) -> None:
-    if row.get("discount_allocations"):
-        for index, part in enumerate(rows(row, "discount_allocations", where)):
-            there = f"{where}/discount_allocations/{index}"
-            found = shares.setdefault(whole(part, "discount_application_index"), {})
-            found[line_id] = found.get(line_id, 0) + (amount_of(part, "amount", there, draft.currency, draft.report) or 0)
-        return
-    if "applied_discount" not in row and "total_discount" not in row:
-        return
-    applied = child(row, "applied_discount", where)
-    amount = (
-        amount_of(applied, "amount", f"{where}/applied_discount", draft.currency, draft.report)
-        if applied
-        else amount_of(row, "total_discount", where, draft.currency, draft.report)
-    )
-    if amount:
-        found = shares.setdefault(-1, {})
-        found[line_id] = found.get(line_id, 0) + amount
-
-
-def _application(applications: list[Json], number: int) -> tuple[Any, str | None, str]:
-    if not 0 <= number < len(applications):
-        return "channel", None, ""
-    row = applications[number]
-    kind = text(row, "type")
-    source = {"discount_code": "code", "manual": "manual", "automatic": "promotion", "script": "promotion"}.get(kind or "", "channel")
-    return source, text(row, "code"), text(row, "title") or text(row, "description") or ""
-
-
-def _stated_discount(draft: Draft, body: Json, at: str) -> int | None:
-    total = amount_of(body, "total_discounts", at, draft.currency, draft.report)
-    if total is not None or "applied_discount" not in body:
-        return total
-    total = sum(row.amount_minor for row in draft.adjustments if row.kind == "discount")
-    applied = child(body, "applied_discount", at)
-    return total + (amount_of(applied, "amount", f"{at}/applied_discount", draft.currency, draft.report) or 0) if applied else total
-
-
-def _unallocated(draft: Draft, body: Json, at: str, amount: int) -> None:
-    codes = rows(body, "discount_codes", at)
-    code = text(codes[0], "code") if codes else None
-    on_shipping = len(codes) == 1 and text(codes[0], "type") == "shipping"
-    label = text(child(body, "applied_discount", at) or {}, "description") or ""
-    draft.discount("discount:order", amount, spread=not on_shipping, source="code" if code else "channel", code=code, label=label)
-
-
-def _charges(draft: Draft, body: Json, at: str) -> None:
-    if tip := amount_of(body, "total_tip_received", at, draft.currency, draft.report):
-        draft.charge("fee", "fee:tip", tip, label="tip")
-    for key, label in (("original_total_duties_set", "duties"), ("original_total_additional_fees_set", "additional fees")):
-        if body.get(key) and (amount := _shop_money(draft, body, key, at)):
-            draft.charge("fee", f"fee:{label}", amount, label=label)
-
-
-def _shop_money(draft: Draft, body: Json, key: str, at: str) -> int | None:
-    pair = child(body, key, at)
-    shop = child(pair, "shop_money", f"{at}/{key}") if pair else None
-    return amount_of(shop, "amount", f"{at}/{key}/shop_money", draft.currency, draft.report) if shop else None
-
-
-def _taxes(draft: Draft, parts: _Rows, body: Json, at: str) -> None:
-    for (where, row), line in zip(parts.items, draft.lines, strict=True):
-        if row.get("tax_lines"):
-            _tax_rows(draft, row, where, line_id=line.line_id, included=parts.included)
-    for where, row in parts.shipping:
-        if row.get("tax_lines"):
-            _tax_rows(draft, row, where, adjustment_id=f"shipping:{_exact_id(row)}", included=parts.included)
-    if not draft.taxes and body.get("tax_lines"):
-        _tax_rows(draft, body, at, included=parts.included)
-
-
-def _tax_rows(draft: Draft, row: Json, at: str, *, included: bool, line_id: str | None = None, adjustment_id: str | None = None) -> None:
-    for index, tax in enumerate(rows(row, "tax_lines", at)):
-        where = f"{at}/tax_lines/{index}"
-        draft.tax(
-            f"tax:{line_id or adjustment_id or 'order'}:{index}",
-            minor(tax.get("price"), draft.currency, where, "price", draft.report),
-            line_id=line_id,
-            adjustment_id=adjustment_id,
-            title=text(tax, "title") or "",
-            rate=rate_text(tax.get("rate")),
-            included=included,
-            liable="channel" if tax.get("channel_liable") is True else "seller",
-        )
-
-
-def _stated(draft: Draft, body: Json, at: str, discount: int | None) -> StatedTotals:
-    currency, report = draft.currency, draft.report
-    shipping = _shop_money(draft, body, "total_shipping_price_set", at) if body.get("total_shipping_price_set") else None
-    if shipping is None and ("shipping_lines" in body or "shipping_line" in body):
-        shipping = sum(row.amount_minor for row in draft.adjustments if row.kind == "shipping")
-    return stated_totals(
-        subtotal=amount_of(body, "subtotal_price", at, currency, report),
-        discount=discount,
-        shipping=shipping,
-        tax=amount_of(body, "total_tax", at, currency, report),
-        grand=amount_of(body, "total_price", at, currency, report),
-    )
-
-
-def _current(draft: Draft, body: Json, at: str, original: StatedTotals) -> tuple[StatedTotals, dict[str, object]]:
-    """Return the totals after removals as the contract, and the original ones as what the document's own fields say."""
-    currency, report = draft.currency, draft.report
-    current = stated_totals(
-        subtotal=amount_of(body, "current_subtotal_price", at, currency, report),
-        discount=amount_of(body, "current_total_discounts", at, currency, report),
-        shipping=original.shipping_minor,
-        tax=amount_of(body, "current_total_tax", at, currency, report),
-        grand=amount_of(body, "current_total_price", at, currency, report),
-    )
-    return current, told_totals(original, currency)
 
 
 def _payment_state(body: Json, at: str, event: StatedEvent, report: Report) -> PaymentState | None:
@@ -528,31 +326,6 @@ def _fulfillment_state(body: Json, at: str, event: StatedEvent, report: Report) 
     if word not in _FULFILLMENT:
         report.note(f"{at}/fulfillment_status", "unknown_status", "no documented fulfilment status", word)
     return _FULFILLMENT.get(word, "unfulfilled")
-
-
-def _payments(draft: Draft, body: Json, at: str, state: PaymentState | None, grand: int) -> None:
-    for index, row in enumerate(rows(body, "transactions", at)):
-        _transaction(draft, row, f"{at}/transactions/{index}")
-    stated = bool(draft.payments)
-    for index, refund in enumerate(rows(body, "refunds", at)):
-        for number, row in enumerate(rows(refund, "transactions", f"{at}/refunds/{index}")):
-            _transaction(draft, row, f"{at}/refunds/{index}/transactions/{number}")
-    if not stated and state is not None:
-        provider = text(body, "gateway") or next(iter(_texts(body, "payment_gateway_names")), NAME)
-        open_amount = amount_of(body, "total_outstanding", at, draft.currency, draft.report) if state == "partially_paid" else None
-        paid = None if open_amount is None else max(grand - open_amount, 0)
-        if state in {"refunded", "partially_refunded"}:
-            paid = amount_of(body, "total_price", at, draft.currency, draft.report)
-        draft.stated_payment(state, provider, grand, paid=paid, at=instant(body, "processed_at", at, draft.report) if paid else None)
-
-
-def _transaction(draft: Draft, row: Json, at: str) -> None:
-    kind = _MONEY_KINDS.get(text(row, "kind") or "")
-    if kind is None or (text(row, "status") or "success") != "success":
-        return
-    amount = minor(row.get("amount"), draft.currency, at, "amount", draft.report)
-    transaction = _exact_id(row) or "stated"
-    draft.payment(text(row, "gateway") or NAME, kind, amount, transaction=transaction, at=instant(row, "processed_at", at, draft.report))
 
 
 def _addresses(body: Json, at: str, extensions: dict[str, str]) -> tuple[Address | None, Address | None]:
@@ -592,38 +365,33 @@ def _contact(body: Json, at: str, ship_to: Address | None, extensions: dict[str,
         name=name or (ship_to.name if ship_to else None),
         email=text(body, "email") or text(body, "contact_email") or text(customer, "email"),
         phone=text(body, "phone") or text(customer, "phone"),
-        customer_ref=_exact_id(customer),
+        customer_ref=exact_id(customer),
     )
 
 
 _MAPPED_CUSTOMER = names("id admin_graphql_api_id first_name last_name email phone")
 
 
-def _texts(body: Json, key: str) -> list[str]:
-    value = body.get(key)
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
 def _tags(body: Json) -> tuple[str, ...]:
     tags = body.get("tags")
     if not tags:
         return ()
-    parts = tags.split(",") if isinstance(tags, str) else _texts(body, "tags")
+    parts = tags.split(",") if isinstance(tags, str) else texts_of(body, "tags")
     return present(part.strip() for part in parts)
 
 
 def _edit(body: Json, at: str, headers: Mapping[str, str], account: str, report: Report) -> StatedChange:
     """Read orders/edited: which lines gained and lost units. No money, no address."""
-    order_id = headers.get("x-shopify-order-id") or _id_of(body, "order_id") or need_text(body, "order_id", at)
+    order_id = headers.get("x-shopify-order-id") or id_of(body, "order_id") or need_text(body, "order_id", at)
     items = child(body, "line_items", at) or {}
     changes = []
     for key, action, sign in (("additions", "add", ""), ("removals", "remove", "-")):
         for index, row in enumerate(rows(items, key, f"{at}/line_items")):
             units, _ = quantity(row, "delta", f"{at}/line_items/{key}/{index}")
             changes.append(
-                LineChange(action="add" if action == "add" else "remove", line_id=_exact_id(row), quantity_delta=f"{sign}{units}")
+                LineChange(action="add" if action == "add" else "remove", line_id=exact_id(row), quantity_delta=f"{sign}{units}")
             )
-    stated = _id_of(body, "order_id")
+    stated = id_of(body, "order_id")
     if stated is not None and stated != order_id:
         report.note(f"{at}/order_id", "id_lost_digits", f"the number disagrees with the header's id {order_id}", stated)
     return StatedChange(
@@ -646,11 +414,11 @@ def _other_resource(body: Json, topic: str, wrapped: str) -> str | None:
 
 def _named_only(body: Json, at: str, headers: Mapping[str, str], topic: str, account: str, wrapped: str) -> Result:
     """Read a document that names an order: a deletion, or a refund, fulfilment or transaction of it."""
-    order_id = headers.get("x-shopify-order-id") or _id_of(body, "order_id")
+    order_id = headers.get("x-shopify-order-id") or id_of(body, "order_id")
     if order_id is None:
         if (about := _other_resource(body, topic, wrapped)) is not None:
             fail(at, "order_id", "names_an_order", about, "a document of another resource, which names no order")
-        order_id = _exact_id(body)
+        order_id = exact_id(body)
     if order_id is None:
         fail(at, "id", "required", body.get("id"), f"{at}/id is missing")
     if topic == "orders/delete":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from normalizers.building import currency_within
+from normalizers.amounts import currency_within
 from normalizers.wire import Json
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -82,7 +82,7 @@ def _object(row: Json) -> Json:
         plain = _plain(value)
         if name in _WORDS and isinstance(plain, str):
             plain = plain.lower()
-        found.setdefault(name, plain)
+        found[name if name not in found else f"{name}_again"] = plain  # what is said twice may be said otherwise
         if beside := _beside(value):
             found[f"{name}_connection"] = beside
     return _line_named(found)
@@ -105,9 +105,10 @@ def _edge(edge: Any) -> Any:
     if not isinstance(edge, dict):
         return _plain(edge)
     node = edge.get("node")
-    return _plain(
-        {**{key: item for key, item in edge.items() if key not in {"node", "cursor"}}, **node} if isinstance(node, dict) else node
-    )
+    if not isinstance(node, dict):
+        return _plain(node)
+    beside = {f"{key}_of_edge" if key in node else key: item for key, item in edge.items() if key not in {"node", "cursor"}}
+    return _plain({**beside, **node})
 
 
 def _plain(value: Any) -> Any:

@@ -15,20 +15,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    line_ids,
-    price_of,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, price_of, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -53,7 +44,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "shopware"
-MAPPING = 3
+MAPPING = 4
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "open": "unpaid", "in_progress": "unpaid", "unconfirmed": "unpaid", "reminded": "unpaid", "failed": "unpaid", "authorized": "authorized",
@@ -68,18 +59,34 @@ _EVENTS: Mapping[str, StatedEvent] = {"checkout.order.placed": "create", "state_
 _STATES = frozenset({"open", "in_progress", "completed", "cancelled"})
 _DISCOUNTS = frozenset({"promotion", "credit", "discount"})
 _MAPPED = names(
-    "id orderNumber orderDateTime createdAt updatedAt price shippingCosts shippingTotal amountTotal amountNet positionPrice taxStatus currency "
+    "id orderNumber orderDateTime createdAt updatedAt price shippingCosts shippingTotal amountTotal positionPrice taxStatus currency "
     "stateMachineState lineItems deliveries transactions orderCustomer billingAddress customerComment"
 )
-_LINE = names("id quantity label unitPrice totalPrice price type parentId identifier good")
+_LINE = names("id quantity label unitPrice totalPrice price type parentId")
+_INSIDE = inside(
+    """
+    currency: isoCode
+    stateMachineState: technicalName
+    orderCustomer: customerNumber email firstName lastName
+    price: calculatedTaxes positionPrice taxStatus totalPrice
+    shippingCosts: calculatedTaxes totalPrice
+    calculatedTaxes: tax taxRate
+    lineItems: id label parentId payload price totalPrice type
+    payload: code
+    deliveries: shippingMethod shippingOrderAddress stateMachineState
+    paymentMethod shippingMethod: name
+    shippingOrderAddress: additionalAddressLine1 additionalAddressLine2 city company country countryState firstName lastName phoneNumber street zipcode
+    country: iso
+    transactions: amount createdAt paymentMethod stateMachineState
+    amount: totalPrice
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [inner for document in documents for message in messages(document, ("orders",)) for inner in _opened(message)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _opened(message: Message) -> list[Message]:
@@ -122,13 +129,6 @@ def _plain(row: Json, known: Mapping[tuple[str | None, str | None], Json], depth
             others = [known.get((text(one, "type"), text(one, "id"))) for one in data if isinstance(one, dict)]
             found[name] = [_plain(one, known, depth - 1) for one in others if one is not None]
     return found
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:
@@ -247,7 +247,13 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         {} if goods is not None or not draft.lines else {"subtotal": to_text(totals.subtotal_minor, draft.currency)}
     )
     return draft.stated_order(
-        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary | {"tax_included": included}, of=((body, at),)
+        order,
+        event=event,
+        payment=payment,
+        fulfillment=fulfillment,
+        stated=summary | {"tax_included": included},
+        of=((body, at),),
+        inside=_INSIDE,
     )
 
 

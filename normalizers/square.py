@@ -13,19 +13,11 @@ Source:  developer.squareup.com: Orders API reference (Order, OrderLineItem, Ord
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    quotient_price,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, currency_within, quotient_price, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -50,7 +42,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "square"
-MAPPING = 2
+MAPPING = 3
 
 _NOTICES = ("order_created", "order_updated", "order_fulfillment_updated")
 _DELIVERIES = (("SHIPMENT", "shipment_details"), ("DELIVERY", "delivery_details"))
@@ -58,27 +50,30 @@ _DONE, _GONE = "COMPLETED", frozenset({"CANCELED", "FAILED"})
 _PAYING: Mapping[str, str] = {"CAPTURED": "capture", "AUTHORIZED": "authorization", "VOIDED": "void"}
 _MAPPED = names(
     "id created_at updated_at state version location_id line_items taxes discounts service_charges total_money total_tax_money "
-    "total_discount_money total_service_charge_money total_tip_money net_amounts tenders refunds customer_id note rounding_adjustment"
+    "total_discount_money total_tip_money tenders refunds customer_id note rounding_adjustment"
 )
 _LINE = names(
-    "uid name quantity gross_sales_money total_money total_tax_money total_discount_money total_service_charge_money applied_taxes "
-    "applied_discounts variation_total_price_money base_price_money"
+    "uid name quantity gross_sales_money total_money applied_taxes applied_discounts variation_total_price_money base_price_money"
+)
+_INSIDE = inside(
+    """
+    amount_money applied_money base_price_money gross_sales_money total_discount_money total_money total_tax_money total_tip_money: amount currency
+    applied_discounts: applied_money discount_uid
+    applied_taxes: applied_money tax_uid
+    card_details: status
+    discounts: applied_money name uid
+    refunds: amount_money id status
+    service_charges: applied_money name total_tax_money uid
+    taxes: name percentage type uid
+    tenders: amount_money card_details payment_id type
+    """
 )
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document, ("order", "orders", "order_entries"))]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:
@@ -217,7 +212,9 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         extensions=extensions,
     )
     summary: dict[str, object] = {"subtotal": to_text(goods, draft.currency)} if draft.lines else {}
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),))
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, at),), inside=_INSIDE
+    )
 
 
 def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, shipped: bool) -> None:

@@ -12,20 +12,11 @@ Source:  developers.squarespace.com: Commerce APIs, Orders API (order, line item
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    currency_within,
-    decimal_in,
-    line_ids,
-    priced_row,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, currency_within, decimal_in, priced_row
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -48,7 +39,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "squarespace"
-MAPPING = 2
+MAPPING = 3
 
 _FULFILLMENT: Mapping[str, FulfillmentState] = {"PENDING": "unfulfilled", "FULFILLED": "fulfilled", "CANCELED": "cancelled"}
 _MAPPED = names(
@@ -57,21 +48,19 @@ _MAPPED = names(
 )
 _LINE = names("id sku productName quantity unitPricePaid")
 _ADDRESS = names("firstName lastName address1 address2 city state countryCode postalCode phone")
+_INSIDE = inside(
+    """
+    amount discountTotal grandTotal refundedTotal shippingTotal subtotal taxTotal unitPricePaid: currency value
+    discountLines: amount name promoCode
+    shippingLines: method
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document, ("result", "orders"))]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:
@@ -177,7 +166,9 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     )
     if not draft.lines:
         report.warn(f"{at}/lineItems", "no_lines", "the order has no line items")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=_FULFILLMENT.get(status or ""), of=((body, at),))
+    return draft.stated_order(
+        order, event=event, payment=payment, fulfillment=_FULFILLMENT.get(status or ""), of=((body, at),), inside=_INSIDE
+    )
 
 
 def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, included: bool, shipped: bool) -> None:

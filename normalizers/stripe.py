@@ -14,8 +14,11 @@ Source:  docs.stripe.com/api: Checkout Sessions (object, line items), Events, "S
 from collections.abc import Mapping
 from decimal import Decimal
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, quotient_price, refused, stated_totals
+from normalizers.amounts import currency_of, quotient_price
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -40,7 +43,7 @@ from schemas.order import Address, Contact, Order, PaymentState, Source, order_i
 from schemas.statement import StatedEvent
 
 NAME = "stripe"
-MAPPING = 2
+MAPPING = 3
 
 _TWO_DECIMALS = frozenset({"ISK", "UGX"})
 """Currencies that ISO 4217 gives no decimals, and Stripe writes with two zeros."""
@@ -54,9 +57,20 @@ _EVENTS: Mapping[str, StatedEvent] = {
 }
 _MAPPED = names(
     "id object created currency amount_subtotal amount_total total_details customer customer_details customer_email shipping_details "
-    "shipping_cost payment_status payment_intent status line_items livemode"
+    "shipping_cost payment_status payment_intent status line_items"
 )
-_LINE = names("id object description quantity amount_subtotal amount_total amount_discount amount_tax currency price discounts taxes")
+_LINE = names("id object description quantity amount_subtotal amount_discount amount_tax currency price")
+_INSIDE = inside(
+    """
+    customer_details: email name phone
+    line_items: data
+    shipping_cost: shipping_rate
+    shipping_rate: display_name
+    shipping_details: address name phone
+    address: city country line1 line2 postal_code state
+    total_details: amount_discount amount_shipping amount_tax
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
@@ -200,7 +214,9 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
         stated_totals=stated_totals(subtotal=subtotal, discount=discount, shipping=shipping, tax=tax, grand=grand),
         extensions=extensions,
     )
-    stated = draft.stated_order(order, event=event, payment=payment, fulfillment="cancelled" if draft.cancelled else None, of=((body, at),))
+    stated = draft.stated_order(
+        order, event=event, payment=payment, fulfillment="cancelled" if draft.cancelled else None, of=((body, at),), inside=_INSIDE
+    )
     return stated if items else _without_lines(stated)
 
 
@@ -240,7 +256,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
         if amount := _amount(row, "amount_discount", where, draft):
             shares[line_id] = abs(amount)
         unmapped(row, _LINE, where, extensions)
-        unmapped(price, names("id object"), f"{where}/price", extensions)
+        unmapped(price, frozenset(), f"{where}/price", extensions)
     return shares
 
 

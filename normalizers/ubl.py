@@ -16,19 +16,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    currency_of,
-    line_ids,
-    priced_row,
-    quotient_price,
-    rate_text,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import currency_of, priced_row, quotient_price, rate_text
+from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange
+from normalizers.draft import Draft
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import MAX_ROWS, Report, day_and_time, present
 from normalizers.xml_tree import Node, read_document, unread

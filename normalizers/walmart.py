@@ -15,20 +15,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    currency_within,
-    line_ids,
-    price_of,
-    quotient_price,
-    refused,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, currency_within, price_of, quotient_price
+from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
@@ -56,7 +47,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Li
 from schemas.statement import LineChange
 
 NAME = "walmart"
-MAPPING = 2
+MAPPING = 3
 
 _WRAPPINGS = ("data", "results", "list", "elements", "order", "orders")
 _INCLUSIVE = frozenset({"MXN", "CLP"})
@@ -66,14 +57,22 @@ _KNOWN = _GONE | _SENT | _WAITING | {"refund", "refunded", "returned"}
 _MAPPED = names("purchaseOrderId customerOrderId customerEmailId orderDate shippingInfo billingInfo orderLines orderTotal paymentMethod")
 _LINE = names("lineNumber primeLineNumber item charges orderLineQuantity")
 _PLACE = names("name city state postalCode country address1 address2 address3 address4 address5 address6")
+_INSIDE = inside(
+    """
+    charges: charge chargeAmount chargeName chargeType tax
+    charge: chargeAmount chargeName chargeType tax
+    chargeAmount orderTotal taxAmount unitPrice: amount currency
+    orderLineQuantity: amount unitOfMeasurement
+    orderLines: orderLine
+    tax: taxAmount taxName
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(_as_json(document), _WRAPPINGS)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _as_json(document: Document) -> Document:
@@ -82,13 +81,6 @@ def _as_json(document: Document) -> Document:
         return document
     root, headers = read_document(document)
     return Document(json_text({root.name: plain(root)}).encode(), headers)
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:
@@ -235,6 +227,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         cancel_requested=not draft.cancelled and any(_wished(row) for row in lines),
         stated={key: None if amount is None else to_text(amount, currency) for key, amount in shown.items()},
         of=((body, at),),
+        inside=_INSIDE,
     )
 
 

@@ -515,7 +515,7 @@ def read_instant(value: str, where: str, report: Report, *, utc: bool = False) -
 
 def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) -> None:
     """Add to `found` what `row` says under keys that have no canonical place: JSON pointer -> JSON text."""
-    if type(found) is Kept:
+    if isinstance(found, Kept):
         found.whole[id(row)] = row, mapped
     if mapped.issuperset(row):
         return

@@ -18,23 +18,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    not_placed,
-    priced_row,
-    quotient_price,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, priced_row, quotient_price, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Broken,
     Json,
@@ -60,7 +48,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "wix"
-MAPPING = 2
+MAPPING = 3
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "NOT_PAID": "unpaid",
@@ -98,14 +86,23 @@ _MAPPED = names(
 )
 _LINE = names("id index quantity price priceBeforeDiscounts name productName sku tax taxDetails totalDiscount discount")
 _TOKEN = re.compile(rb"[\w-]+\.([\w-]+)\.[\w-]*")
+_INSIDE = inside(
+    """
+    additionalFees: code name price
+    appliedDiscounts: coupon
+    coupon: code
+    discount price priceBeforeDiscounts shipping subtotal tax total totalDiscount totalPrice totalTax: amount
+    priceSummary totals: discount shipping subtotal tax total totalPrice
+    productName: original
+    taxDetails: taxRate totalTax
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in _messages(document)]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
+    return each(found, _result)
 
 
 def _messages(document: Document) -> list[Message]:
@@ -174,16 +171,11 @@ def _amounts(value: Any) -> Any:
     """Return an object in which an amount stands under `amount`, as an order's does."""
     if isinstance(value, dict):
         return (
-            {"amount": value["value"], **value} if "value" in value and "currency" in value else {k: _amounts(v) for k, v in value.items()}
+            {"amount" if k == "value" else k: v for k, v in value.items()}
+            if "value" in value and "currency" in value
+            else {k: _amounts(v) for k, v in value.items()}
         )
     return value
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
 
 
 def _result(message: Message) -> Result:
@@ -282,7 +274,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
         extensions=extensions,
     )
     fulfillment = "cancelled" if draft.cancelled else _FULFILLMENT.get(text(body, "fulfillmentStatus") or "")
-    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, of=((body, at),))
+    return draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, of=((body, at),), inside=_INSIDE)
 
 
 def _included(body: Json, draft: Draft, sums: tuple[int | None, ...], fees: int) -> bool:

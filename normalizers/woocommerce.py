@@ -17,22 +17,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from normalizers.building import (
-    Draft,
-    account_of,
-    address_of,
-    amount_of,
-    currency_of,
-    decimal_in,
-    line_ids,
-    price_of,
-    quotient_price,
-    rate_text,
-    refused,
-    split_by_line,
-    stated_totals,
-)
+from normalizers.amounts import amount_of, currency_of, decimal_in, price_of, quotient_price, rate_text
+from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.draft import Draft
+from normalizers.leftovers import inside
 from normalizers.wire import (
     Json,
     Message,
@@ -57,7 +46,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "woocommerce"
-MAPPING = 2
+MAPPING = 3
 
 _EVENTS: Mapping[str, StatedEvent] = {
     "order.created": "create",
@@ -87,21 +76,17 @@ _MAPPED = names(
 )
 _MAPPED_LINE = names("id name quantity subtotal total taxes sku price")
 _MAPPED_ADDRESS = names("first_name last_name company address_1 address_2 city state postcode country email phone")
+_INSIDE = inside(
+    """
+    taxes: id total
+    """
+)
 
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
     found = [message for document in documents for message in messages(document, ("data", "order", "orders", "results", "payload"))]
-    if len(found) == 1:
-        return (_result(found[0]),)
-    return tuple([_guarded(message) for message in found])
-
-
-def _guarded(message: Message) -> Result:
-    try:
-        return _result(message)
-    except OrdermendError as error:
-        return refused(None, error)
+    return each(found, _result)
 
 
 def _result(message: Message) -> Result:
@@ -227,7 +212,9 @@ def _order(body: Json, named: Named) -> Result:
     )
     fulfillment = _fulfillment(body, status)
     summary: dict[str, object] = {"subtotal": to_text(totals.subtotal_minor, currency)} if draft.lines else {}
-    result = draft.stated_order(order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, named.at),))
+    result = draft.stated_order(
+        order, event=event, payment=payment, fulfillment=fulfillment, stated=summary, of=((body, named.at),), inside=_INSIDE
+    )
     if draft.lines or body.get("fee_lines"):
         return result
     message = "an order without lines" if placed_at else "an order without lines and without a date was never placed"

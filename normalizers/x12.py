@@ -1,35 +1,32 @@
-"""X12 purchase orders (850) and purchase order changes (860) -> canonical Order, or a change.
+"""X12 purchase orders (850, grocery 875) and changes of them (860, 876) -> canonical Order, or a change.
 
-Input:   one interchange; each 850 in it is an order, each 860 a change of one. The sender (ISA06) is the account.
+Input:   one interchange; each 850 or 875 in it is an order, each 860 or 876 a change of one. The sender (ISA06) is the account.
 Output:  Order in the currency of CUR (the header's, else the lines' common one), integer minor units; unit prices keep their digits.
 Loses:   nothing; segments without a canonical place go to `extensions`, /segment number/tag -> JSON text.
 Fails:   UndecodableMessage (no interchange). A set that is cut short, or whose counts say that segments are missing, is quarantined.
+         The grocery sets are read by `normalizers.x12_grocery`.
 Source:  ASC X12 004010, transaction sets 850 and 860 and data elements 92, 235, 353, 355, 639, 670, 1300, as published in trading
          partners' implementation guides; read 2026-11-23. SAC05 has two implied decimals; a date alone is its midnight, UTC.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
-from normalizers.building import Draft, account_of, address_of, currency_of, line_ids, minor, price_of, rate_text, refused, stated_totals
+from normalizers.amounts import currency_of, minor, rate_text
+from normalizers.building import account_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
+from normalizers.draft import Draft
 from normalizers.summary import moment_text
-from normalizers.wire import MAX_ROWS, Report, fail, json_text, present, quantity
+from normalizers.wire import MAX_ROWS, Report, fail, present, quantity
+from normalizers.x12_grocery import adds_up, grocery_change, grocery_order
 from normalizers.x12_segments import Segment, TransactionSet, read_sets
+from normalizers.x12_values import MAPPING, NAME, date_in, ids_of, is_named, keep, parts_of, party_of, price_in, sku_of, sums_of
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, to_text
-from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order_id_of
-from schemas.statement import LineAction, LineChange
+from schemas.order import Contact, DeliveryWindow, Order, Source, order_id_of
+from schemas.statement import LineAction, LineChange, StatedEvent
 
-NAME = "x12"
-MAPPING = 2
-
-_SKU = ("VN", "VP", "VA", "SK", "MG", "MF", "ST", "BP", "IN", "PI", "PN", "CB", "UP", "UI", "UK", "EN", "UA")
-"""Which product id names the article to the seller (data element 235), best first."""
-_PER = {"HP": 2, "HU": 2, "TP": 3, "PM": 3}
-"""Prices per hundred and per thousand (data element 639): digits to move the point."""
 _ACTIONS: Mapping[str, LineAction] = {"AI": "add", "DI": "delete", "NC": "keep", "OA": "add"}
 _CANCEL = frozenset({"01", "03"})
 _SHIPPING = frozenset({"D240", "D245", "G821", "G830", "G831"})
@@ -38,12 +35,23 @@ _HEADER = frozenset({"ST", "SE", "BEG", "CUR", "N2", "N3", "N4", "CTT", "PO1", "
 _CHARGED = frozenset({"SAC", "TXI"})
 
 
+class _Kind(NamedTuple):
+    """A transaction set that is read: where it begins, what a line is, what it means, and who reads it."""
+
+    head: str
+    line: str
+    event: StatedEvent
+    read: Callable[[TransactionSet, Segment, str, str, Report], Result]
+    releases: bool = False
+    """The segment it begins with has a release beside the order's number."""
+
+
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each transaction set says."""
     results: list[Result] = []
     for document in documents:
         sets = read_sets(document.body)
-        if not any(one.kind in {"850", "860"} for one in sets):
+        if not any(one.kind in _KINDS for one in sets):
             raise NormalizationFailed(
                 "no purchase order and no change of one", field="/ST01", rule="transaction_set", value=",".join(one.kind for one in sets)
             )
@@ -52,89 +60,65 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 
 
 def _result(one: TransactionSet, account: str) -> Result:
-    report = Report()
-    if one.kind not in {"850", "860"}:
+    kind = _KINDS.get(one.kind)
+    if kind is None:
         return refused(None, NormalizationFailed("the transaction set is no order", field="/ST01", rule="transaction_set", value=one.kind))
-    head = next((segment for segment in one.segments if segment.tag == ("BEG" if one.kind == "850" else "BCH")), None)
+    head = next((segment for segment in one.segments if segment.tag == kind.head), None)
     number = head.at(3) if head else None
     if head is None or number is None:
         return refused(
             None,
-            NormalizationFailed("no purchase order number", field=head.path(3) if head else "/BEG03", rule="required"),
+            NormalizationFailed("no purchase order number", field=head.path(3) if head else f"/{kind.head}03", rule="required"),
             account=account,
         )
-    order_id = f"{number}-{head.at(4)}" if head.at(4) else number
+    order_id = f"{number}-{head.at(4)}" if kind.releases and head.at(4) else number
+    report = Report()
     for path, rule, message in one.problems:
         report.warn(path, rule, message)
     try:
-        _whole(one)
-        result = _order(one, head, order_id, account, report) if one.kind == "850" else _change(one, head, order_id, account, report)
+        _whole(one, kind.line)
+        return kind.read(one, head, order_id, account, report)
     except OrdermendError as error:
         cut = error.rule in {"truncated", "line_count", "segment_count"}
-        return refused(
-            order_id,
-            error,
-            account=account,
-            event="create" if one.kind == "850" else "edit",
-            verdict="quarantine" if cut else "dead_letter",
-            report=report,
-        )
-    return result
+        return refused(order_id, error, account=account, event=kind.event, verdict="quarantine" if cut else "dead_letter", report=report)
 
 
-def _whole(one: TransactionSet) -> None:
+def _whole(one: TransactionSet, line: str) -> None:
     """Refuse a set that lost segments: it ends early, or its own counts disagree with what is there."""
     if not one.ended:
         raise NormalizationFailed("the transaction set is cut short: it has no SE", field="/SE", rule="truncated")
-    lines = sum(segment.tag in {"PO1", "POC"} for segment in one.segments)
+    lines = sum(segment.tag == line for segment in one.segments)
     if lines > MAX_ROWS:
-        raise LimitExceeded(f"{lines} lines are more than {MAX_ROWS}", field="/PO1", rule="max_rows", value=str(lines))
+        raise LimitExceeded(f"{lines} lines are more than {MAX_ROWS}", field=f"/{line}", rule="max_rows", value=str(lines))
     counted = next((segment for segment in one.segments if segment.tag == "CTT"), None)
     stated = counted.at(1) if counted else None
     if counted and stated and stated.isdecimal() and int(stated) != lines:
         raise NormalizationFailed(
             f"CTT01 counts otherwise than the {lines} lines there are", field=counted.path(1), rule="line_count", value=stated
         )
-    if not one.count_right and stated is None:
+    if not one.count_right and stated is None and not adds_up(one):
         raise NormalizationFailed(
-            "SE01 counts other segments than there are, and no CTT01 vouches for the lines", field="/SE01", rule="segment_count"
+            "SE01 counts other segments than there are, and no CTT01 (or G7601) vouches for the lines", field="/SE01", rule="segment_count"
         )
 
 
-def _loops(segments: list[Segment], tag: str) -> tuple[list[Segment], list[list[Segment]], list[Segment]]:
-    """Return the header's segments, one list per line (`tag` first), and the summary's from CTT on."""
-    header: list[Segment] = []
-    lines: list[list[Segment]] = []
-    tail: list[Segment] = []
-    for segment in segments:
-        if tail or segment.tag in {"CTT", "SE"}:
-            tail.append(segment)
-        elif segment.tag == tag:
-            lines.append([segment])
-        elif lines:
-            lines[-1].append(segment)
-        else:
-            header.append(segment)
-    return header, lines, tail
-
-
 def _order(one: TransactionSet, head: Segment, order_id: str, account: str, report: Report) -> StatedOrder:
-    header, loops, tail = _loops(one.segments, "PO1")
+    header, loops, tail = parts_of(one.segments, "PO1")
     currency = _currency(header, loops, report)
     cancelled = head.at(1) in _CANCEL
     draft = Draft(currency, report, cancelled=cancelled)
     extensions = report.kept
-    ship_to, bill_to = _party(header, ("ST", "BS")), _party(header, ("BT", "BS"))
+    ship_to, bill_to = party_of(header, ("ST", "BS")), party_of(header, ("BT", "BS"))
     _lines(draft, loops, extensions)
     for line_id, loop in zip([line.line_id for line in draft.lines], loops, strict=True):
         _charges(draft, loop, line_id)
     _charges(draft, [*header, *tail], None)
     for segment in header:
-        if segment.tag not in _HEADER and not (segment.tag == "N1" and _named(segment, ship_to, bill_to)):
-            _keep(segment, extensions)
+        if segment.tag not in _HEADER and not (segment.tag == "N1" and is_named(segment, ship_to, bill_to)):
+            keep(segment, extensions)
     grand = _total(draft, tail)
     totals = draft.totals(grand)
-    moment = _date(head, 5, report)
+    moment = date_in(head, 5, report)
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
         order_number=head.at(3) or order_id,
@@ -158,23 +142,8 @@ def _order(one: TransactionSet, head: Segment, order_id: str, account: str, repo
     )
     if not draft.lines:
         report.warn("/PO1", "no_lines", "the order has no lines")
-    summary = {**_derived(draft), "source_order_id": head.at(3)}
+    summary = {**sums_of(draft), "source_order_id": head.at(3)}
     return draft.stated_order(order, event="cancel" if cancelled else "create", payment=None, fulfillment=None, stated=summary)
-
-
-def _derived(draft: Draft) -> dict[str, object]:
-    """Return the sums the summary shows; a sum that nothing speaks of is null."""
-    priced = draft.lines and all(line.unit_price is not None for line in draft.lines)
-    kinds = {row.kind: 0 for row in draft.adjustments}
-    for row in draft.adjustments:
-        kinds[row.kind] += row.amount_minor
-    sums = {
-        "subtotal": sum(line.gross_minor for line in draft.lines) if priced else None,
-        "discount_total": kinds.get("discount"),
-        "shipping_total": kinds.get("shipping"),
-        "tax_total": sum(row.amount_minor for row in draft.taxes) if draft.taxes else None,
-    }
-    return {name: None if amount is None else to_text(amount, draft.currency) for name, amount in sums.items()}
 
 
 def _currency(header: list[Segment], loops: list[list[Segment]], report: Report) -> str:
@@ -194,14 +163,14 @@ def _lines(draft: Draft, loops: list[list[Segment]], extensions: dict[str, str])
     for loop, number, line_id in zip(loops, numbers, line_ids(numbers), strict=True):
         row = loop[0]
         ordered, exponent = quantity({"PO102": row.at(2)}, "PO102", f"/{row.number}")
-        price = _price(row, 4, 5)
+        price = price_in(row, 4, 5)
         if price is None:
             draft.report.note(row.path(4), "price_missing", "the line states no price")
-        ids = _ids(row, 6)
+        ids = ids_of(row, 6)
         draft.line(
             line_id,
             channel_line_id=number,
-            sku=_sku(ids),
+            sku=sku_of(ids),
             name=" ".join(present(segment.at(5) for segment in loop if segment.tag == "PID")) or "",
             unit_of_measure=row.at(3),
             unit_price=price,
@@ -210,32 +179,10 @@ def _lines(draft: Draft, loops: list[list[Segment]], extensions: dict[str, str])
             gross=0 if price is None else price.times(ordered, exponent, draft.currency, "half_up"),
         )
         if len(ids) > 1:
-            _keep(row, extensions)
+            keep(row, extensions)
         for segment in loop[1:]:
             if segment.tag not in _CHARGED and segment.tag != "PID":
-                _keep(segment, extensions)
-
-
-def _price(row: Segment, price: int, basis: int) -> UnitPrice | None:
-    """Return the price of one unit; a price per hundred or thousand is divided, exactly."""
-    stated = row.at(price)
-    found = price_of({f"{row.tag}{price:02d}": stated}, f"{row.tag}{price:02d}", f"/{row.number}")
-    shift = _PER.get(row.at(basis) or "", 0)
-    return UnitPrice(amount=found.amount, exponent=found.exponent + shift) if found and shift else found
-
-
-def _ids(row: Segment, first: int) -> dict[str, str]:
-    """Return the product ids of a line, qualifier -> id; the first of a qualifier counts."""
-    found: dict[str, str] = {}
-    for index in range(first, len(row.elements) - 1, 2):
-        qualifier, value = row.at(index), row.at(index + 1)
-        if qualifier and value:
-            found.setdefault(qualifier, value)
-    return found
-
-
-def _sku(ids: Mapping[str, str]) -> str | None:
-    return next((ids[qualifier] for qualifier in _SKU if qualifier in ids), next(iter(ids.values()), None))
+                keep(segment, extensions)
 
 
 def _charges(draft: Draft, segments: list[Segment], line_id: str | None) -> None:
@@ -282,44 +229,6 @@ def _total(draft: Draft, tail: list[Segment]) -> int | None:
     return minor(total.at(2), draft.currency, f"/{total.number}", "AMT02", draft.report) if total else None
 
 
-def _keep(segment: Segment, extensions: dict[str, str]) -> None:
-    extensions[f"/{segment.number}/{segment.tag}"] = json_text("*".join(segment.elements))
-
-
-def _named(segment: Segment, *parties: Address | None) -> bool:
-    """Say whether an N1 became an address as it is: without an id code there is nothing else in it."""
-    return segment.at(4) is None and any(party is not None and party.name == segment.at(2) for party in parties)
-
-
-def _party(header: list[Segment], codes: tuple[str, ...]) -> Address | None:
-    """Return the address of the first party of one of `codes`; a code without an address is none."""
-    start = next((index for code in codes for index, segment in enumerate(header) if segment.tag == "N1" and segment.at(1) == code), None)
-    if start is None:
-        return None
-    loop: list[Segment] = []
-    for segment in header[start + 1 :]:
-        if segment.tag not in {"N2", "N3", "N4", "PER", "REF", "TD5", "FOB"}:
-            break
-        loop.append(segment)
-    place = next((segment for segment in loop if segment.tag == "N4"), None)
-    lines = present(segment.at(index) for segment in loop if segment.tag == "N3" for index in (1, 2))
-    if place is None and not lines:
-        return None
-    phone = next(
-        (segment.at(index + 1) for segment in loop if segment.tag == "PER" for index in (3, 5, 7) if segment.at(index) == "TE"), None
-    )
-    return address_of(
-        name=header[start].at(2),
-        company=next((segment.at(1) for segment in loop if segment.tag == "N2"), None),
-        lines=lines,
-        city=place.at(1) if place else None,
-        region=place.at(2) if place else None,
-        postal_code=place.at(3) if place else None,
-        country=place.at(4) if place else None,
-        phone=phone,
-    )
-
-
 def _contact(header: list[Segment]) -> Contact:
     for segment in header:
         if segment.tag == "PER":
@@ -333,30 +242,18 @@ def _window(header: list[Segment], report: Report) -> DeliveryWindow | None:
     earliest, latest = dates.get("064"), dates.get("063") or dates.get("002")
     if earliest is None and latest is None:
         return None
-    return DeliveryWindow(earliest=_date(earliest, 2, report) if earliest else None, latest=_date(latest, 2, report) if latest else None)
-
-
-def _date(segment: Segment, index: int, report: Report) -> datetime | None:
-    """Read CCYYMMDD (or YYMMDD) as its midnight, UTC."""
-    stated = segment.at(index)
-    if stated is None:
-        return None
-    try:
-        moment = datetime.strptime(stated, "%Y%m%d" if len(stated) == 8 else "%y%m%d").replace(tzinfo=UTC)
-    except ValueError:
-        report.warn(segment.path(index), "date", "no date we can read", stated)
-        return None
-    report.note(segment.path(index), "date_without_time", "a date alone is read as its midnight, UTC", stated)
-    return moment
+    return DeliveryWindow(
+        earliest=date_in(earliest, 2, report) if earliest else None, latest=date_in(latest, 2, report) if latest else None
+    )
 
 
 # --- 860 ---
 
 
 def _change(one: TransactionSet, head: Segment, order_id: str, account: str, report: Report) -> StatedChange:
-    header, loops, _ = _loops(one.segments, "POC")
-    party = _party(header, ("ST", "BS"))
-    placed_at, changed_at = _date(head, 6, report), _date(head, 11, report)
+    header, loops, _ = parts_of(one.segments, "POC")
+    party = party_of(header, ("ST", "BS"))
+    placed_at, changed_at = date_in(head, 6, report), date_in(head, 11, report)
     summary: dict[str, object] = {
         "source_order_id": head.at(3),
         "placed_at": moment_text(placed_at),
@@ -390,18 +287,24 @@ def _line_change(row: Segment, report: Report) -> LineChange:
     word = row.at(2)
     if word is None:
         report.warn(row.path(2), "required", "the change does not say what to do with the line")
-    price = _price(row, 6, 7)
+    price = price_in(row, 6, 7)
     return LineChange(
         action=_ACTIONS.get(word or "", "change"),
         line_id=row.at(1),
         line=row.at(1),
-        sku=_sku(_ids(row, 8)),
+        sku=sku_of(ids_of(row, 8)),
         quantity_ordered=row.at(3),
         quantity_left=row.at(4),
         unit_price=None if price is None else format(price.decimal, "f"),
     )
 
 
+_KINDS: Mapping[str, _Kind] = {
+    "850": _Kind("BEG", "PO1", "create", _order, releases=True),
+    "860": _Kind("BCH", "POC", "edit", _change, releases=True),
+    "875": _Kind("G50", "G68", "create", grocery_order),
+    "876": _Kind("G92", "G68", "edit", grocery_change),
+}
 CHANNEL = Channel(
     name=NAME,
     restates=Restates.WHOLE_ORDER,

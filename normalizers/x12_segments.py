@@ -170,15 +170,15 @@ def _end_set(current: TransactionSet, segment: Segment) -> None:
     current.segments.append(segment)
     if not _equal(stated, str(counted)):
         current.count_right = False
-        current.problems.append((segment.path(1), "segment_count", f"SE counts {stated} segments, there are {counted}"))
+        current.problems.append((segment.path(1), "segment_count", f"SE01 counts otherwise than the {counted} segments there are"))
     if not _equal(segment.at(2), current.control):
-        current.problems.append((segment.path(2), "control_number", f"SE02 is {segment.at(2)}, ST02 is {current.control}"))
+        current.problems.append((segment.path(2), "control_number", "SE02 is not the number in ST02"))
 
 
 def _check(sets: Iterable[TransactionSet], segment: Segment, wanted: tuple[tuple[int, str | None], ...]) -> None:
     for index, want in wanted:
         if not _equal(segment.at(index), want):
-            problem = (segment.path(index), "envelope", f"{segment.tag}{index:02d} is {segment.at(index)}, it should be {want}")
+            problem = (segment.path(index), "envelope", f"{segment.tag}{index:02d} is not what the envelope holds or began with")
             for one in sets:
                 one.problems.append(problem)
 

@@ -9,7 +9,8 @@ Source:  W3C XML Schema part 2, decimal; OASIS UBL AmountType (currencyID); cXML
 
 from decimal import Decimal
 
-from normalizers.building import Draft, decimal_in, minor
+from normalizers.amounts import decimal_in, minor
+from normalizers.draft import Draft
 from normalizers.wire import fail, quantity
 from normalizers.xml_tree import Node
 

@@ -4,6 +4,7 @@ The row and the message in the outbox are one transaction; a second request with
 sees its row. The request itself is not kept, only its hash.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -29,6 +30,16 @@ def add(cursor: Cursor, row: Submission) -> Submission | None:
         row,
     )
     return None if cursor.fetchone() else find(cursor, row.order_id, row.message_id)
+
+
+def add_new(cursor: Cursor, rows: Sequence[Submission]) -> set[UUID]:
+    """Remember many submissions, one an order; return the orders whose message was not there before."""
+    cursor.execute(
+        """insert into submission (order_id, message_id, user_id, sha256, at)
+           select * from unnest(%b::uuid[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[]) on conflict do nothing returning order_id""",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+    return {row[0] for row in cursor.fetchall()}
 
 
 def find(cursor: Cursor, order_id: UUID, message_id: str) -> Submission | None:

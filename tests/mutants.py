@@ -160,12 +160,13 @@ def mutated_xml(chance: random.Random, body: bytes) -> bytes:
 
 
 @cache
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """Return the tree of an XML document, which is not to be changed."""
     return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)).getroottree()
 
 
 def _tree(body: bytes) -> Any:
-    return deepcopy(_parsed(body))
+    return deepcopy(parsed(body))
 
 
 def mutated_segments(chance: random.Random, body: bytes) -> bytes:

@@ -27,6 +27,8 @@ AGES: Final = {
 EDITED: Final = {"": "edited or not", "yes": "edited", "no": "not edited"}
 ROWS: Final = 25
 _PICK: Final = "(e) => { const d = e.target.dataset; if (d.order) emit(d.order, e.target.checked); }"
+_TYPED: Final = "(e) => emit(e.target.value)"
+"""What stands in a field when a key is pressed: what its value is here may be a quarter of a second old."""
 _EDIT: Final = '(e) => { const b = e.target.closest("[data-edit]"); if (b) emit(b.dataset.edit); }'
 
 
@@ -92,7 +94,7 @@ class _List:
         with ui.element("div").classes("om-row"):
             find = ui.input("Find an order", placeholder="number, name, e-mail, phone, SKU or postcode", on_change=self._changed("query"))
             find.props("outlined dense clearable debounce=250 autofocus").style("flex: 1; min-width: 18rem")
-            find.on("keydown.enter", self._open_the_one)
+            find.on("keydown.enter", self._open_the_one, js_handler=_TYPED)
             self._fields["query"] = find
             self._choice("lifecycle", "State", STATES)
             self._choice("channel", "Channel", {"": "any channel", **{name: name for name in sorted(discover())}})
@@ -145,12 +147,13 @@ class _List:
             element.value = text
         self._setting = False
 
-    async def _open_the_one(self) -> None:
-        """Enter opens the order where only one fits."""
-        self._asked["query"] = (self._fields["query"].value or "").strip()
-        await self._show()
-        if len(self._page.items) == 1 and self._asked["query"]:
-            ui.navigate.to(f"/orders/{self._page.items[0].order_id}")
+    async def _open_the_one(self, event: Any) -> None:
+        """Enter opens the order where only one fits what stands in the field then, whatever is being looked for meanwhile."""
+        self._asked["query"] = text = str(event.args or "").strip()
+        self._before = [None]
+        found = await self._look()
+        if text and found is not None and len(found.items) == 1:
+            ui.navigate.to(f"/orders/{found.items[0].order_id}")
 
     async def _on(self) -> None:
         self._before.append(self._page.next)
@@ -161,17 +164,23 @@ class _List:
         await self._show()
 
     async def _show(self) -> None:
+        await self._look()
+
+    async def _look(self) -> OrderPage | None:
+        """Look, and draw what was found unless something else was asked for meanwhile; return it, or None where the book does not answer."""
+        page: OrderPage | None = None
         self._turn += 1
         turn = self._turn
         self._again.set_visibility(False)
         with told(self._say_not):
             page = await self._desk.ask(self._session, self._desk.finding.page, self._filters, self._before[-1], ROWS)
             if turn != self._turn:  # something else was asked for meanwhile
-                return
+                return page
             self._page = page
             self._draw_rows()
         self._newer.set_enabled(len(self._before) > 1)
         self._older.set_enabled(self._page.next is not None)
+        return page
 
     def _say_not(self, text: str) -> None:
         self._table.content = show.Markup(f'<p role="alert">{show.escape(text)}</p>')

@@ -8,6 +8,7 @@ requests each operation gets of each kind, and how many walks there are; the rin
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +17,7 @@ from uuid import UUID
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import FlakyStrategyDefinition
 from hypothesis.stateful import run_state_machine_as_test
 from schemathesis import Case, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
@@ -164,8 +166,13 @@ def _should_refuse(case: Any, answer: Any) -> bool:
 def test_what_an_answer_names_is_there(line: Line, console: Console, known: dict[str, str], eventually: Eventually) -> None:
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", console.asgi).exclude(path_regex=r"/events$")
     answered: Counter[tuple[str, int]] = Counter()
+    walked = 0
 
     class Walk(schema.as_state_machine()):  # type: ignore[misc]  # made from the document
+        def setup(self) -> None:
+            nonlocal walked
+            walked += 1
+
         def get_call_kwargs(self, _case: Case[Any]) -> dict[str, Any]:
             return {"headers": {"Authorization": f"Bearer {token('ana', ROLES)}"}}
 
@@ -186,11 +193,14 @@ def test_what_an_answer_names_is_there(line: Line, console: Console, known: dict
                 eventually(lambda: line.state(UUID(ticket)) is not None, what="a ticket's outcome")
             return said
 
-    walks = settings(
-        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    run_state_machine_as_test(Walk, settings=walks)
+    while walked < EXAMPLES:
+        some = settings(
+            max_examples=min(10, EXAMPLES - walked), stateful_step_count=STEPS, deadline=None, database=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        # A walk that begins like one before need not go on like it: the book has moved since. The library takes that for a defect of the generator.
+        with suppress(FlakyStrategyDefinition):
+            run_state_machine_as_test(Walk, settings=some)
     assert sum(count for (_, status), count in answered.items() if status == HTTPStatus.ACCEPTED) > 0
     assert answered["by what an answer named", HTTPStatus.OK] > 0
     assert () == line.findings()
@@ -210,9 +220,13 @@ def _make_real(asked: StepInput, known: dict[str, str], edit: dict[str, Any]) ->
 
 
 def _was_named(asked: StepInput) -> bool:
-    """Whether a good request is about nothing but what the answer before it named."""
-    named = {name for location, name in asked.applied_parameters if location is ParameterLocation.PATH}
-    return _is_good(asked) and asked.transition is not None and bool(named) and named == asked.case.path_parameters.keys()
+    """Whether a good request is about nothing but what the answer before it named: every required parameter of its path and query came from there."""
+    if asked.transition is None or not _is_good(asked):
+        return False
+    named = {name for location, name in asked.applied_parameters if location in (ParameterLocation.PATH, ParameterLocation.QUERY)}
+    raw = asked.case.operation.definition.raw.get("parameters", [])
+    needed = {one["name"] for one in raw if one["required"] and one["in"] in ("path", "query")}
+    return bool(needed) and needed <= named
 
 
 def _is_good(asked: StepInput) -> bool:

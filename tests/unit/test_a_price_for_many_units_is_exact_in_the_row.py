@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalizers.building import price_of, priced_row
+from normalizers.amounts import price_of, priced_row
 from normalizers.wire import Report, day_and_time
 from schemas.failures import NormalizationFailed
 from schemas.money import UnitPrice

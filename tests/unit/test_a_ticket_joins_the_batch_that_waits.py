@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import cast
 from uuid import UUID
@@ -29,6 +29,9 @@ class Fetched:
     def partition(self) -> int:
         return self.incoming.part
 
+    def timestamp(self) -> tuple[int, int]:
+        return 2, round(self.incoming.appended_at.timestamp() * 1000)
+
 
 @dataclass
 class Fed:
@@ -38,10 +41,11 @@ class Fed:
     held: list[Incoming] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
     fed: int = 0
+    at: datetime = NOW
 
     def feed(self, count: int) -> None:
         with self.lock:
-            self.held += [Incoming(self.topic, 0, self.fed + number, None, b"", None, NOW) for number in range(count)]
+            self.held += [Incoming(self.topic, 0, self.fed + number, None, b"", None, self.at) for number in range(count)]
             self.fed += count
 
     def poll(self, limit: int, _timeout_seconds: float) -> list[Fetched]:
@@ -109,6 +113,22 @@ def test_few_orders_go_with_tickets_and_a_batch_has_an_end() -> None:
     first, second = _next(reader), _next(reader)
     reader.stop()
     assert (10 + BESIDE, CHANNEL_BATCH) == (len(first), len(second))
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [(0, BESIDE), (1, BESIDE), (3, CHANNEL_BATCH), (3600, CHANNEL_BATCH)])
+def test_orders_always_have_room_and_equal_turns_once_they_are_behind(seconds: int, turns: int) -> None:
+    express, channel = Fed("tickets", at=NOW + timedelta(seconds=seconds)), Fed("orders")
+    reader = _reader(express, channel, lambda: {("tickets", 0): 1, ("orders", 0): 1})
+    express.feed(20 * BATCH)
+    channel.feed(20 * BATCH)
+    reader.start()
+    batches = [_next(reader) for _ in range(5)]
+    reader.stop()
+    stated = [sum(name.startswith("orders") for name in names) for names in batches]
+    assert [BESIDE] + 4 * [turns] == stated
+    assert all(
+        len(names) - of == (BATCH - BESIDE if turns == BESIDE else turns) for names, of in list(zip(batches, stated, strict=True))[1:]
+    )
 
 
 def test_where_orders_take_long_fewer_are_under_way_at_once() -> None:
