@@ -17,6 +17,7 @@ from tests.simulation.scheduler import BEGINNING, Process, Scheduler, Trace
 
 pytestmark = pytest.mark.server
 SEEDS = (1, 10, 16, 17)
+FEW = 12
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,10 @@ def test_nothing_is_lost_doubled_or_reordered_and_a_seed_does_the_same_in_any_sc
     assert len(SEEDS) == len({result.digest for result in first.values()})
 
 
-@pytest.mark.parametrize(("name", "seed"), [("lane_opened_for_all_topics", 2), ("no_dedupe", 1)])
-def test_a_mistake_in_a_statement_or_above_it_is_found(server: Server, name: str, seed: int) -> None:
-    found = hunt(name, 1, seed, server)
-    assert found.kind is not None, f"{name}: not in seed {seed}"
+@pytest.mark.parametrize("name", ["lane_opened_for_all_topics", "no_dedupe"])
+def test_a_mistake_in_a_statement_or_above_it_is_found(server: Server, name: str) -> None:
+    found = hunt(name, FEW, server=server)
+    assert found.kind is not None, f"{name}: not in {FEW} seeds"
 
 
 class Room:
