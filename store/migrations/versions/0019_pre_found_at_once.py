@@ -6,7 +6,7 @@ anything that an edit of quantities changes.
 
 from alembic import op
 
-revision = "0021"
+revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
