@@ -106,6 +106,8 @@ class RuleKeeper:
             if rule.by_law:
                 self._say_once(demotion)
                 return None
+            if demotion[:2] not in {one[:2] for one in self._beyond(connection)}:
+                return None  # somebody put the rule into force again since it was looked at: what was seen before that is no evidence now
             return rulebook.put(connection, self._prefix, write(demoted(standing, demotion)), AUTHOR, demotion.reason(self._bounds))
 
     def _say_once(self, demotion: Demotion) -> None:

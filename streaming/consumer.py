@@ -60,12 +60,16 @@ class BatchConsumer:
         self.is_member = False
         """Whether the coordinator answers us as a steady member, as of the client's last statistics."""
         self.halted: dict[Place, str] = {}
+        self._owed = False
+        """Whether it is still to be asked where to read on in what the group gave us."""
         callbacks = {"stats_cb": self._stats} if watcher else {"statistics.interval.ms": 0}
         self._consumer = client({**config, **callbacks}, logger=CLIENT_LOG)
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def poll(self, limit: int, timeout_seconds: float) -> list[Message]:
         """Return up to `limit` messages; errors are handled, never returned."""
+        if self._owed:
+            self.take_again()
         messages = self._consumer.consume(limit, timeout_seconds)
         return [message for message in messages if not self._is_error(message)]
 
@@ -144,7 +148,13 @@ class BatchConsumer:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(tp.topic, tp.partition) for tp in partitions]
         self.given = set(places)
-        starts = self._start(places)
+        starts: Mapping[Place, int | None] = {}
+        try:
+            starts, self._owed = self._start(places), False
+        except KafkaException as error:
+            # The client makes a mess of what a callback raises, also while it closes. Nothing is read until the places are known.
+            self._owed = True
+            CLIENT_LOG.warning("where to read on is not known yet: %s", error)
         chosen = []
         for place in places:
             if place not in starts:

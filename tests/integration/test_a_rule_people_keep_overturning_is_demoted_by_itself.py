@@ -93,8 +93,12 @@ def test_a_rule_people_keep_overturning_is_demoted_by_itself(line: Line, eventua
     taken(line, eventually, numbers, empty, "south")
     assert time.monotonic() - started < LIVE_SECONDS * PATIENCE
 
+    keeper = bootstrap.rule_keeper(line.settings, Health(), BOUNDS)
+    stale = [demotion for demotion in keeper._beyond(line.book) if demotion.rule == "lines_present"]
+    assert stale
     reverted = rulebook.put(line.book, line.settings.topic_prefix, rulebook.text_of(line.book, 0), "rosa", "the rule was right")
     standing = len(refused(line, "lines_present"))
+    assert keeper._demote(line.book, stale[0]) is None, "what was seen before it was put into force again is no evidence"
 
     def refuses() -> bool:
         line.send_raw(empty(next(numbers)), headers={"account": "west"})
