@@ -21,7 +21,7 @@ def orders(line: Line, eventually: Eventually) -> list[Order]:
     made: list[Order] = []
 
     def all_are_stored() -> bool:
-        return line.one("select count(*) from orders") == len(made)
+        return bool(line.one("select count(*) from orders") == len(made))
 
     for so_far in (ORDERS - 25, ORDERS):  # orders that come at once have no order among themselves: the older page's come first
         made += [line.state_order(shopify_order(7300 + number)) for number in range(len(made), so_far)]
