@@ -113,7 +113,7 @@ class Reader:
 
     def _gather(self) -> list[Message]:
         """Return what there is; the first ticket or fact ends the wait."""
-        room, most = (CHANNEL_BATCH, CHANNEL_BATCH) if self._behind else (BESIDE, BATCH - BESIDE)
+        beside, most = (CHANNEL_BATCH, CHANNEL_BATCH) if self._behind else (BESIDE, BATCH - BESIDE)
         messages = self._express.poll(1, GATHER_SECONDS)
         if messages:
             epochs = dict(self._epochs())
@@ -121,7 +121,8 @@ class Reader:
             # A rebalance between the two ends what was polled before it: its partition is read again from where the book says.
             messages = [message for message in messages if epochs.get(_place(message)) == self._epochs().get(_place(message))] + more
         self._alone = 0 if messages else self._alone + 1
-        stated = self._channel.poll(room if messages else self._most if self._alone <= ALONE else CHANNEL_BATCH, 0.0)
+        without = self._most if self._alone <= ALONE else CHANNEL_BATCH
+        stated = self._channel.poll(beside if messages else without, 0.0)
         if messages or not stated:
             self._behind = bool(stated) and _appended_ms(stated) + BEHIND_MS < _appended_ms(messages)
         return messages + stated

@@ -6,6 +6,7 @@ Source:  UN/EDIFACT D.96A to D.01B, segments NAD, CTA, COM, DTM, code lists 2005
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from normalizers.building import address_of
@@ -99,12 +100,12 @@ def _day(reader: Reader, segment: Segment, stated: str, code: str, *, needed: bo
     """Read one moment; what cannot be read is a warning only where the order needs it."""
     shape, found = _FORMATS.get(code), _ZONED.fullmatch(stated)
     text, zone = (found[1], found[2]) if found and code in _WITH_ZONE else (stated, None)
-    try:
-        if shape is None or not stated.isascii():
-            raise ValueError  # noqa: TRY301  # one place says what is wrong
+    moment = None
+    if shape is not None and stated.isascii():
         offset = f"{zone}00" if zone and zone[0] in "+-" else "+0000"
-        moment = datetime.strptime(text if code == "205" else text + offset, shape if code == "205" else f"{shape}%z").astimezone(UTC)
-    except (ValueError, OverflowError):
+        with suppress(ValueError, OverflowError):
+            moment = datetime.strptime(text if code == "205" else text + offset, shape if code == "205" else f"{shape}%z").astimezone(UTC)
+    if moment is None:
         say = reader.report.warn if needed else reader.report.note
         say(segment.path(1, 2), "date", f"no date we can read (format {code})", stated)
         return None

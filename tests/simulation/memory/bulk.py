@@ -2,33 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from store.bulk import ItemRow, JobRow
 from tests.simulation.memory.database import Transaction
 
 
-class Job(NamedTuple):
-    """A row of `bulk_job`."""
-
-    job_id: UUID
-    state: str
-    operations: str
-    reason_code: str
-    comment: str | None
-    mode: str
-    stop_after: int
-    user_id: str
-    roles: str
-    undoes: UUID | None
-    created_at: datetime
-    ended_at: datetime | None
-
-
 def add_job(tx: Transaction, job: JobRow, items: Sequence[ItemRow]) -> None:
-    tx.insert("bulk_job", (job.job_id,), Job(*job))
+    tx.insert("bulk_job", (job.job_id,), job)
     for item in items:
         tx.insert("bulk_item", item[:2], item)
 
@@ -36,7 +17,8 @@ def add_job(tx: Transaction, job: JobRow, items: Sequence[ItemRow]) -> None:
 def take(tx: Transaction, job_id: UUID) -> JobRow | None:
     if tx.database.locks.get(("bulk_job", (job_id,))) not in (None, tx) or tx.get("bulk_job", job_id) is None:
         return None
-    return JobRow(*tx.lock("bulk_job", job_id))
+    locked: JobRow = tx.lock("bulk_job", job_id)
+    return locked
 
 
 def running(tx: Transaction) -> list[UUID]:

@@ -10,14 +10,13 @@ import psycopg
 
 from schemas.order import Order
 from store.actions import ActionRow
-from store.bulk import ItemRow
+from store.bulk import ItemRow, JobRow
 from store.claims import Repair
 from store.history import HistoryRow
 from store.inbox import Received, Repeat
 from store.letters import Item, Letter, Parked
 from store.orders import Origin
 from store.tickets import TicketRow
-from tests.simulation.memory.bulk import Job
 from tests.simulation.memory.database import Table
 from tests.simulation.memory.fetches import FetchRow
 from tests.simulation.memory.heads import HeadRow, LaneRow
@@ -54,7 +53,7 @@ SHOWN: Mapping[str, Shown] = {
     "repeat": _of(Repeat, 4),
     "ticket": _of(TicketRow, 2),
     "action": _of(ActionRow, 2),
-    "bulk_job": _of(Job, 1),
+    "bulk_job": _of(JobRow, 1),
     "bulk_item": _of(ItemRow, 2),
     "order_fetch": _of(FetchRow, 2),
     "work_item": _of(Item, 2),
