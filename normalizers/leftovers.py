@@ -21,7 +21,10 @@ Inside = Mapping[str, frozenset[str]]
 
 
 def inside(table: str) -> Inside:
-    """Return what a table of lines says, each `key of an object, and of others like it: keys read of it`."""
+    """Return what a table of lines says, each `key of an object, and of others like it: keys read of it`.
+
+    `key[]` is an object in a list under the key, where it is another than the one that may stand there alone.
+    """
     found: dict[str, frozenset[str]] = {}
     for line in filter(None, map(str.strip, table.splitlines())):
         under, _, read = line.partition(":")
@@ -38,6 +41,8 @@ def leftovers(objects: Iterable[tuple[Any, str]], read_inside: Inside, kept: Kep
     while stack:
         value, place, under = stack.pop()
         if value.__class__ is list:
+            listed = f"{under}[]"
+            under = listed if listed in read_inside else under
             for index, item in enumerate(value):
                 if item and (item.__class__ is dict or item.__class__ is list):
                     stack.append((item, (index, place), under))

@@ -168,12 +168,13 @@ def _order(
     if wrapping:
         draft.charge("fee", "fee:wrapping", wrapping, label="gift wrapping")
     gross, net = amount("total_paid_tax_incl"), amount("total_paid_tax_excl")
-    grand = gross if gross is not None else amount("total_paid")
+    due = amount("total_paid")  # the same under another name; kept where it is not
+    grand = gross if gross is not None else due
     tax = None if gross is None or net is None else gross - net
     _taxes(draft, items, tax or 0, (amount("total_shipping_tax_incl") or 0) - (shipping or 0))
     totals = draft.totals(grand)
     payment = _payments(draft, body, amount("total_paid_real"), state, totals.grand_total_minor)
-    unmapped(body, _MAPPED | {"associations"}, at, extensions)
+    unmapped(body, (_MAPPED | {"associations"}) - (frozenset() if due == grand else {"total_paid"}), at, extensions)
     customer = parts["customer"].get(text(body, "id_customer") or "", {})
     unmapped(customer, _CUSTOMER, "/customer", extensions)
     ship_to = _address(parts, text(body, "id_address_delivery"), "", extensions)

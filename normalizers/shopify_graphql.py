@@ -75,9 +75,9 @@ def _object(row: Json) -> Json:
     found: Json = {}
     for key, value in row.items():
         if key in _AMOUNTS and isinstance(value, dict):
-            found[_AMOUNTS[key]] = _shop_amount(value)
+            _named(found, _AMOUNTS[key], _shop_amount(value))
         if key == "discountedUnitPriceSet" and "originalUnitPriceSet" not in row and isinstance(value, dict):
-            found["price"] = _shop_amount(value)
+            _named(found, "price", _shop_amount(value))
         name = _NAMES.get(key) or _HUMP.sub("_", key).lower()
         plain = _plain(value)
         if name in _WORDS and isinstance(plain, str):
@@ -86,6 +86,13 @@ def _object(row: Json) -> Json:
         if beside := _beside(value):
             found[f"{name}_connection"] = beside
     return _line_named(found)
+
+
+def _named(row: Json, name: str, value: Any) -> None:
+    """Put a value under a name of REST's; what says something else under that name already is kept beside it."""
+    if row.get(name, value) != value:
+        row[f"{name}_again"] = row[name]
+    row[name] = value
 
 
 def _shop_amount(bag: Json) -> Any:
@@ -127,10 +134,10 @@ def _line_named(row: Json) -> Json:
     """Give a row of a fulfilment or a refund the id of the line it is about, as REST does."""
     line = row.get("line_item")
     if isinstance(line, dict) and isinstance(gid := line.get("admin_graphql_api_id"), str):
-        row["line_item_id"] = gid.rpartition("/")[2]
-        row["admin_graphql_api_id"] = gid
+        _named(row, "line_item_id", gid.rpartition("/")[2])
+        _named(row, "admin_graphql_api_id", gid)
     if "fulfillment_line_items" in row:
-        row["line_items"] = row.pop("fulfillment_line_items")
+        _named(row, "line_items", row.pop("fulfillment_line_items"))
     return row
 
 
@@ -142,9 +149,9 @@ def _number_applications(order: Json) -> None:
             application = part.pop("discount_application", None)
             if application not in applications:
                 applications.append(application)
-            part["discount_application_index"] = applications.index(application)
+            _named(part, "discount_application_index", applications.index(application))
     if applications:
-        order["discount_applications"] = [_application(one) for one in applications]
+        _named(order, "discount_applications", [_application(one) for one in applications])
 
 
 def _objects(row: Json, key: str) -> list[Json]:

@@ -59,8 +59,8 @@ _LINE = names("lineNumber primeLineNumber item charges orderLineQuantity")
 _PLACE = names("name city state postalCode country address1 address2 address3 address4 address5 address6")
 _INSIDE = inside(
     """
-    charges: charge chargeAmount chargeName chargeType tax
-    charge: chargeAmount chargeName chargeType tax
+    charges: charge
+    charges[] charge: chargeAmount chargeName chargeType tax
     chargeAmount orderTotal taxAmount unitPrice: amount currency
     orderLineQuantity: amount unitOfMeasurement
     orderLines: orderLine

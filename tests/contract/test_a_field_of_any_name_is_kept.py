@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from normalizers import cxml, discover, wire, xml_tree
+from normalizers import cxml, discover, shopify, wire, xml_tree
+from normalizers.shopify_graphql import as_rest
 from tests.contract.test_nothing_a_channel_says_is_lost import ENVELOPES, is_stated, pointers, stated, told
 from tests.mutants import json_in, parsed, wire_of, with_json
 from tests.verdicts.wires import JsonDocument
@@ -117,6 +118,9 @@ class Asked(dict[str, Any]):
         super().__init__(fields)
         self.asked: set[str] = set()
 
+    def told(self, key: str) -> Any:
+        return super().get(key)
+
     def get(self, key: str, default: Any = None) -> Any:
         self.asked.add(key)
         return super().get(key, default)
@@ -156,13 +160,15 @@ def is_read(name: str, place: Place, field: str) -> bool:
     Noted.made.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire, "_decoded", lambda text, body: asking(decoded(text, body), found))
+        patch.setattr(shopify, "as_rest", lambda body: asking(as_rest(body), found))
         patch.setattr(wire, "Kept", Noted)
         told(name, place.with_field(field, CANARY))
     under = next((token for token in reversed(place.at.split("/")) if not token.isdigit()), "")
     inside = getattr(sys.modules[f"normalizers.{name}"], "_INSIDE", {})
     whole = {identity: mapped for kept in Noted.made for identity, (_, mapped) in kept.whole.items()}
-    (with_it,) = [one for one in found if dict.get(one, field) == CANARY]
-    return field in with_it.asked or field in whole.get(id(with_it), inside.get(under, ()))
+    under = f"{under}[]" if place.at.rpartition("/")[2].isdigit() and f"{under}[]" in inside else under
+    with_it = [one for one in found if one.told(field) == CANARY]
+    return any(field in one.asked or field in whole.get(id(one), inside.get(under, ())) for one in with_it)
 
 
 JSON = [name for name in sorted(discover()) if places(name)]
@@ -262,5 +268,5 @@ def is_read_or_asked_for(name: str, bodies: tuple[bytes, ...]) -> bool:
         patch.setattr(xml_tree, "Node", noting(nodes))
         patch.setattr(wire, "_decoded", lambda text, body: asking(decoded(text, body), objects))
         told(name, bodies)
-    asked = any(dict.get(one, field) == CANARY for one in objects for field in one.asked)
+    asked = any(value == CANARY or (value.__class__ is list and CANARY in value) for one in objects for value in map(one.told, one.asked))
     return asked or any(node.was_read and node.text == CANARY for node in nodes)
