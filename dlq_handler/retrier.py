@@ -1,12 +1,12 @@
 """The retry worker: tries closed lanes when they are due, head first, in order, and ends tickets that waited too long.
 
-How a message is handled is the processor's business: `retry_lane` is handed over by the composition root, takes the
+How a message is handled is the processor's business: `retry_lanes` is handed over by the composition root, takes the
 same lock as the live path and writes the same rows. This loop only knows when. Between rounds it keeps the letters'
 scores fresh, and pauses bulk replays whose runner is gone.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 from uuid import UUID
 
@@ -30,7 +30,8 @@ from telemetry.metrics import (
     RETRY_BUDGET_RATIO,
 )
 
-RetryLane = Callable[[UUID, str], int]
+RetryLanes = Callable[[Sequence[tuple[UUID, str]]], int]
+"""Tries lanes (order id, topic); returns how many messages left them."""
 Expire = Callable[[UUID, UUID], bool]
 BATCH = 100
 IDLE_SECONDS = 0.2
@@ -43,7 +44,7 @@ class Retrier:
     def __init__(
         self,
         connect: Callable[[], Connection],
-        retry_lane: RetryLane,
+        retry_lanes: RetryLanes,
         expire: Expire,
         close: Callable[[], None],
         health: Health | None = None,
@@ -53,7 +54,7 @@ class Retrier:
         self._budget = budget or Budget()
         self._expire = expire
         self._connect = connect
-        self._retry_lane = retry_lane
+        self._retry_lanes = retry_lanes
         self._close = close
         self._health = health
         self._next_score = 0.0
@@ -82,7 +83,7 @@ class Retrier:
             overdue = tickets.due(cursor, BATCH)
         for kind in (FAILED, RELEASED):
             self._budget.spend(kind, sum(each == kind for _, _, each in due))
-        left = sum(self._retry_lane(order_id, topic) for order_id, topic, _ in due)
+        left = self._retry_lanes([(order_id, topic) for order_id, topic, _ in due])
         RETRIES.inc(left)
         return left + sum(self._expire(order_id, ticket_id) for order_id, ticket_id in overdue)
 

@@ -77,7 +77,7 @@ def end(tx: Transaction, work: OrderWork, read: Read, ticket_id: UUID, state: st
         return False
     if found is not None:
         letters.set_status(tx.cursor, [(order_id, found.topic, found.seq)], "discarded")
-        letters.resolve(tx.cursor, order_id, found.topic, found.seq, "discarded")
+        letters.resolve(tx.cursor, [(order_id, found.topic, found.seq)], "discarded")
         let_out(work, work.lanes[found.topic], 1, writes)
     if current == "compensating":
         _give_up_recalls(tx, work, read, ticket_id)

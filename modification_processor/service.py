@@ -22,12 +22,12 @@ from modification_processor.erasing import erase
 from modification_processor.handling import handle
 from modification_processor.incoming import Read
 from modification_processor.loading import load
-from modification_processor.retrying import LaneRetry, PoisonOf, try_lane
+from modification_processor.retrying import LaneRetry, Place, PoisonOf, try_lanes
 from modification_processor.session import Session
 from modification_processor.settle import Topics
 from modification_processor.together import apply_together
 from modification_processor.transaction import Faultpoint, Handled, Means, Transaction
-from modification_processor.unwritable import is_of_data, one_by_one
+from modification_processor.unwritable import is_of_contention, is_of_data, one_by_one
 from modification_processor.work import OrderWork
 from schemas.failures import OrdermendError
 from store import heads
@@ -39,7 +39,6 @@ from telemetry import failpoints
 from telemetry.logs import logger
 from telemetry.metrics import STAGE_SECONDS
 
-RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 MAX_REDO = 5
 
 
@@ -78,7 +77,7 @@ class Processor:
             try:
                 return self._once(batch, advances)
             except psycopg.Error as error:
-                if error.sqlstate in RETRY_SQLSTATES:
+                if is_of_contention(error):
                     continue
                 if is_of_data(error):
                     return one_by_one(self._once, batch, advances)
@@ -145,9 +144,9 @@ class Processor:
         for key in breaking.closed:
             logger("processor").warning("breaker_closed", key=key)
 
-    def retry_lane(self, order_id: UUID, topic: str, limit: int = 50) -> int:
-        """Try a due lane: its head, then its followers in order. Returns how many messages left it."""
-        return self._lanes.retry(order_id, topic, limit)
+    def retry_lanes(self, places: Sequence[Place], limit: int = 50) -> int:
+        """Try due lanes (order id, topic): of each its head, then its followers in order. Returns how many messages left them."""
+        return self._lanes.retry(places, limit)
 
     def attempt(self, read: Read) -> None:
         """Do the whole work of one message but the commit: for a child process, which may die of it."""
@@ -158,7 +157,7 @@ class Processor:
     def attempt_lane(self, order_id: UUID, topic: str) -> None:
         """Do the whole work of a due lane's head but the commit: for a child process, which may die of it."""
         with self._session.taken_back_if_it_fails() as cursor:
-            try_lane(cursor, self._means, order_id, topic, 1, None)
+            try_lanes(cursor, self._means, [(order_id, topic)], 1)
         self._session.rollback()
 
     def together(self, batch: Sequence[Read]) -> dict[UUID, str]:

@@ -17,6 +17,8 @@ from store.outbox import OutputTooLarge
 from store.partitions import Advance
 from telemetry.logs import logger
 
+RETRY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+"""What goes away by itself: two transactions met, and one of them has to be done again."""
 Once = Callable[[Sequence[Read], Sequence[Advance]], Handled]
 """Handles messages in one transaction and moves the offsets; rolls back where it raises."""
 DATA_SQLSTATES = frozenset({"22", "23", "54"})
@@ -44,6 +46,11 @@ def is_of_data(error: Exception) -> bool:
     if isinstance(error, OutputTooLarge | psycopg.DataError | psycopg.IntegrityError):
         return True
     return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in DATA_SQLSTATES
+
+
+def is_of_contention(error: Exception) -> bool:
+    """Whether a transaction met another, and is to be done again."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in RETRY_SQLSTATES
 
 
 def failure_of(error: Exception) -> Failed:

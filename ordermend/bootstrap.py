@@ -201,7 +201,7 @@ def retrier(settings: Settings, health: Health) -> Retrier:
         worker.close()
         trial.close()
 
-    return Retrier(connector(settings, "retrier"), worker.retry_lane, worker.expire, close, health)
+    return Retrier(connector(settings, "retrier"), worker.retry_lanes, worker.expire, close, health)
 
 
 def ports(settings: Settings) -> Ports:

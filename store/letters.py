@@ -107,11 +107,22 @@ def park(cursor: Cursor, rows: Sequence[Parked]) -> None:
 
 def waiting(cursor: Cursor, order_id: UUID, topic: str, limit: int) -> list[Parked]:
     """Return a lane's waiting messages in their order."""
+    return waiting_in(cursor, [(order_id, topic)], limit).get((order_id, topic), [])
+
+
+def waiting_in(cursor: Cursor, places: Sequence[tuple[UUID, str]], limit: int) -> dict[tuple[UUID, str], list[Parked]]:
+    """Return the waiting messages of lanes (order id, topic), of each at most so many, in their order."""
     cursor.execute(
-        f"select {', '.join(Parked._fields)} from parked where order_id = %s and topic = %s and status in ('waiting', 'dead') order by seq limit %s",
-        (order_id, topic, limit),
+        f"""select {", ".join(f"p.{name}" for name in Parked._fields)} from unnest(%b::uuid[], %b::text[]) u(order_id, topic) cross join lateral (
+                select * from parked l where l.order_id = u.order_id and l.topic = u.topic and l.status in ('waiting', 'dead')
+                 order by l.seq limit %s) p
+             order by p.order_id, p.topic, p.seq""",
+        ([place[0] for place in places], [place[1] for place in places], limit),
     )
-    return [Parked(*row) for row in cursor.fetchall()]
+    found: dict[tuple[UUID, str], list[Parked]] = {}
+    for row in map(Parked._make, cursor.fetchall()):
+        found.setdefault((row.order_id, row.topic), []).append(row)
+    return found
 
 
 def set_status(cursor: Cursor, rows: Sequence[tuple[UUID, str, int]], status: str) -> None:
@@ -167,11 +178,12 @@ def bury(cursor: Cursor, rows: Sequence[Letter]) -> None:
     )
 
 
-def resolve(cursor: Cursor, order_id: UUID, topic: str, seq: int, status: str) -> None:
-    """End the letter of a parked message, if it has one."""
+def resolve(cursor: Cursor, rows: Sequence[tuple[UUID, str, int]], status: str) -> None:
+    """End the letters of parked messages (order id, topic, seq) that have one."""
     cursor.execute(
-        "update dead_letter set status = %s, resolved_at = now() where order_id = %s and topic = %s and seq = %s and status in ('unresolved', 'replaying')",
-        (status, order_id, topic, seq),
+        """update dead_letter l set status = %s, resolved_at = now() from unnest(%b::uuid[], %b::text[], %b::bigint[]) u(order_id, topic, seq)
+            where l.order_id = u.order_id and l.topic = u.topic and l.seq = u.seq and l.status in ('unresolved', 'replaying')""",
+        (status, [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]),
     )
 
 
@@ -242,13 +254,20 @@ def postpone(cursor: Cursor, order_id: UUID, topic: str, wait: timedelta) -> Non
     cursor.execute("update lane set next_attempt_at = now() + %s where order_id = %s and topic = %s", (wait, order_id, topic))
 
 
-def suspect(cursor: Cursor, order_id: UUID, topic: str) -> int:
-    """Count a start on a lane before its head is handled: a head that kills the process is not tried for ever."""
+def suspect(cursor: Cursor, places: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
+    """Count a start on lanes (order id, topic) before their heads are handled: a head that kills the process is not tried for ever.
+
+    Returns the starts of those there are, but for the ones that somebody is writing: no lane is waited for while another is held.
+    """
     cursor.execute(
-        "update lane set crash_suspect = crash_suspect + 1 where order_id = %s and topic = %s returning crash_suspect", (order_id, topic)
+        """with mine as (
+               select l.order_id, l.topic from lane l join unnest(%b::uuid[], %b::text[]) u(order_id, topic) using (order_id, topic)
+                  for update of l skip locked)
+           update lane l set crash_suspect = l.crash_suspect + 1 from mine
+            where l.order_id = mine.order_id and l.topic = mine.topic returning l.order_id, l.topic, l.crash_suspect""",
+        ([place[0] for place in places], [place[1] for place in places]),
     )
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
+    return {(order_id, topic): starts for order_id, topic, starts in cursor.fetchall()}
 
 
 def find(cursor: Cursor, letter_id: UUID) -> Letter | None:

@@ -333,10 +333,10 @@ class TestLanes:
 
     def test_starts_on_it_are_counted_until_it_is_saved(self, first: Connection) -> None:
         heads.save_lanes(first.cursor(), [lane(ONE)], [])
-        assert [1, 2] == [letters.suspect(first.cursor(), ONE, TOPIC) for _ in range(2)]
-        assert 0 == letters.suspect(first.cursor(), TWO, TOPIC)
+        assert [1, 2] == [letters.suspect(first.cursor(), [(ONE, TOPIC)])[ONE, TOPIC] for _ in range(2)]
+        assert {} == letters.suspect(first.cursor(), [(TWO, TOPIC)])
         heads.save_lanes(first.cursor(), [lane(ONE)], [])
-        assert 1 == letters.suspect(first.cursor(), ONE, TOPIC)
+        assert {(ONE, TOPIC): 1} == letters.suspect(first.cursor(), [(ONE, TOPIC), (TWO, TOPIC)])
 
     def test_those_are_due_that_wait_for_a_time_that_has_come_oldest_first(self, first: Connection) -> None:
         at = now(first.cursor())
@@ -373,14 +373,24 @@ class TestLanes:
         heads.save_lanes(first.cursor(), [lane(ONE)], [])
         first.commit()
         heads.lock(first.cursor(), [ONE])
-        assert 1 == letters.suspect(second.cursor(), ONE, TOPIC)
+        assert {(ONE, TOPIC): 1} == letters.suspect(second.cursor(), [(ONE, TOPIC)])
+
+    def test_a_start_is_not_counted_on_one_that_somebody_is_writing(self, first: Connection, second: Connection) -> None:
+        heads.save_lanes(first.cursor(), [lane(ONE), lane(TWO)], [])
+        first.commit()
+        heads.save_lanes(first.cursor(), [lane(ONE, depth=2)], [])
+        assert {(TWO, TOPIC): 1} == letters.suspect(second.cursor(), [(ONE, TOPIC), (TWO, TOPIC)])
 
 
 class TestParked:
     def test_they_wait_in_the_order_of_their_numbers(self, first: Connection) -> None:
-        letters.park(first.cursor(), [parked(2), parked(10), parked(1), parked(3, status="done"), parked(4, topic="other")])
+        letters.park(
+            first.cursor(), [parked(2), parked(10), parked(1), parked(3, status="done"), parked(4, topic="other", status="waiting")]
+        )
         assert [1, 2, 10] == [row.seq for row in letters.waiting(first.cursor(), ONE, TOPIC, 9)]
         assert [1, 2] == [row.seq for row in letters.waiting(first.cursor(), ONE, TOPIC, 2)]
+        found = letters.waiting_in(first.cursor(), [(TWO, TOPIC), (ONE, TOPIC), (ONE, "other")], 2)
+        assert {(ONE, TOPIC): [1, 2], (ONE, "other"): [4]} == {place: [row.seq for row in rows] for place, rows in found.items()}
         assert 1 == letters.head_seq(first.cursor(), ONE, TOPIC)
         assert letters.head_seq(first.cursor(), TWO, TOPIC) is None
         assert parked(2) == letters.find_parked(first.cursor(), ONE, "m2")
@@ -418,7 +428,7 @@ class TestLetters:
         letters.bury(first.cursor(), [letter(1, seq=1), letter(2, seq=2)])
         letters.set_letter(first.cursor(), ONE, UUID(int=2), "discarded")
         for seq in (1, 2, 3):
-            letters.resolve(first.cursor(), ONE, TOPIC, seq, "resolved")
+            letters.resolve(first.cursor(), [(ONE, TOPIC, seq)], "resolved")
         assert ["resolved", "discarded"] == [_letter(first, n).status for n in (1, 2)]
         assert letters.find(first.cursor(), uuid4()) is None
 

@@ -66,7 +66,7 @@ def retry_with(line: Line, broken: Broken) -> None:
     from dlq_handler.retrier import Retrier  # noqa: PLC0415 -- put together as the composition root does
 
     worker = bootstrap.processor(line.settings, "retrier-work", broken)
-    retrier = Retrier(bootstrap.connector(line.settings, "retrier"), worker.retry_lane, worker.expire, worker.close)
+    retrier = Retrier(bootstrap.connector(line.settings, "retrier"), worker.retry_lanes, worker.expire, worker.close)
     line.services["retrier"] = Running({"retrier": retrier.run})
 
 

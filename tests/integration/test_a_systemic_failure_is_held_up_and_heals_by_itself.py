@@ -55,7 +55,7 @@ def test_a_systemic_failure_is_held_up_and_heals_by_itself(
     assert 0 == line.one("select count(*) from dead_letter")
 
     worker = bootstrap.processor(line.settings, "retrier-work", fail)
-    retrier = Retrier(bootstrap.connector(line.settings, "retrier"), worker.retry_lane, worker.expire, worker.close)
+    retrier = Retrier(bootstrap.connector(line.settings, "retrier"), worker.retry_lanes, worker.expire, worker.close)
     line.services["retrier"] = Running({"retrier": retrier.run})
     eventually(lambda: len(tried) > breakers.IN_A_ROW, 30, what="a probe in vain")
     assert 1 == line.one("select count(*) from breaker where closed_at is null")

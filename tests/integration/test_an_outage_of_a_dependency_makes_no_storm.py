@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -156,11 +156,11 @@ def test_lanes_that_failed_are_tried_within_their_budget_and_hold_up_no_work(sti
         )
     tried: list[UUID] = []
 
-    def retry_lane(order_id: UUID, _topic: str) -> int:
-        tried.append(order_id)
+    def retry_lanes(places: Sequence[tuple[UUID, str]]) -> int:
+        tried.extend(order_id for order_id, _ in places)
         return 0
 
-    retrier = Retrier(lambda: line.book, retry_lane, lambda _order, _ticket: False, lambda: None)
+    retrier = Retrier(lambda: line.book, retry_lanes, lambda _order, _ticket: False, lambda: None)
     with connect(bootstrap.database_of(line.settings), line.settings.db_schema, autocommit=True) as connection:
         retrier.round(connection)
         first = Counter(kinds[order_id] for order_id in tried)

@@ -161,7 +161,7 @@ def faults(still_line: Line) -> Faults:
     line.services["processor"] = Running({"processor": app.run})
     line.start("intake", "relay")
     worker = bootstrap.processor(line.settings, "retrier-work", faultpoint=made)
-    retrier = Retrier(bootstrap.connector(line.settings, "retrier"), worker.retry_lane, worker.expire, worker.close)
+    retrier = Retrier(bootstrap.connector(line.settings, "retrier"), worker.retry_lanes, worker.expire, worker.close)
     line.services["retrier"] = Running({"retrier": retrier.run})
     return made
 

@@ -37,34 +37,38 @@ def owner(line: Line) -> Iterator[Connection]:
 
 
 def test_a_letter_that_cannot_be_written_waits_and_is_written_later(still_line: Line, eventually: Eventually) -> None:
-    line, bad = still_line, uuid.uuid4()
+    line, bad, others = still_line, uuid.uuid4(), [uuid.uuid4(), uuid.uuid4()]
+    failing = {bad, *others}
 
     def fail(step: str) -> None:
-        if step == f"decide ticket:{bad}":
+        if step in {f"decide ticket:{ticket_id}" for ticket_id in failing}:
             raise SameIdOtherContent
 
     app = bootstrap.processor_app(line.settings, Health(), faultpoint=fail)
     line.services["processor"] = Running({"processor": app.run})
     line.start("intake", "relay")
-    orders = [line.state_order(shopify_order(8100 + number)) for number in range(3)]
-    eventually(lambda: line.one("select count(*) from orders") == 3, what="the orders in the book")
+    orders = [line.state_order(shopify_order(8100 + number)) for number in range(4)]
+    eventually(lambda: line.one("select count(*) from orders") == 4, what="the orders in the book")
     with owner_of(line) as owner:
         owner.execute("alter table dead_letter add constraint full_disk check (false) not valid")
-        line.ticket(orders[0].order_id, ("set_note", {"note": "once"}), ticket_id=bad)
+        for order, ticket_id in zip(orders[::3] + orders[2:3], [bad, *others], strict=True):
+            line.ticket(order.order_id, ("set_note", {"note": "once"}), ticket_id=ticket_id)
         fine = line.ticket(orders[1].order_id, ("set_note", {"note": "twice"}))
         eventually(lambda: line.state(fine) == "applied", what="the other order's edit")
-        waiting = "select state, code from lane where order_id = %s"
-        eventually(lambda: line.rows(waiting, orders[0].order_id) == [("retrying", "letter_unwritable")], what="the bad one waiting")
+        waiting = "select state, code from lane"
+        eventually(lambda: line.rows(waiting) == 3 * [("retrying", "letter_unwritable")], what="the bad ones waiting")
         assert ("waiting", 0) == (line.state(bad), line.one("select count(*) from dead_letter"))
 
-        # The retrier meets the same, and waits too.
+        # The retrier meets the same in the one that still is bad: it waits on, and holds up none of those tried with it.
+        failing.difference_update(others)
         worker = bootstrap.processor(line.settings, "retrier-work", fail)
         line.book.execute("update lane set next_attempt_at = now()")
-        assert 0 == worker.retry_lane(orders[0].order_id, line.topics.modifications)
+        assert 2 == worker.retry_lanes([(order.order_id, line.topics.modifications) for order in orders])
+        assert ["applied", "applied"] == [line.state(ticket_id) for ticket_id in others]
         assert line.one("select next_attempt_at > now() + interval '5 minutes' from lane")
         owner.execute("alter table dead_letter drop constraint full_disk")
         line.book.execute("update lane set next_attempt_at = now()")
-        assert 0 == worker.retry_lane(orders[0].order_id, line.topics.modifications)
+        assert 0 == worker.retry_lanes([(orders[0].order_id, line.topics.modifications)])
         worker.close()
     assert [("same_id_other_content", "unresolved")] == line.rows("select code, status from dead_letter")
     assert "dead" == line.state(bad)

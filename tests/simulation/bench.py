@@ -54,7 +54,7 @@ class Bench:
     def retry(self, topic: str) -> int:
         """Try the order's lane once it is due."""
         self.book.scheduler.clock.seconds += DAY / 2
-        return self.processor.retry_lane(ORDER, topic)
+        return self.processor.retry_lanes([(ORDER, topic)])
 
     def outcome(self, message_id: str) -> str:
         row = self.book.database.tables["inbox"][ORDER][ORDER, message_id]

@@ -40,7 +40,7 @@ def _processor(world: World, process: Process) -> Sequence[tuple[str, Callable[[
 def _retrier(world: World, process: Process) -> Sequence[tuple[str, Callable[[], None]]]:
     worker = world.processor(process, "work")
     budget = Budget(clock=lambda: world.scheduler.clock.seconds)
-    retrier = QuietRetrier(world.connector(process, "rounds"), worker.retry_lane, worker.expire, worker.close, budget=budget)
+    retrier = QuietRetrier(world.connector(process, "rounds"), worker.retry_lanes, worker.expire, worker.close, budget=budget)
     return (("rounds", lambda: retrier.run(stop_of(world))),)
 
 

@@ -85,10 +85,10 @@ def test_a_statement_that_fails_for_longer_behind_such_a_change_is_tried_by_the_
     bench.fails = {"stated:700001:0": OutsideIsAway()}
     assert "waiting" == bench.send(stated(NUMBER, 0))
     bench.book.scheduler.clock.seconds += 60.0
-    assert 0 == bench.processor.retry_lane(ORDER, TOPICS.canonical)
+    assert 0 == bench.processor.retry_lanes([(ORDER, TOPICS.canonical)])
     bench.fails = {}
     bench.book.scheduler.clock.seconds += 60.0  # not the day for which a change may wait for its order
-    assert 2 == bench.processor.retry_lane(ORDER, TOPICS.canonical)
+    assert 2 == bench.processor.retry_lanes([(ORDER, TOPICS.canonical)])
     assert 5 == bench.ordered(CHANGED)
 
 

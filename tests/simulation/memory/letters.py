@@ -25,6 +25,11 @@ def waiting(tx: Transaction, order_id: UUID, topic: str, limit: int) -> list[Par
     return sorted(_lane(tx, order_id, topic), key=lambda row: row.seq)[:limit]
 
 
+def waiting_in(tx: Transaction, places: Sequence[tuple[UUID, str]], limit: int) -> dict[tuple[UUID, str], list[Parked]]:
+    found = {place: waiting(tx, *place, limit) for place in sorted(places)}
+    return {place: rows for place, rows in found.items() if rows}
+
+
 def set_status(tx: Transaction, rows: Sequence[tuple[UUID, str, int]], status: str) -> None:
     for key in rows:
         tx.update("parked", key, lambda row: row._replace(status=status))
@@ -59,10 +64,11 @@ def _again(old: Letter, new: Letter) -> Letter:
     )  # fmt: skip
 
 
-def resolve(tx: Transaction, order_id: UUID, topic: str, seq: int, status: str) -> None:
-    for row in tx.rows("dead_letter", order_id):
-        if row.topic == topic and row.seq == seq and row.status in OPEN:
-            tx.update("dead_letter", row[:2], lambda now: now._replace(status=status, resolved_at=tx.now))
+def resolve(tx: Transaction, rows: Sequence[tuple[UUID, str, int]], status: str) -> None:
+    for order_id, topic, seq in rows:
+        for row in tx.rows("dead_letter", order_id):
+            if row.topic == topic and row.seq == seq and row.status in OPEN:
+                tx.update("dead_letter", row[:2], lambda now: now._replace(status=status, resolved_at=tx.now))
 
 
 def attempts(tx: Transaction, rows: Sequence[Attempt]) -> None:
@@ -116,9 +122,13 @@ def postpone(tx: Transaction, order_id: UUID, topic: str, wait: timedelta) -> No
     tx.update("lane", (order_id, topic), lambda row: row._replace(next_attempt_at=tx.now + wait))
 
 
-def suspect(tx: Transaction, order_id: UUID, topic: str) -> int:
-    row = tx.update("lane", (order_id, topic), lambda row: row._replace(crash_suspect=row.crash_suspect + 1))
-    return row.crash_suspect if row is not None else 0
+def suspect(tx: Transaction, places: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
+    found: dict[tuple[UUID, str], int] = {}
+    for place in sorted(places):
+        if tx.database.locks.get(("lane", place)) in (None, tx):
+            row = tx.update("lane", place, lambda row: row._replace(crash_suspect=row.crash_suspect + 1))
+            found |= {place: row.crash_suspect} if row is not None else {}
+    return found
 
 
 def find(tx: Transaction, letter_id: UUID) -> Letter | None:

@@ -1,9 +1,9 @@
 """Mistakes about trying again: what is superseded, what kills, what the tables refuse, what a person sends back."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, cast
-from uuid import UUID
 
 from modification_processor import (
     lanes,
@@ -11,7 +11,7 @@ from modification_processor import (
     retrying,
 )
 from modification_processor.outcomes import Failed
-from modification_processor.retrying import LaneRetry
+from modification_processor.retrying import LaneRetry, Place
 from schemas.statement import ChangeStated, FetchNeeded
 from store import claims, letters
 from store.database import Cursor
@@ -35,22 +35,22 @@ def newer_statement_superseded(world: World, stack: ExitStack) -> None:
 
 @bug("starts on a lane are not counted: a killer in it kills for ever")
 def lane_starts_not_counted(world: World, stack: ExitStack) -> None:
-    world.put(stack, letters, "suspect", lambda *_: 0)
+    world.put(stack, letters, "suspect", lambda _cursor, places: dict.fromkeys(places, 1))
 
 
 @bug("found: a follower that kills is tried together with its head, and takes it along")
 def killer_behind_a_good_head(world: World, stack: ExitStack) -> None:
     original = LaneRetry.once
 
-    def once(self: LaneRetry, order_id: UUID, topic: str, _limit: int, failure: Failed | None) -> int:
-        return original(self, order_id, topic, 50, failure)
+    def once(self: LaneRetry, places: Sequence[Place], _limit: int, failure: Failed | None) -> int:
+        return original(self, places, 50, failure)
 
     world.put(stack, LaneRetry, "once", once)
 
 
 @bug("found: what the tables refuse in a lane stops the retrier")
 def refusal_stops_the_retrier(world: World, stack: ExitStack) -> None:
-    def singly(_self: LaneRetry, _order_id: UUID, _topic: str, error: Exception) -> int:
+    def singly(_self: LaneRetry, _place: Place, error: Exception) -> int:
         raise error
 
     world.put(stack, LaneRetry, "singly", singly)
