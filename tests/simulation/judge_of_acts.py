@@ -79,8 +79,21 @@ def _approval(told: Told, found: Found, message: Message, state: str | None, row
         before for (ticket, effects), before in found.awaited.items() if ticket == name and (effects in approvals or None in approvals)
     }
     for row in rows:
-        if (row.old or b"").decode() not in shown:
+        # A transaction may ask anew, and hear the approval of whatever is asked: nobody saw what it waited with in between, but its event says it.
+        between = {
+            _quantity_at(version, found.seen.history[message.order], row.path)
+            for (ticket, effects), version in found.asked.items()
+            if ticket == name and (ticket, effects) not in found.awaited and (effects in approvals or None in approvals)
+        }
+        if (row.old or b"").decode() not in shown | between:
             yield Violation("approved_otherwise", name, f"it was approved over {sorted(shown)} ordered, and applied over {row.old!r}")
+
+
+def _quantity_at(version: int, rows: list[Row], path: str) -> str:
+    """Return what a version of an order says at a path that a ticket changed some time."""
+    changes = [row for row in rows if row.path == path]
+    said = [changes[0].old, *(row.new for row in changes if row.version <= version)]
+    return (said[-1] or b"").decode()
 
 
 def _undone(told: Told, found: Found) -> Iterator[Violation]:

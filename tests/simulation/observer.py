@@ -8,7 +8,7 @@ from typing import Any
 
 from modification_processor.edit import BULK_DOOR
 from schemas.codec import decode
-from schemas.events import OrderEvent
+from schemas.events import ModificationAwaitsApproval, OrderEvent
 from tests.faults.checker import Row, Stored
 from tests.faults.observer import _minor
 from tests.simulation.broker import Broker
@@ -114,3 +114,5 @@ def _events(rows: Rows, there: Found) -> None:
         event = decode(bytes(row.value))
         assert isinstance(event, OrderEvent)
         there.causes.setdefault(order, []).append((row.event_seq, event.caused_by))
+        if isinstance(event, ModificationAwaitsApproval):
+            there.asked[str(event.ticket_id), event.preview_hash or ""] = event.version

@@ -89,6 +89,8 @@ class Found:
     """Lines of which the warehouse takes units in hand, and gives them back."""
     awaited: dict[tuple[str, str], str] = field(default_factory=dict)
     """(ticket, hash of its effects) -> what was ordered before, when it began to wait for an approval of them."""
+    asked: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(ticket, hash of its effects) -> the order's version when an approval of them was asked for, by its event."""
     heard_in_vain: list[str] = field(default_factory=list)
     """Reviews that count as heard, and changed nothing."""
     stale_writes: list[str] = field(default_factory=list)
