@@ -25,6 +25,7 @@ class Limits:
     released_share: float
     lanes_at_once: int
     floor_per_second: float
+    released_floor_per_second: float
     rate_over_seconds: float
 
 
@@ -40,8 +41,11 @@ class Budget:
     def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits or default_limits()
         self._clock = clock
-        floor = self._limits.floor_per_second
-        self._paces = {kind: Pace(self._limits.lanes_at_once, floor, clock) for kind in (FAILED, RELEASED)}
+        self._shares = {
+            FAILED: (self._limits.share, self._limits.floor_per_second),
+            RELEASED: (self._limits.released_share, self._limits.released_floor_per_second),
+        }
+        self._paces = {kind: Pace(self._limits.lanes_at_once, floor, clock) for kind, (_, floor) in self._shares.items()}
         self._burst: float = self._limits.lanes_at_once
         self._seen: tuple[float, int] | None = None
 
@@ -57,8 +61,8 @@ class Budget:
 
     def set_live_rate(self, per_second: float) -> None:
         """Set the budget by the number of messages handled a second."""
-        for kind, share in ((FAILED, self._limits.share), (RELEASED, self._limits.released_share)):
-            allowed = max(share * per_second, self._limits.floor_per_second)
+        for kind, (share, floor) in self._shares.items():
+            allowed = max(share * per_second, floor)
             # A second's worth at once: more would be a peak of its own.
             burst = min(max(allowed, 1.0), self._limits.lanes_at_once)
             self._paces[kind].set(burst, allowed)

@@ -2,7 +2,8 @@
 
 Each statement belongs to its channel, each ticket to its operations. Failures that point at a defect or a wrong shape (BUG,
 SCHEMA, SEMANTIC) are counted per key; twenty in a row, or more than two hundred in a thousand, open the key's
-breaker. While it is open, messages of the key wait in their lanes, untried, in order; no partition stops, nothing becomes
+breaker. What waits for something else (its order has not come yet) was not tried: it neither breaks a row nor makes one, but
+where more waits than fails, a row says nothing and the thousand decides. While it is open, messages of the key wait in their lanes, untried, in order; no partition stops, nothing becomes
 a dead letter for it. Every half minute one message is let through: if it fares well the breaker closes, and what waited
 goes on by itself. Pure: `store/breakers.py` keeps what every process has to see.
 """
@@ -39,21 +40,27 @@ def keys_of(read: Read) -> tuple[str, ...]:
 
 
 class Tally(NamedTuple):
-    """How the newest messages of a key fared: failures in a row; messages and failures of the current thousand."""
+    """How the newest messages of a key fared: failures in a row; messages and failures of the current thousand; how many waited in the row."""
 
     in_a_row: int = 0
     seen: int = 0
     failed: int = 0
+    waited: int = 0
 
     def after(self, *, failed: bool) -> "Tally":
         """Return the tally with one message more; after a thousand a new thousand begins."""
         fresh = self.seen >= WINDOW
-        return Tally(self.in_a_row + 1 if failed else 0, 1 if fresh else self.seen + 1, (0 if fresh else self.failed) + failed)
+        counted = (1 if fresh else self.seen + 1, (0 if fresh else self.failed) + failed)
+        return Tally(self.in_a_row + 1, *counted, self.waited) if failed else Tally(0, *counted)
+
+    def after_one_that_waits(self) -> "Tally":
+        """Return the tally with one message more that was not tried."""
+        return self._replace(waited=self.waited + 1) if self.in_a_row else self
 
     @property
     def is_systemic(self) -> bool:
         """Whether so much failed that the messages cannot be the cause."""
-        return self.in_a_row >= IN_A_ROW or self.failed > SHARE * WINDOW
+        return self.in_a_row >= max(IN_A_ROW, self.waited) or self.failed > SHARE * WINDOW
 
 
 @dataclass
@@ -90,18 +97,18 @@ class Breaking:
     def note(self, read: Read, outcome: Outcome) -> None:
         """Count how a message fared. What is tried again says nothing new: it is there because it failed."""
         failed = isinstance(outcome, Failed) and outcome.error_class in COUNTED
-        if isinstance(outcome, Failed) and not failed:
-            return
+        waits = isinstance(outcome, Failed) and not failed
         for key in keys_of(read):
             if key in self.probing:
-                if not failed:
+                if not failed and not waits:
                     self.closed.add(key)
                     self.tallies[key] = Tally()
             elif read.seq is None and key not in self.open:
-                self._count(key, failed=failed)
+                self._count(key, failed=failed, waits=waits)
 
-    def _count(self, key: str, *, failed: bool) -> None:
-        now = (self.tallies.get(key) or self.before.get(key) or Tally()).after(failed=failed)
+    def _count(self, key: str, *, failed: bool, waits: bool) -> None:
+        before = self.tallies.get(key) or self.before.get(key) or Tally()
+        now = before.after_one_that_waits() if waits else before.after(failed=failed)
         self.tallies[key] = Tally() if now.is_systemic else now
         if now.is_systemic:
             self.tripped[key] = max(now.in_a_row, now.failed)

@@ -31,8 +31,9 @@ from schemas.model import Model
 # Machines are shared: how long an example takes says nothing about it.
 hypothesis.settings.register_profile("ordinary", deadline=None)
 hypothesis.settings.load_profile("ordinary")
-# The slow ring (`make test-laws`); the suite itself keeps hypothesis' own number of examples.
-hypothesis.settings.register_profile("laws", max_examples=100_000, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+# The slow ring (`make test-laws`), so many examples a law; the suite itself keeps hypothesis' own number.
+LAWS = int(os.environ.get("ORDERMEND_LAWS", "100000"))
+hypothesis.settings.register_profile("laws", max_examples=LAWS, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 
 _of = Model.of.__func__  # type: ignore[attr-defined]  # the function behind a class method
 

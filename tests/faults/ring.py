@@ -279,6 +279,7 @@ def main() -> int:
     parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="3: two of three hold a write, and one is killed at a time")
     chosen = parser.parse_args()
     options = Options(chosen.seed, chosen.minutes * 60, chosen.rate, brokers=chosen.brokers)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is stopped whichever way it ends
     folder = Path(tempfile.mkdtemp(prefix="ordermend-faults-"))
     base = environment.load()
     unset = dict.fromkeys(("kafka_bootstrap_servers", "database_url", "owner_database_url", "issuer_url", "keys"))

@@ -12,7 +12,7 @@ from modification_processor.outcomes import Failed, Noted, Outcome
 from schemas.ticket import ModificationTicket, Operation
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
-BUG, DEPENDENCY = (Failed(kind, "x", "decide", "it failed") for kind in ("BUG", "DEPENDENCY"))
+BUG, DEPENDENCY, WAITS = (Failed(kind, "x", "decide", "it failed") for kind in ("BUG", "DEPENDENCY", "ORDERING"))
 FINE = Noted("duplicate")
 
 
@@ -54,8 +54,24 @@ def test_a_ticket_stands_with_each_of_its_operations_once() -> None:
         (([BUG] + [FINE] * 3) * 200, False),
         (([BUG] + [FINE] * 3) * 201, True),
         (([BUG] + [FINE] * 9) * 300, False),
+        ([BUG, WAITS] * 20, True),
+        (([BUG] + [WAITS] * 19) * 200, False),
+        (([BUG] + [WAITS] * 19) * 201, True),
+        (([BUG] * 19 + [WAITS] * 30 + [FINE] + [BUG] * 20), True),
     ],
-    ids=["twenty in a row", "nineteen", "broken by one", "other classes", "a quarter of 800", "more than 200 of 1,000", "a tenth for ever"],
+    ids=[
+        "twenty in a row",
+        "nineteen",
+        "broken by one",
+        "other classes",
+        "a quarter of 800",
+        "more than 200 of 1,000",
+        "a tenth for ever",
+        "a row of as many as wait",
+        "one in twenty, and orders late",
+        "late orders hide no defect for ever",
+        "a row counts its own",
+    ],
 )
 def test_it_opens_for_what_is_systemic_and_nothing_less(outcomes: list[Outcome], opens: bool) -> None:
     assert opens == bool(after(outcomes).tripped)
