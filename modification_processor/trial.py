@@ -2,8 +2,9 @@
 
 A process that died several times over a partition without getting anywhere (`partition_owner.starts`) is careful with
 what waits there: each message is handled by a child, the whole work but the commit, before it is handled here. A child
-that dies, hangs or asks for more memory than it is given is started again; after three deaths over one message, seen by a parent that lived, the message is
-POISON_CRASH, a dead letter like any other, and everything behind it goes on.
+that dies, hangs or asks for more memory than it is given is started again; after three deaths over one message, seen by a parent that lived, the
+message is POISON_CRASH, a dead letter like any other, and everything behind it goes on. A console tries a dry run in a child first, too: its
+letters are what failed, and one that kills must not end the pages of everybody else.
 
 Source: reliability notes of arroyo and Karafka on poison pills; docs/architecture.md, "Crash poison".
 """
@@ -12,15 +13,20 @@ import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from modification_processor.incoming import Incoming, Read
+from modification_processor.incoming import Incoming
 from modification_processor.outcomes import Failed
-from modification_processor.service import Processor
+from schemas.failures import OrdermendError
+from schemas.repair import Repaired
+from schemas.statement import Statement
+from store.letters import Letter
 
 DEATHS = 3
 """So many starts without progress make a process careful, and so many deaths of its child make a message poison."""
@@ -31,30 +37,49 @@ MEMORY_EXIT = 77
 PROBE = 1000
 """Messages of a partition that are tried after the crashes: more than any batch held."""
 
-Tried = Incoming | tuple[UUID, str]
-"""A record as it came, or the lane (order, topic) whose head is tried."""
+
+class DryRun(NamedTuple):
+    """A letter that is to be rehearsed, with what the workbench is asked for it."""
+
+    letter: Letter
+    repaired: Repaired | None
+    statements: Sequence[tuple[str, Statement]]
+    followers: bool
+
+
+Tried = Incoming | tuple[UUID, str] | DryRun
+"""A record as it came, the lane (order, topic) whose head is tried, or a dry run."""
 Serve = Callable[[Pipe], None]
-Look = Callable[[Incoming], Read]
+Attempt = Callable[[Any], None]
+"""Does the whole work of what is tried, but the commit."""
+
+
+class DryRunKills(OrdermendError):
+    """A dry run ended the process that tried it."""
+
+    code = "dry_run_kills"
+    error_class = "POISON_CRASH"
 
 
 class Trial:
     """The parent's side. One instance, one thread; `close` ends the child."""
 
-    def __init__(self, serve: Serve, hang_seconds: float = HANG_SECONDS) -> None:
+    def __init__(self, serve: Serve, hang_seconds: float = HANG_SECONDS, deaths: int = DEATHS) -> None:
         """`serve` runs in the child and has to be importable there: `answer`, with a processor of its own."""
         self._serve = serve
         self._hang_seconds = hang_seconds
+        self._deaths = deaths
         self._child: multiprocessing.process.BaseProcess | None = None
         self._pipe: Pipe | None = None
 
     def poison(self, tried: Tried) -> Failed | None:
-        """Return the failure of a message that killed the child three times; None where the child lived through it once."""
-        for _ in range(DEATHS):
+        """Return the failure of what killed every child that tried it; None where one lived through it."""
+        for _ in range(self._deaths):
             how = self._death(tried)
             if how is None:
                 return None
         return Failed(
-            "POISON_CRASH", "poison_crash", "handle", f"it killed a process {DEATHS} times: {how}", rule="process_survives", where="child"
+            "POISON_CRASH", "poison_crash", "handle", f"it killed {_processes(self._deaths)}: {how}", rule="process_survives", where="child"
         )
 
     def close(self) -> None:
@@ -95,7 +120,37 @@ class Trial:
         return self._pipe
 
 
-def answer(pipe: Pipe, look: Look, processor: Processor) -> None:
+class DryRuns:
+    """The console's side: dry runs that may end a child, and nothing else. For several threads, one at a time."""
+
+    def __init__(self, serve: Serve, hang_seconds: float = HANG_SECONDS) -> None:
+        # A person waits for it: one death is enough, they can ask again.
+        self._trial = Trial(serve, hang_seconds, deaths=1)
+        self._lock = threading.Lock()
+
+    def check(self, dry_run: DryRun) -> None:
+        """Try it in a child. Raises `DryRunKills` where the child dies of it."""
+        with self._lock:
+            failure = self._trial.poison(dry_run)
+        if failure is not None:
+            raise DryRunKills(
+                f"it was not done here: {failure.detail}",
+                field=str(dry_run.letter.letter_id),
+                rule="process_survives",
+                value=failure.detail,
+            )
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._trial.close()
+
+
+def _processes(deaths: int) -> str:
+    return "the process that tried it" if deaths == 1 else f"a process {deaths} times"
+
+
+def answer(pipe: Pipe, attempt: Attempt) -> None:
     """The child's side: say that it is there, then try what is sent, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
     limit_memory(MEMORY_BYTES)
@@ -105,10 +160,7 @@ def answer(pipe: Pipe, look: Look, processor: Processor) -> None:
             tried = pipe.recv()
             # Whatever is raised is the parent's to classify: here only life and death count.
             try:
-                if isinstance(tried, Incoming):
-                    processor.attempt(look(tried))
-                else:
-                    processor.attempt_lane(*tried)
+                attempt(tried)
             except MemoryError:
                 os._exit(MEMORY_EXIT)
             except Exception:  # noqa: BLE001, S110 -- see above

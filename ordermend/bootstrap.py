@@ -1,7 +1,7 @@
 """The composition root: the only place that chooses the parts and puts them together."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +28,7 @@ from modification_processor.app import AppConfig, ProcessorApp
 from modification_processor.bulk import BulkRunner, BulkService
 from modification_processor.dependencies import Gates
 from modification_processor.edit import BULK_DOOR, MAPPING_DOOR
-from modification_processor.incoming import read
+from modification_processor.incoming import Incoming, read
 from modification_processor.reconcile import Heard, Reconciled, reconcile
 from modification_processor.reconciler import Reconciler
 from modification_processor.relay import Relay
@@ -40,7 +40,7 @@ from modification_processor.settle import Topics
 from modification_processor.settlement import Ports, Settlement
 from modification_processor.snapshot import context_of
 from modification_processor.transaction import Faultpoint
-from modification_processor.trial import Trial, answer
+from modification_processor.trial import DryRun, DryRuns, Trial, Tried, answer
 from modification_processor.workbench import Workbench
 from normalizers import discover
 from ordermend.local.simulated import Behaviour, SimulatedWorld
@@ -51,10 +51,12 @@ from ordermend.settings import Settings
 from schemas import topics as topic_list
 from schemas.assertion import KeyRing, Signer, create_key, load_keyring, load_signer
 from schemas.failures import NormalizationFailed, SettingsInvalid
+from schemas.repair import Rehearsed, Repaired
 from schemas.statement import RawDocument, Statement
 from schemas.topics import Topic
 from store import rulesets
 from store.database import Connection, connect, migrate, role_of
+from store.letters import Letter
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
 from streaming.producer import BatchProducer
@@ -184,7 +186,26 @@ def serve_trials(settings: Settings, pipe: Pipe) -> None:
     names, keys = topics_of(settings), keyring(settings)
     logical = {names.canonical: topic_list.CANONICAL.name, names.modifications: topic_list.MODIFICATIONS.name}
     logical[names.fulfillment] = topic_list.FULFILLMENT.name
-    answer(pipe, lambda incoming: read(incoming, logical[incoming.topic], keys), processor(settings, "trial"))
+    worker = processor(settings, "trial")
+
+    def attempt(tried: Tried) -> None:
+        if isinstance(tried, Incoming):
+            worker.attempt(read(tried, logical[tried.topic], keys))
+        elif not isinstance(tried, DryRun):
+            worker.attempt_lane(*tried)
+
+    answer(pipe, attempt)
+
+
+def serve_dry_runs(settings: Settings, pipe: Pipe) -> None:
+    """Try dry runs in this process, a child of the console's, which one of them may kill."""
+    failpoints.arm_in_child(settings.failpoints)
+    bench = Workbench(connector(settings, "dry-run"), KeyVault.load(settings.keys_dir), topics_of(settings))
+
+    def attempt(tried: DryRun) -> None:
+        bench.rehearse(tried.letter, tried.repaired, tried.statements, followers=tried.followers)
+
+    answer(pipe, attempt)
 
 
 def relay(settings: Settings, health: Health) -> Relay:
@@ -333,14 +354,26 @@ def monitor(settings: Settings, health: Health) -> "Monitor":
     return Monitor(bootstrap_of(settings), f"{settings.topic_prefix}monitor", names.events, names.modifications, copies, health)
 
 
-def desk(settings: Settings) -> Desk:
-    """Return the desk where dead letters are worked on, with the processor's own way of handling them."""
+def dry_runs(settings: Settings) -> DryRuns:
+    """Return where a console tries dry runs before it does them itself."""
+    return DryRuns(partial(serve_dry_runs, settings))
+
+
+def desk(settings: Settings, check: Callable[[DryRun], None] = lambda _: None) -> Desk:
+    """Return the desk where dead letters are worked on, with the processor's own way of handling them. `check` looks at dry runs first."""
     failpoints.arm(settings.failpoints)
     vault, topics = KeyVault.load(settings.keys_dir), topics_of(settings)
     bench = Workbench(connector(settings, "workbench"), vault, topics)
+
+    def rehearse(
+        letter: Letter, repaired: Repaired | None, statements: Sequence[tuple[str, Statement]], *, followers: bool = True
+    ) -> Rehearsed:
+        check(DryRun(letter, repaired, statements, followers))
+        return bench.rehearse(letter, repaired, statements, followers=followers)
+
     handler = Handler(
         send_back=lambda cursor, letter, repaired: send_back(cursor, vault, topics, letter, repaired),
-        rehearse=bench.rehearse,
+        rehearse=rehearse,
         discard=bench.discard,
         normalise=lambda channel, raw: _normalise(channel, raw, tuning_in(settings)),
         close=bench.close,

@@ -29,6 +29,7 @@ def console(settings: Settings, base_url: str = "", *, keys: Keys | None = None)
         raise SettingsInvalid("ORDERMEND_ISSUER_URL is not set and no local stack runs; run `ordermend up`")
     issuer = Issuer(settings.issuer_url)
     topics = bootstrap.topics_of(settings)
+    dry_runs = bootstrap.dry_runs(settings)
     return create(
         Parts(
             book=Book(bootstrap.connector(settings, "console")),
@@ -38,7 +39,7 @@ def console(settings: Settings, base_url: str = "", *, keys: Keys | None = None)
             verifier=Verifier(settings.issuer_url, AUDIENCE, keys or issuer),
             issuer=issuer if base_url else None,
             base_url=base_url,
-            desk=lambda: bootstrap.desk(settings),
+            desk=lambda: bootstrap.desk(settings, dry_runs.check),
             read_topics=(topics.canonical, topics.modifications, topics.fulfillment),
             ends=lambda wanted: ends(bootstrap.bootstrap_of(settings), wanted),
             rulebook=Rulebook(bootstrap.connector(settings, "rules"), settings.topic_prefix),

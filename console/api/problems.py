@@ -36,6 +36,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "The address does not take this method."),
     "letter_act_refused": (409, "This cannot be done with the dead letter now."),
     "letter_taken": (409, "Somebody else works on the dead letter, or has sent it back."),
+    "dry_run_kills": (409, "Handling the dead letter ends the process that tries it."),
     "letter_approval_needed": (409, "A second person has to approve exactly this act."),
     "not_editable": (409, "This kind of dead letter cannot be edited."),
     "erased": (410, "What was asked for was erased."),

@@ -15,6 +15,7 @@ import pytest
 from dlq_handler.desk import ApprovalNeeded, Desk, DeskRefused, LetterTaken, NotPermitted
 from dlq_handler.patch import PatchRefused
 from dlq_handler.repair import FieldLocked
+from modification_processor.trial import DryRunKills
 from ordermend import bootstrap
 from ordermend.serving import Running
 from schemas.assertion import Actor
@@ -212,6 +213,20 @@ def test_a_patched_message_is_the_operators_act_and_does_what_the_dry_run_said(
     assert [("olga", "IDEMPOTENCY_CONFLICT")] == line.rows("select actor, error_class from repair")
     assert 0 == line.one("select count(*) from edit_claim")
     assert order.order_id == line.one("select order_id from repair")
+    assert () == line.findings()
+
+
+def test_a_dry_run_of_what_kills_ends_no_console(still_line: Line, eventually: Eventually, broken: Broken) -> None:
+    line = still_line
+    fatal, fine = (letter_of(line, a_dead_ticket(line, eventually, broken, number)[1]) for number in (9150, 9151))
+    killer = line.one("select message_id from dead_letter where letter_id = %s", fatal)
+    broken.tickets.clear()
+    armed = line.settings.model_copy(update={"failpoints": f"decide[{killer}]=exit%100"})
+    dry_runs = bootstrap.dry_runs(armed)
+    with contextlib.closing(bootstrap.desk(line.settings, dry_runs.check)) as at, contextlib.closing(dry_runs):
+        with pytest.raises(DryRunKills, match="signal 9"):
+            at.dry_run(fatal, OLGA)
+        assert ["applied", "applied"] == [step.outcome for step in at.dry_run(fine, OLGA).steps]
     assert () == line.findings()
 
 
