@@ -106,7 +106,7 @@ def _with_shipment(body: Json, shipments: Sequence[Json]) -> Json:
     if mine is None:
         return body
     own = stated if isinstance(stated, dict) and not stated.items() <= mine.items() else None
-    return {**body, "shipping": mine, "shipping_of_the_order": own}  # what the order itself says of it is kept beside
+    return {"shipping_of_the_order": own, **body, "shipping": mine}  # what the order itself says of it is kept beside
 
 
 def _guarded(message: Message, shipments: Sequence[Json]) -> tuple[Result, ...]:

@@ -48,7 +48,7 @@ from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
-MAPPING = 3
+MAPPING = 4
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
     "unpaid": "unpaid",
