@@ -36,6 +36,7 @@ from normalizers.wire import (
     present,
     quantity,
     rows,
+    said_otherwise,
     text,
     truth,
     unmapped,
@@ -314,7 +315,7 @@ def _lines(
             cancelled=0 if draft.cancelled else min(counts[index]["cancelled"] * one, ordered),
             shipped=counts[index]["sent"] * one,
         )
-        unmapped(row, _LINE - {"primeLineNumber"} if text(row, "lineNumber") else _LINE, where, extensions)
+        unmapped(row, _LINE - said_otherwise(row, "lineNumber", "primeLineNumber"), where, extensions)
         unmapped(item, names("sku productName unitPrice"), f"{where}/item", extensions)
 
 

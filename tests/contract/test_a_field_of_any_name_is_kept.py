@@ -210,13 +210,18 @@ def test_a_field_of_any_name_is_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "at", "field"),
     [
+        ("amazon", "/payload/ShippingAddress", "County"),
+        ("commercetools", "/data/order/shippingAddress", "mobile"),
         ("etsy", "/results/0", "was_paid"),
+        ("mercadolibre", "/order_items/0/item", "seller_custom_field"),
+        ("shopify", "/body", "processed_at"),
         ("shopify", "/data/order/lineItems", "pageInfo"),
         ("shopify", "/data/order/shippingLines", "edges"),
         ("shopware", "/data/0", "code"),
         ("shopware", "/data/0/attributes", "currency"),
         ("walmart", "/order/orderLines/orderLine/0", "primeLineNumber"),
         ("wix", "/data/lineItems/0", "name"),
+        ("woocommerce", "/shipping", "email"),
     ],
 )
 def test_what_was_lost_once_is_kept(name: str, at: str, field: str) -> None:
