@@ -32,7 +32,7 @@ from tests.verdicts.wires import JsonDocument
 
 CANARY = "canary7"
 ALL = "ORDERMEND_FUZZ" in os.environ
-PAIRS = 600
+PAIRS = 500
 """Of each channel in the fast ring: an object and a word, drawn with a fixed seed."""
 AROUND: Mapping[str, frozenset[str]] = defaultdict(
     frozenset,
