@@ -99,9 +99,9 @@ test-faults-counted: setup ## each fault scenario at its counts: 10 zombies, 50 
 		tests/integration/test_an_outage_of_a_dependency_makes_no_storm.py \
 		tests/integration/test_duplicates_and_reordering_leave_the_newest_state.py $(ARGS)
 
-test-fuzz: setup ## 1,000,000 mutated payloads over all channels and as many messages over all records; ORDERMEND_FUZZ says how many
+test-fuzz: setup ## 1,000,000 mutated payloads over all channels and as many messages over all records (ORDERMEND_FUZZ says how many), each name in each object of an order
 	ORDERMEND_FUZZ=$${ORDERMEND_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_a_mutated_payload_is_read_or_refused.py \
-		tests/contract/test_a_mutated_message_is_read_or_refused.py $(ARGS)
+		tests/contract/test_a_mutated_message_is_read_or_refused.py tests/contract/test_a_field_of_any_name_is_kept.py $(ARGS)
 
 test-laws: setup ## the laws of locks over 1,000,000 cases and of money over 100,000 each; hours: ORDERMEND_LAWS=10000 for fewer each
 	ORDERMEND_CASES=1000000 $(BIN)/python -m pytest tests/unit/test_what_a_form_shows_is_what_the_commit_does.py tests/unit/test_totals.py \

@@ -43,7 +43,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "bigcommerce"
-MAPPING = 3
+MAPPING = 4
 
 _DRAFT, _CANCELLED = frozenset({"0"}), frozenset({"5", "6"})
 """Status ids: 0 Incomplete; 5 Cancelled, 6 Declined."""
@@ -70,7 +70,7 @@ _MAPPED = names(
     "customer_id customer_message discount_amount coupon_discount billing_address products shipping_addresses consignments refunded_amount"
 )
 _LINE = names("id order_id name sku quantity quantity_shipped quantity_refunded price_ex_tax total_ex_tax total_tax applied_discounts")
-_ADDRESS = names("first_name last_name company street_1 street_2 city state zip country country_iso2 phone email")
+_ADDRESS = names("first_name last_name company street_1 street_2 city state zip country country_iso2 phone")
 _INSIDE = inside(
     """
     applied_discounts: amount
@@ -264,7 +264,7 @@ def _order(
             customer_ref=None if text(body, "customer_id") == "0" else text(body, "customer_id"),
         ),
         ship_to=_address(places[0], "/shipping_addresses/0", extensions) if places else None,
-        bill_to=_address(billing, f"{at}/billing_address", extensions),
+        bill_to=_address(billing, f"{at}/billing_address", extensions, _ADDRESS | {"email"}),
         ship_method=text(places[0], "shipping_method") if places else None,
         payment_method=text(body, "payment_method"),
         note=text(body, "customer_message"),
@@ -377,11 +377,11 @@ def _fulfillment(draft: Draft, body: Json, status: str) -> FulfillmentState | No
     return "partially_fulfilled" if status in _PARTLY or sent else "unfulfilled"
 
 
-def _address(row: Json, at: str, extensions: dict[str, str]) -> Address | None:
+def _address(row: Json, at: str, extensions: dict[str, str], mapped: frozenset[str] = _ADDRESS) -> Address | None:
     lines = present((text(row, "street_1"), text(row, "street_2")))
     if not (lines or any(text(row, key) for key in ("city", "zip", "country_iso2", "country"))):
         return None
-    unmapped(row, _ADDRESS, at, extensions)
+    unmapped(row, mapped, at, extensions)
     return address_of(
         name=" ".join(present((text(row, "first_name"), text(row, "last_name")))) or None,
         company=text(row, "company"),

@@ -37,6 +37,7 @@ from normalizers.wire import (
     quantity,
     read_json,
     rows,
+    said_otherwise,
     text,
     unmapped,
 )
@@ -46,7 +47,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
-MAPPING = 4
+MAPPING = 5
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -233,7 +234,10 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     totals = draft.totals(grand)
     payment = _PAYMENT.get(text(body, "paymentState") or "")
     draft.stated_payment(None if payment == "partially_paid" else payment, "COMMERCETOOLS", totals.grand_total_minor)
-    unmapped(body, _MAPPED, at, extensions)
+    placed, other = (
+        ("completedAt", "createdAt") if body.get("origin") == "Import" and body.get("completedAt") else ("createdAt", "completedAt")
+    )
+    unmapped(body, _MAPPED - said_otherwise(body, placed, other), at, extensions)
     ship_to = _ship_to(body, at, extensions, report)
     bill_to = _address(child(body, "billingAddress", at), f"{at}/billingAddress", extensions)
     order = Order(
@@ -250,7 +254,7 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
             fulfillment_status=text(body, "shipmentState"),
         ),
         currency=draft.currency,
-        placed_at=instant(body, "completedAt" if body.get("origin") == "Import" and body.get("completedAt") else "createdAt", at, report),
+        placed_at=instant(body, placed, at, report),
         lifecycle="cancelled" if draft.cancelled else "received",
         contact=Contact(
             name=(ship_to or bill_to).name if ship_to or bill_to else None,  # type: ignore[union-attr]  # one of them is there
@@ -422,7 +426,7 @@ def _taxes(draft: Draft, body: Json, at: str, stated: int) -> None:
 def _address(row: Json | None, at: str, extensions: dict[str, str]) -> Address | None:
     if not row:
         return None
-    unmapped(row, _ADDRESS, at, extensions)
+    unmapped(row, _ADDRESS - said_otherwise(row, "state", "region") - said_otherwise(row, "phone", "mobile"), at, extensions)
     street = " ".join(present((text(row, "streetName"), text(row, "streetNumber"))))
     return address_of(
         name=" ".join(present((text(row, "firstName"), text(row, "lastName")))) or None,

@@ -79,10 +79,10 @@ _SINCE_V3: Mapping[str, str] = {
 
 
 def _as_v3(body: Json) -> Json:
-    """Return a receipt under the names of v3; a v2 receipt states each amount as a text, in the receipt's currency."""
+    """Return a receipt under the names of v3, where they are free; a v2 receipt states each amount as a text, in the receipt's currency."""
     if "currency_code" not in body and not _SINCE_V3.keys() & body.keys():
         return body
-    return {_SINCE_V3.get(key, key): value for key, value in body.items() if _SINCE_V3.get(key, key) == key or _SINCE_V3[key] not in body}
+    return {key if (name := _SINCE_V3.get(key, key)) in body else name: value for key, value in body.items()}
 
 
 def _result(message: Message) -> Result:

@@ -33,6 +33,7 @@ from normalizers.wire import (
     present,
     quantity,
     rows,
+    said_otherwise,
     text,
     unmapped,
 )
@@ -41,7 +42,7 @@ from schemas.money import to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "mercadolibre"
-MAPPING = 3
+MAPPING = 4
 
 _ORDER_OF = re.compile(r"/(?:orders|packs)/(\d{1,20})(?:[/?#]|$)")
 _PAYMENT: Mapping[str, PaymentState | None] = {
@@ -106,7 +107,7 @@ def _with_shipment(body: Json, shipments: Sequence[Json]) -> Json:
     if mine is None:
         return body
     own = stated if isinstance(stated, dict) and not stated.items() <= mine.items() else None
-    return {**body, "shipping": mine, "shipping_of_the_order": own}  # what the order itself says of it is kept beside
+    return {"shipping_of_the_order": own, **body, "shipping": mine}  # what the order itself says of it is kept beside
 
 
 def _guarded(message: Message, shipments: Sequence[Json]) -> tuple[Result, ...]:
@@ -192,7 +193,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     coupon = amount_of(child(body, "coupon", at) or {}, "amount", f"{at}/coupon", currency, report)
     if coupon:
         report.note(f"{at}/coupon", "coupon_of_the_channel", "a coupon that the channel pays lowers no price", coupon)
-    unmapped(body, _MAPPED, at, extensions)
+    unmapped(body, _MAPPED - said_otherwise(body, "last_updated", "date_last_updated"), at, extensions)
     seller = child(body, "seller", at) or {}
     unmapped(seller, frozenset({"id"}), f"{at}/seller", extensions)
     buyer = child(body, "buyer", at) or {}
@@ -274,7 +275,7 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
             shipped=ordered if shipped else 0,
         )
         unmapped(row, _LINE, where, extensions)
-        unmapped(product, _ITEM, f"{where}/item", extensions)
+        unmapped(product, _ITEM - said_otherwise(product, "seller_sku", "seller_custom_field"), f"{where}/item", extensions)
 
 
 def _shipping(draft: Draft, shipment: Json, payments: list[Json], at: str) -> int | None:

@@ -40,6 +40,7 @@ from normalizers.wire import (
     present,
     quantity,
     rows,
+    said_otherwise,
     text,
     unmapped,
     whole,
@@ -48,7 +49,7 @@ from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
-MAPPING = 3
+MAPPING = 4
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
     "unpaid": "unpaid",
@@ -203,7 +204,8 @@ def _order(body: Json, named: Named) -> StatedOrder:
     payment = _payment_state(body, at, event, report)
     add_payments(draft, body, at, payment, totals.grand_total_minor)
     fulfillment = _fulfillment_state(body, at, event, report)
-    unmapped(body, _MAPPED, at, extensions)
+    again = said_otherwise(body, "created_at", "processed_at") | said_otherwise(body, "email", "contact_email")
+    unmapped(body, _MAPPED - again, at, extensions)
     ship_to, bill_to = _addresses(body, at, extensions)
     order = Order(
         order_id=order_id_of(NAME, account, order_id),

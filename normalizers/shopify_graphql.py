@@ -53,6 +53,9 @@ _STATES: Mapping[str, str] = {
     "scheduled": "unfulfilled",
 }
 
+_PAGING = "cursor"
+"""What an edge says of asking for the next page, and nothing of the order."""
+
 
 def is_graphql(body: Json) -> bool:
     """Say whether the object is one of GraphQL's: its id is a global one, or its lists are connections."""
@@ -100,11 +103,15 @@ def _shop_amount(bag: Json) -> Any:
     return money.get("amount") if isinstance(money, dict) else None
 
 
+def _rows_under(value: Any) -> str | None:
+    """Return the key that a connection's rows are read from; None where the value is no connection."""
+    return next((key for key in ("nodes", "edges") if isinstance(value, dict) and isinstance(value.get(key), list)), None)
+
+
 def _beside(value: Any) -> Json:
-    """Return what a connection says beside its nodes, other than where the next page begins."""
-    if not isinstance(value, dict) or not any(isinstance(value.get(key), list) for key in ("nodes", "edges")):
-        return {}
-    return {key: _plain(item) for key, item in value.items() if key not in {"nodes", "edges", "pageInfo"}}
+    """Return what a connection says beside the rows that are read: also whether they are all there are (`pageInfo`)."""
+    rows_under = _rows_under(value)
+    return {} if rows_under is None else {key: _plain(item) for key, item in value.items() if key != rows_under}
 
 
 def _edge(edge: Any) -> Any:
@@ -114,7 +121,7 @@ def _edge(edge: Any) -> Any:
     node = edge.get("node")
     if not isinstance(node, dict):
         return _plain(node)
-    beside = {f"{key}_of_edge" if key in node else key: item for key, item in edge.items() if key not in {"node", "cursor"}}
+    beside = {f"{key}_of_edge" if key in node else key: item for key, item in edge.items() if key not in {"node", _PAGING}}
     return _plain({**beside, **node})
 
 
@@ -123,11 +130,10 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if isinstance(nodes := value.get("nodes"), list):
-        return _plain(nodes)
-    if isinstance(edges := value.get("edges"), list):
-        return [_edge(edge) for edge in edges]
-    return _object(value)
+    rows_under = _rows_under(value)
+    if rows_under is None:
+        return _object(value)
+    return [_edge(row) if rows_under == "edges" else _plain(row) for row in value[rows_under]]
 
 
 def _line_named(row: Json) -> Json:

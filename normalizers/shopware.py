@@ -62,6 +62,8 @@ _MAPPED = names(
     "id orderNumber orderDateTime createdAt updatedAt price shippingCosts shippingTotal amountTotal positionPrice taxStatus currency "
     "stateMachineState lineItems deliveries transactions orderCustomer billingAddress customerComment"
 )
+_RESOURCE = names("id type attributes relationships links meta")
+"""What a JSON:API resource is made of; links and meta are about fetching it."""
 _LINE = names("id quantity label unitPrice totalPrice price type parentId")
 _INSIDE = inside(
     """
@@ -119,16 +121,23 @@ def _plain(row: Json, known: Mapping[tuple[str | None, str | None], Json], depth
     attributes = row.get("attributes")
     if not isinstance(attributes, dict):
         return row
-    found: Json = {"id": row.get("id"), **attributes}
+    related: Json = {}
     relations = row.get("relationships")
     for name, relation in (relations if isinstance(relations, dict) and depth else {}).items():
         data: Any = relation.get("data") if isinstance(relation, dict) else None
         if isinstance(data, dict) and (other := known.get((text(data, "type"), text(data, "id")))) is not None:
-            found[name] = _plain(other, known, depth - 1)
+            related[name] = _plain(other, known, depth - 1)
         elif isinstance(data, list):
             others = [known.get((text(one, "type"), text(one, "id"))) for one in data if isinstance(one, dict)]
-            found[name] = [_plain(one, known, depth - 1) for one in others if one is not None]
-    return found
+            related[name] = [_plain(one, known, depth - 1) for one in others if one is not None]
+    stated = {"id": row.get("id"), **attributes}
+    beside = {name: value for name, value in row.items() if name not in _RESOURCE}
+    return _beside(_beside(related, stated, "attribute"), beside, "resource")
+
+
+def _beside(row: Json, more: Json, of: str) -> Json:
+    """Return the object with more fields before its own; one that has a name of those says of what it is."""
+    return {**{f"{name}_of_{of}" if name in row else name: value for name, value in more.items()}, **row}
 
 
 def _result(message: Message) -> Result:
@@ -200,6 +209,8 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     totals = draft.totals(grand)
     payment, method = _payments(draft, body, at, totals.grand_total_minor)
     goods = amount_of(price, "positionPrice", where, draft.currency, report)
+    if goods is None:
+        goods = amount_of(body, "positionPrice", at, draft.currency, report)
     unmapped(body, _MAPPED, at, extensions)
     who = child(body, "orderCustomer", at) or {}
     ship_to, ship_method = _ship_to(deliveries, f"{at}/deliveries")

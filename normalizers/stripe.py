@@ -43,7 +43,7 @@ from schemas.order import Address, Contact, Order, PaymentState, Source, order_i
 from schemas.statement import StatedEvent
 
 NAME = "stripe"
-MAPPING = 3
+MAPPING = 4
 
 _TWO_DECIMALS = frozenset({"ISK", "UGX"})
 """Currencies that ISO 4217 gives no decimals, and Stripe writes with two zeros."""
@@ -180,8 +180,10 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
         intent = text(body, "payment_intent") or "stated"
         if payment == "paid" and (grand or 0) > 0:
             draft.payment("STRIPE", "capture", grand or 0, transaction=intent if intent.isascii() and len(intent) < 100 else "stated")
-    unmapped(body, _MAPPED, at, extensions)
     who = child(body, "customer_details", at) or {}
+    unmapped(
+        body, _MAPPED - {"customer_email"} if text(who, "email") not in {None, text(body, "customer_email")} else _MAPPED, at, extensions
+    )
     ship_to, method = _ship_to(body, at)
     order = Order(
         order_id=order_id_of(NAME, account, session),

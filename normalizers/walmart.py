@@ -36,6 +36,7 @@ from normalizers.wire import (
     present,
     quantity,
     rows,
+    said_otherwise,
     text,
     truth,
     unmapped,
@@ -47,7 +48,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Li
 from schemas.statement import LineChange
 
 NAME = "walmart"
-MAPPING = 3
+MAPPING = 4
 
 _WRAPPINGS = ("data", "results", "list", "elements", "order", "orders")
 _INCLUSIVE = frozenset({"MXN", "CLP"})
@@ -314,7 +315,7 @@ def _lines(
             cancelled=0 if draft.cancelled else min(counts[index]["cancelled"] * one, ordered),
             shipped=counts[index]["sent"] * one,
         )
-        unmapped(row, _LINE, where, extensions)
+        unmapped(row, _LINE - said_otherwise(row, "lineNumber", "primeLineNumber"), where, extensions)
         unmapped(item, names("sku productName unitPrice"), f"{where}/item", extensions)
 
 

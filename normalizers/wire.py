@@ -524,6 +524,12 @@ def unmapped(row: Json, mapped: frozenset[str], at: str, found: dict[str, str]) 
             found[f"{at}/{escape(key)}"] = json_text(value)
 
 
+def said_otherwise(row: Json, *keys: str) -> frozenset[str]:
+    """Return of several keys for one thing, of which the first that says something is read, those that say something else."""
+    found = [(key, said) for key in keys if (said := text(row, key)) is not None]
+    return frozenset([key for key, said in found[1:] if said != found[0][1]])
+
+
 def names(spaced: str) -> frozenset[str]:
     """Return the names in a text that parts them by blanks."""
     return frozenset(spaced.split())

@@ -163,7 +163,8 @@ def _as_order(body: Json, at: str) -> Json:
         ordered, exponent = quantity(row, "quantity", where)
         total = decimal_in(child(row, "totalPrice", where) or {}, "value", f"{where}/totalPrice")
         each = None if total is None else quotient_price(total, ordered, exponent)
-        items.append({**row, "name": row.get("itemName"), "price": None if each is None else {"amount": format(each.decimal, "f")}})
+        price = None if each is None else {"amount": format(each.decimal, "f")}
+        items.append({**row, "name": row.get("name") or row.get("itemName"), "price": _amounts(row.get("price")) or price})
     return {**found, "lineItems": items}
 
 

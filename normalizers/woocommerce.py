@@ -46,7 +46,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "woocommerce"
-MAPPING = 3
+MAPPING = 4
 
 _EVENTS: Mapping[str, StatedEvent] = {
     "order.created": "create",
@@ -72,7 +72,7 @@ _LEGACY_ROWS: Mapping[str, tuple[str, str]] = {"tax_lines": ("total", "tax_total
 _MAPPED = names(
     "id number status currency date_created date_created_gmt date_modified date_modified_gmt discount_total shipping_total "
     "total total_tax billing shipping payment_method payment_method_title transaction_id date_paid date_paid_gmt "
-    "date_completed_gmt customer_id customer_note line_items paid"
+    "customer_id customer_note line_items paid"
 )
 _MAPPED_LINE = names("id name quantity subtotal total taxes sku price")
 _MAPPED_ADDRESS = names("first_name last_name company address_1 address_2 city state postcode country email phone")
@@ -398,7 +398,7 @@ def _address(body: Json, key: str, at: str, extensions: dict[str, str]) -> Addre
     row = child(body, key, at)
     if not row or not any(row.values()):
         return None
-    unmapped(row, _MAPPED_ADDRESS, f"{at}/{key}", extensions)
+    unmapped(row, _MAPPED_ADDRESS if key == "billing" else _MAPPED_ADDRESS - {"email"}, f"{at}/{key}", extensions)
     return address_of(
         name=" ".join(present((text(row, "first_name"), text(row, "last_name")))) or None,
         company=text(row, "company"),
