@@ -8,7 +8,6 @@ Source:  ISO 4217: codes are three letters; read 2026-11-23.
 
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from normalizers.wire import Json, Report, fail, walk
@@ -36,14 +35,21 @@ def currency_within(row: Json, *names: str) -> str | None:
 
 def minor(value: Any, currency: str, at: str, key: str, report: Report) -> int:
     """Read an amount that must be there; what is finer than the currency is rounded half up and noted."""
-    if type(value) is str and value[-3:-2] == "." and len(value) < 16:
-        digits = value[:-3] + value[-2:]
-        if digits.isdecimal() and digits.isascii() and exponent_of(currency) == 2:
-            return int(digits)
+    if (hundredths := _hundredths(value)) is not None and exponent_of(currency) == 2:
+        return hundredths
     try:
         return to_minor(value, currency)
     except AmountError:
         return _rounded(value, currency, at, key, report)
+
+
+def _hundredths(value: Any) -> int | None:
+    """Read a text of digits with two behind the point, as nearly every amount is written, without the detour over `Decimal`; None for any other."""
+    if type(value) is str and value[-3:-2] == "." and len(value) < 16:
+        digits = value[:-3] + value[-2:]
+        if digits.isdecimal() and digits.isascii():
+            return int(digits)
+    return None
 
 
 def _rounded(value: Any, currency: str, at: str, key: str, report: Report) -> int:
@@ -66,21 +72,20 @@ def amount_of(row: Json, key: str, at: str, currency: str, report: Report) -> in
     return minor(value, currency, at, key, report)
 
 
-@lru_cache(maxsize=4096)
-def _unit_price(_written: str, value: str | int | Decimal) -> UnitPrice:
-    """Remember prices by how they are written: 10 and 10.00 are equal and keep their own digits."""
-    return UnitPrice.parse(value)
-
-
 def price_of(row: Json, key: str, at: str) -> UnitPrice | None:
-    """Read a price per unit with all its digits, or None where there is none."""
+    """Read a price per unit with all its digits, or None where there is none.
+
+    No price is remembered: looking one up costs what reading it does, and forgetting the oldest touches memory that is long out of the processor's cache.
+    """
     value = row.get(key)
     if value is None or value == "":  # 0 is a price
         return None
     if isinstance(value, bool | dict | list):
         fail(at, key, "amount", value)
+    if (hundredths := _hundredths(value)) is not None:
+        return UnitPrice.of(amount=hundredths, exponent=2)
     try:
-        return _unit_price(str(value), value)
+        return UnitPrice.parse(value)
     except AmountError:
         fail(at, key, "amount", value)
 

@@ -11,7 +11,6 @@ with `of` validating, and comparing (`tests/conftest.py`), so that each row that
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -38,11 +37,6 @@ from schemas.order import (
     Totals,
 )
 from schemas.statement import StatedEvent
-
-
-@lru_cache(maxsize=8192)
-def _basis(agreed: int, amount: int) -> Basis:
-    return Basis(input=agreed, amount_minor=amount)
 
 
 class Draft:
@@ -138,7 +132,7 @@ class Draft:
                 tax_included=tax_included,
                 price_source="channel",
                 gross_minor=now,
-                gross_basis=_basis(agreed, gross),
+                gross_basis=Basis.of(input=agreed, amount_minor=gross),
                 ordered=ordered,
                 cancelled=cancelled,
                 allocated=0,
@@ -192,7 +186,7 @@ class Draft:
         now = min(amount if left == agreed else _share(amount, left, agreed), max(self.left[line_id], 0))
         self.left[line_id] -= now
         self.stated_left[line_id] -= amount
-        return Allocation.of(line_id=line_id, amount_minor=now, basis=_basis(agreed, amount))
+        return Allocation.of(line_id=line_id, amount_minor=now, basis=Basis.of(input=agreed, amount_minor=amount))
 
     def charge(
         self,
@@ -256,7 +250,7 @@ class Draft:
                 included=included,
                 liable=liable,
                 amount_minor=now,
-                basis=_basis(base, amount),
+                basis=Basis.of(input=base, amount_minor=amount),
             )
         )
 

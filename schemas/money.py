@@ -180,10 +180,11 @@ class UnitPrice(Model):
     @classmethod
     def parse(cls, value: str | int | Decimal) -> "UnitPrice":
         """Read a price without losing a digit (`0.00001` is (1, 5))."""
-        sign, digits, exponent = decimal_of(value).as_tuple()
+        number = decimal_of(value)
+        exponent = number.as_tuple().exponent
         assert isinstance(exponent, int)
-        amount = int("".join(map(str, digits)) or "0") * (-1 if sign else 1)
-        return cls(amount=amount * 10 ** max(exponent, 0), exponent=max(-exponent, 0))
+        places = max(-exponent, 0)
+        return cls.of(amount=int(number.scaleb(places)), exponent=places)
 
     @property
     def decimal(self) -> Decimal:
