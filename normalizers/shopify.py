@@ -18,12 +18,12 @@ Source:  shopify.dev Admin REST API 2025-01, resources Order, DraftOrder and Ref
 from collections.abc import Mapping
 
 from normalizers.amounts import currency_of, price_of
-from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, part_of, refused
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.shopify_bulk import bulk_messages
-from normalizers.shopify_graphql import as_rest, is_graphql
+from normalizers.shopify_graphql import as_rest, has_more_lines, is_graphql
 from normalizers.shopify_money import add_charges, add_discounts, add_payments, add_shipping, add_taxes, totals_now, totals_stated
 from normalizers.shopify_values import NAME, Rows, exact_id, id_of, rows_of, texts_of
 from normalizers.wire import (
@@ -139,6 +139,8 @@ def _result(message: Message) -> Result:
     named = Named(order_id, account, _event(body, topic, wrapped), at, message.headers, report)
     try:
         result = _order(body, named)
+        if has_more_lines(body):
+            return part_of(result, ("items",))
         return not_placed(result) if _is_checkout(body, topic, wrapped) else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=report)

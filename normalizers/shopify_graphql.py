@@ -74,6 +74,13 @@ def as_rest(body: Json) -> Json:
     return order
 
 
+def has_more_lines(body: Json) -> bool:
+    """Say whether an order, under REST's names, goes on: this is a page of its lines, and its connection names a next one."""
+    connection = body.get("line_items_connection")
+    page = connection.get("pageInfo") if isinstance(connection, dict) else None
+    return isinstance(page, dict) and page.get("has_next_page") is True
+
+
 def _object(row: Json) -> Json:
     found: Json = {}
     for key, value in row.items():
