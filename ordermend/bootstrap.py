@@ -55,7 +55,7 @@ from schemas.repair import Rehearsed, Repaired
 from schemas.statement import RawDocument, Statement
 from schemas.topics import Topic
 from store import rulesets
-from store.database import Connection, connect, migrate, role_of
+from store.database import Connection, connect, role_of
 from store.letters import Letter
 from store.sealing import KeyVault
 from streaming.admin import check_topics, create_topics
@@ -80,6 +80,8 @@ def prepare(settings: Settings, channels: Iterable[str] = ()) -> None:
 
     Topics are those of every channel, or of `channels` alone.
     """
+    from store.migrating import migrate  # noqa: PLC0415 - Alembic is loaded by who migrates, and by no service that starts
+
     migrate(settings.migration_url or database_of(settings), settings.db_schema, role_of(database_of(settings)))
     wanted = all_topics(settings.topic_prefix, channels)
     create_topics(bootstrap_of(settings), wanted)

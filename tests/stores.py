@@ -15,7 +15,8 @@ from typing import Generic, Protocol, TypeVar, cast
 import psycopg
 from psycopg import sql
 
-from store.database import Connection, connect, drop_schema, migrate, role_of
+from store.database import Connection, connect, drop_schema, role_of
+from store.migrating import migrate
 from tests.simulation.memory.database import Database
 from tests.simulation.memory.installed import installed
 from tests.simulation.postgres.database import PostgresDatabase

@@ -28,8 +28,8 @@ def migrate() -> None:
     """Bring the order book's tables up to date; safe to run again. Exit code 3: the database does not answer."""
     from ordermend import bootstrap, settings  # noqa: PLC0415 - keeps --help fast
     from ordermend.local import stack  # noqa: PLC0415
-    from store.database import migrate as run_steps  # noqa: PLC0415
     from store.database import role_of  # noqa: PLC0415
+    from store.migrating import migrate as run_steps  # noqa: PLC0415
 
     here = stack.connected(settings.load())
     url = bootstrap.database_of(here)

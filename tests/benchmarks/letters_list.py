@@ -15,7 +15,8 @@ from dlq_handler.triage import rescore
 from ordermend.local import stack as local_stack
 from ordermend.settings import Settings
 from store import replays, triage
-from store.database import Connection, connect, migrate, role_of
+from store.database import Connection, connect, role_of
+from store.migrating import migrate
 from store.replays import Bulk
 from store.triage import Filter
 

@@ -29,7 +29,8 @@ from ordermend.local.stack import Stack
 from ordermend.local.users import USERS
 from schemas.failures import DependencyUnavailable
 from store import sessions as rows
-from store.database import connect, drop_schema, migrate, role_of
+from store.database import connect, drop_schema, role_of
+from store.migrating import migrate
 from store.sealing import KeyVault
 
 BASE = "http://127.0.0.1:8080"

@@ -7,7 +7,8 @@ import pytest
 
 import store
 from ordermend.local.stack import Stack
-from store.database import connect, migrate, role_of
+from store.database import connect, role_of
+from store.migrating import migrate
 from store.tables import APPEND_ONLY, metadata
 
 NEWEST = max(path.name[:4] for path in (Path(store.__file__).parent / "migrations" / "versions").glob("[0-9]*.py"))

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from console.watching import Bell
 from ordermend.local.stack import Stack
-from store.database import Connection, connect, migrate, role_of
+from store.database import Connection, connect, role_of
+from store.migrating import migrate
 
 MINE, OTHER = UUID(int=1), UUID(int=2)
 

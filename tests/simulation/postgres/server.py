@@ -16,7 +16,8 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import make_conninfo
 
-from store.database import drop_schema, migrate, role_of
+from store.database import drop_schema, role_of
+from store.migrating import migrate
 from tests.simulation.posts import AGENTS, REFUSED_QUANTITY
 
 PATIENCE_SECONDS = 60.0
