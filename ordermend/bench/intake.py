@@ -49,6 +49,8 @@ class Intake:
         """Run the three and the peers that are at hand in turn, `repeats` times; return messages per second of both."""
         found: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
         others: dict[str, list[float]] = {name: [] for name in peers.at_hand(self._peers)}
+        if missing := [name for name in peers.COMPARED if name not in others]:
+            progress("Intake", f"left out, without an environment of its own: {', '.join(missing)}")
         for repeat in range(repeats):
             for kind in KINDS:
                 progress("Intake", f"repeat {repeat + 1} of {repeats}: {kind}")

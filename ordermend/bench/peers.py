@@ -2,7 +2,7 @@
 
 Input:   the folder of the peers' programs and, in `.venvs/<name>` of it, an environment for each (`make_venvs.sh` makes them).
 Output:  messages per second by peer, from the first record at the sink to the last: a peer that starts slowly is not slower for it.
-Fails:   BenchInvalid where a peer that is there does not bring every record; one without an environment is left out.
+Fails:   BenchInvalid where a peer that is there does not bring every record; one without an environment is left out, and named.
 """
 
 import os
@@ -21,16 +21,17 @@ PROGRAMS = {
     "quix": ("quix_app.py",),
     "arroyo": ("arroyo_app.py",),
 }
+COMPARED = ("faust", "faststream")
 START_SECONDS = 120.0
 WHOLE_SECONDS = 900.0
 LOOK_SECONDS = 0.02
 
 
-def at_hand(folder: Path | None, names: tuple[str, ...] = ("faust", "faststream")) -> tuple[str, ...]:
+def at_hand(folder: Path | None) -> tuple[str, ...]:
     """Return the peers whose program and environment are there."""
     if folder is None:
         return ()
-    return tuple(name for name in names if _python(folder, name).exists() and (folder / PROGRAMS[name][0]).exists())
+    return tuple(name for name in COMPARED if _python(folder, name).exists() and (folder / PROGRAMS[name][0]).exists())
 
 
 def _python(folder: Path, name: str) -> Path:
