@@ -34,6 +34,8 @@ RetryLanes = Callable[[Sequence[tuple[UUID, str]]], int]
 """Tries lanes (order id, topic); returns how many messages left them."""
 Expire = Callable[[UUID, UUID], bool]
 BATCH = 100
+LANES = 320
+"""So many lanes of work are tried a round: looking which are due costs more the more of them are, and is shared by so many."""
 IDLE_SECONDS = 0.2
 SCORE_SECONDS = 1.0
 
@@ -79,7 +81,7 @@ class Retrier:
         with connection.cursor() as cursor:
             self._budget.measure(cursor)
             breakers.wake(cursor)
-            due = letters.due_lanes(cursor, {WORK: BATCH} | {kind: self._budget.room(kind) for kind in (FAILED, RELEASED)})
+            due = letters.due_lanes(cursor, {WORK: LANES} | {kind: self._budget.room(kind) for kind in (FAILED, RELEASED)})
             overdue = tickets.due(cursor, BATCH)
         for kind in (FAILED, RELEASED):
             self._budget.spend(kind, sum(each == kind for _, _, each in due))
