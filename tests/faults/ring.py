@@ -204,15 +204,27 @@ def _await_owners(here: Settings) -> None:
 
 
 def await_quiet(here: Settings, sent: Sent, seconds: float = QUIET_SECONDS) -> None:
-    """Wait until the book has an end for everything; what still has none at the deadline is for the judge."""
+    """Wait until the book has an end for everything; what still has none when nothing has moved for so long is for the judge."""
     tickets = sum(len(edits) for edits in sent.edits.values())
     quiet = f"""select (select count(*) from orders) >= {len(sent.orders)}
         and (select count(*) from ticket where state not in ('waiting', 'dead')) >= {tickets}
         and (select count(*) from inbox where outcome = 'recorded') >= {len(sent.facts)}
         and (select count(*) from dead_letter where code = 'undecodable') >= {len(sent.poison)}
-        and (select coalesce(sum(depth), 0) from lane) = 0 and not exists (select from outbox where sent_at is null)"""
+        and not exists (select from lane where depth > 0) and not exists (select from outbox where sent_at is null)"""
+    _await_lanes(here, seconds)
     _await(here, quiet, seconds)
     _await_read(here)
+
+
+def _await_lanes(here: Settings, seconds: float) -> None:
+    """Wait until no lane is left, as long as some message leaves one now and then. What this costs the book does not grow with what it holds."""
+    left, moved = -1, time.monotonic()
+    while left and time.monotonic() - moved < seconds:
+        with contextlib.suppress(psycopg.Error):
+            now = int(str(_one(here, "select coalesce(sum(depth), 0) from lane")))
+            if now != left:
+                left, moved = now, time.monotonic()
+        time.sleep(2.0 if left else 0.0)
 
 
 def _await_read(here: Settings) -> None:
