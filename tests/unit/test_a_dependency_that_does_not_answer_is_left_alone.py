@@ -55,7 +55,7 @@ def test_a_pace_gives_its_burst_and_then_its_rate() -> None:
     assert 3 == pace.room()
 
 
-@pytest.mark.parametrize(("live_per_second", "retries", "released"), [(0, 5, 100), (40, 5, 100), (400, 40, 200), (10_000, 1000, 5000)])
+@pytest.mark.parametrize(("live_per_second", "retries", "released"), [(0, 20, 100), (40, 20, 100), (400, 40, 200), (10_000, 1000, 5000)])
 def test_retries_have_a_tenth_of_what_is_live_and_what_is_released_half_and_either_a_floor(
     live_per_second: float, retries: int, released: int
 ) -> None:
