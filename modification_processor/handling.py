@@ -14,7 +14,7 @@ from modification_processor.outcomes import Failed, Outcome, Recalled, Refused, 
 from modification_processor.settle import MAX_DEPTH
 from modification_processor.transaction import Transaction
 from modification_processor.work import OrderWork
-from schemas.statement import OrderStated
+from schemas.statement import IntakeFailed, OrderStated
 from schemas.ticket import ModificationTicket, TicketCancelled, TicketReviewed
 from store.heads import Lane
 
@@ -43,7 +43,9 @@ def handle(tx: Transaction, work: OrderWork, read: Read, seen: Seen) -> str:
 
 
 def _waits_behind(read: Read) -> bool:
-    """Whether a message waits behind its lane's head: not a whole statement, nor what acts on a ticket, nor what closes no lane."""
+    """Whether a message waits behind its lane's head: not a whole statement, nor what acts on a ticket, nor what is of no order or closes no lane."""
+    if isinstance(read.body, IntakeFailed) and read.body.order_id is None:
+        return False
     return not isinstance(read.body, OrderStated | TicketCancelled | TicketReviewed) and (read.failure is None or read.failure.blocks)
 
 

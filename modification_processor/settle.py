@@ -105,7 +105,7 @@ class Settler:
             self.writes.fetched.append((read.order_id, brought_by[0]))
         if read.seq is None:
             self._receive(read, word)
-        elif not isinstance(outcome, Failed):
+        elif not isinstance(outcome, Failed) or not outcome.blocks:
             self.left_lane(read, word)
         return word
 

@@ -76,6 +76,9 @@ _ORPHANS = {
         where cause_kind = 'ticket' group by order_id, cause_id having count(distinct version) > 1""",
     "waiting_without_lane": """select p.order_id, p.topic || ' seq ' || p.seq from parked p
         left join lane l on l.order_id = p.order_id and l.topic = p.topic where p.status = 'waiting' and l.order_id is null""",
+    "waiting_nowhere": """select i.order_id, i.message_id || ' counts as waiting and waits in no lane' from inbox i left join parked p
+        on p.order_id = i.order_id and p.message_id = i.message_id and p.status in ('waiting', 'dead')
+        where i.outcome = 'waiting' and p.order_id is null""",
     "lane_depth": """with waiting as (select order_id, topic, count(*) as count from parked where status = 'waiting' group by order_id, topic)
         select l.order_id, l.topic || ' says ' || l.depth || ', ' || coalesce(w.count, 0) || ' wait'
         from lane l left join waiting w using (order_id, topic) where l.depth <> coalesce(w.count, 0)""",

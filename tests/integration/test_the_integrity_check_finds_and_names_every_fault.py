@@ -64,6 +64,9 @@ FAULTS: dict[str, tuple[str, str]] = {
     "money is asked for that no ticket wants": ("action_without_ticket", ACTION.format(ticket="gen_random_uuid()", state="cancelled")),
     "a line is promised more than it waits for": ("reservation", "update reservation set units = units + 3 where order_id = %(o)s"),
     "a line waits for units that nobody promised": ("reservation", "delete from reservation where order_id = %(o)s"),
+    "a message counts as waiting and waits nowhere": (
+        "waiting_nowhere", "update inbox set outcome = 'waiting' where order_id = %(o)s and message = 'ModificationTicket'"
+    ),
     "the head counts messages that do not wait": ("head_depth", "update order_head set depth = 3 where order_id = %(o)s"),
 }  # fmt: skip
 

@@ -18,8 +18,8 @@ from schemas.assertion import KeyRing, RegisteredKey, Signer
 from schemas.codec import decode, encode
 from schemas.facts import ActionReported, FactLine, FactPayment, FulfillmentFact
 from schemas.model import Model
-from schemas.order import NAMESPACE, Order
-from schemas.statement import ChangeStated, FetchNeeded, LineChange, OrderStated, RawDocument
+from schemas.order import NAMESPACE, Order, raw_lane_id
+from schemas.statement import ChangeStated, FetchNeeded, IntakeFailed, LineChange, OrderStated, RawDocument
 from schemas.ticket import ModificationTicket, Operation, TicketCancelled, TicketReviewed
 from tests.line import order_in, shopify_order
 from tests.simulation.scheduler import BEGINNING
@@ -45,7 +45,7 @@ MOST_VERSIONS = 12
 LATE_STATEMENTS = 0.3
 """How often a statement comes behind a newer one, or such a one comes at last."""
 EDITS = ("ticket", "changed", "large", "undoable", "recalling")
-STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded")
+STATEMENTS = ("OrderStated", "ChangeStated", "FetchNeeded", "IntakeFailed")
 TICKETS = ("ModificationTicket", "TicketCancelled", "TicketReviewed")
 
 
@@ -128,6 +128,22 @@ def named(number: int, version: int) -> Post:
         channel_order_id=source.channel_order_id, event="update", missing=("the order",), raw=raw,
     )  # fmt: skip
     return _post(TOPICS.canonical, order.order_id, notification, message_id, "intake", PLACED[RESTATED] + version)
+
+
+@cache
+def unmappable(count: int) -> Post:
+    """A document that intake could not read, and that names no order."""
+    message_id, lane = f"unmappable:{count}", raw_lane_id(TOPICS.canonical, 0)
+    body = message_id.encode()
+    raw = RawDocument(body=body, sha256=sha256(body).hexdigest(), topic="orders.raw.shopify.v1", partition=2, offset=count)
+    value = encode(
+        IntakeFailed(
+            message_id=message_id, order_id=None, channel="shopify", verdict="dead_letter", error_class="DECODE", code="undecodable", raw=raw
+        )
+    )  # fmt: skip
+    key = f"raw:{raw.topic}:{raw.partition}"
+    token = SIGNERS["intake"].sign(value, message_id=message_id, order_id=key, sub="intake", roles=(), now=BEGINNING.timestamp())
+    return Post(TOPICS.canonical, key.encode(), value, token, str(lane), message_id, "IntakeFailed", "", "intake")
 
 
 def fetched(number: int, body: bytes, message_id: str) -> Post:

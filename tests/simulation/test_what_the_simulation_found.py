@@ -38,6 +38,7 @@ from tests.simulation.posts import (
     ticket_id,
     undo,
     undoable,
+    unmappable,
     withdrawn,
 )
 from tests.simulation.run import simulate
@@ -59,6 +60,22 @@ def test_of_two_statements_that_waited_together_the_newer_one_stands(bench: Benc
     assert 1 == bench.retry(TOPICS.canonical)
     assert ("superseded", "accepted") == (bench.outcome("stated:700001:0"), bench.outcome("stated:700001:1"))
     assert 2 == bench.ordered(RESTATED)
+
+
+def test_a_document_that_waited_and_cannot_be_read_is_dead_and_waits_no_more_nor_does_the_next_one_behind_it(bench: Bench) -> None:
+    first, second = unmappable(1), unmappable(2)
+    lane = UUID(first.order_id)
+
+    def outcomes() -> list[str]:
+        return [bench.book.database.tables["inbox"][lane][lane, post.message_id].outcome for post in (first, second)]
+
+    bench.fails = {first.message_id: OutsideIsAway()}
+    assert ["waiting", "dead"] == [bench.send(first), bench.send(second)]
+    assert ["waiting", "dead"] == outcomes()
+    bench.fails = {}
+    bench.book.scheduler.clock.seconds += 60.0
+    assert 1 == bench.processor.retry_lanes([(lane, TOPICS.canonical)])
+    assert ["dead", "dead"] == outcomes()
 
 
 def test_a_statement_that_comes_late_supersedes_no_newer_one_that_waits(bench: Bench) -> None:
