@@ -212,9 +212,8 @@ def _order(body: Json, named: Named) -> StatedOrder:
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
         order_number=text(body, "name") or text(body, "order_number") or order_id,
-        source=Source(
+        source=Source.of(
             channel=NAME,
-            mapping_version=MAPPING,
             account=account,
             store=headers.get("x-shopify-shop-domain"),
             channel_order_id=order_id,
@@ -222,6 +221,9 @@ def _order(body: Json, named: Named) -> StatedOrder:
             status=text(body, "status"),
             payment_status=text(body, "financial_status"),
             fulfillment_status=text(body, "fulfillment_status"),
+            mapping_version=MAPPING,
+            rules_version=0,
+            held_by=(),
         ),
         currency=currency,
         placed_at=instant(body, "created_at", at, report) or instant(body, "processed_at", at, report),
@@ -365,7 +367,7 @@ def _contact(body: Json, at: str, ship_to: Address | None, extensions: dict[str,
     if customer:
         unmapped(customer, _MAPPED_CUSTOMER, f"{at}/customer", extensions)
     name = " ".join(present((text(customer, "first_name"), text(customer, "last_name"))))
-    return Contact(
+    return Contact.of(
         name=name or (ship_to.name if ship_to else None),
         email=text(body, "email") or text(body, "contact_email") or text(customer, "email"),
         phone=text(body, "phone") or text(customer, "phone"),
