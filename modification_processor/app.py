@@ -22,7 +22,7 @@ from modification_processor.outcomes import Failed
 from modification_processor.reader import IDLE_SECONDS, Batch, Reader, express_first
 from modification_processor.service import Processor, Redo
 from modification_processor.settle import Topics
-from modification_processor.trial import DEATHS, PROBE, Trial
+from modification_processor.trial import DEATHS, PROBE, Trial, Tried
 from modification_processor.unwritable import Unstorable
 from schemas.assertion import HEADER, KeyRing
 from schemas.failures import PartitionHalted
@@ -84,7 +84,7 @@ class ProcessorApp:
         keys: KeyRing,
         connect: Callable[[], Connection],
         health: Health,
-        trial: Trial,
+        trial: Trial[Tried],
         kafka: Kafka = KAFKA,
     ) -> None:
         self._config = config

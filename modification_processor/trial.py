@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from modification_processor.incoming import Incoming
@@ -47,8 +47,9 @@ class DryRun(NamedTuple):
     followers: bool
 
 
-Tried = Incoming | tuple[UUID, str] | DryRun
-"""A record as it came, the lane (order, topic) whose head is tried, or a dry run."""
+Tried = Incoming | tuple[UUID, str]
+"""A record as it came, or the lane (order, topic) whose head is tried."""
+T = TypeVar("T")
 Serve = Callable[[Pipe], None]
 Attempt = Callable[[Any], None]
 """Does the whole work of what is tried, but the commit."""
@@ -61,7 +62,7 @@ class DryRunKills(OrdermendError):
     error_class = "POISON_CRASH"
 
 
-class Trial:
+class Trial(Generic[T]):
     """The parent's side. One instance, one thread; `close` ends the child."""
 
     def __init__(self, serve: Serve, hang_seconds: float = HANG_SECONDS, deaths: int = DEATHS) -> None:
@@ -72,7 +73,7 @@ class Trial:
         self._child: multiprocessing.process.BaseProcess | None = None
         self._pipe: Pipe | None = None
 
-    def poison(self, tried: Tried) -> Failed | None:
+    def poison(self, tried: T) -> Failed | None:
         """Return the failure of what killed every child that tried it; None where one lived through it."""
         for _ in range(self._deaths):
             how = self._death(tried)
@@ -91,7 +92,7 @@ class Trial:
             self._pipe.close()
         self._child = self._pipe = None
 
-    def _death(self, tried: Tried) -> str | None:
+    def _death(self, tried: T) -> str | None:
         pipe = self._opened()
         with suppress(EOFError, OSError):
             pipe.send(tried)
@@ -125,7 +126,7 @@ class DryRuns:
 
     def __init__(self, serve: Serve, hang_seconds: float = HANG_SECONDS) -> None:
         # A person waits for it: one death is enough, they can ask again.
-        self._trial = Trial(serve, hang_seconds, deaths=1)
+        self._trial: Trial[DryRun] = Trial(serve, hang_seconds, deaths=1)
         self._lock = threading.Lock()
 
     def check(self, dry_run: DryRun) -> None:

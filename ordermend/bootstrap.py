@@ -178,7 +178,7 @@ def processor_app(
     """Return the processor as a process."""
     group = settings.topic_prefix + GROUP
     config = AppConfig(bootstrap_of(settings), group, instance, topics_of(settings))
-    trial = Trial(partial(serve_trials, settings))
+    trial: Trial[Tried] = Trial(partial(serve_trials, settings))
     return ProcessorApp(config, processor(settings, faultpoint=faultpoint), keyring(settings), connector(settings, "claims"), health, trial)
 
 
@@ -193,7 +193,7 @@ def serve_trials(settings: Settings, pipe: Pipe) -> None:
     def attempt(tried: Tried) -> None:
         if isinstance(tried, Incoming):
             worker.attempt(read(tried, logical[tried.topic], keys))
-        elif not isinstance(tried, DryRun):
+        else:
             worker.attempt_lane(*tried)
 
     answer(pipe, attempt)
@@ -217,7 +217,7 @@ def relay(settings: Settings, health: Health) -> Relay:
 
 def retrier(settings: Settings, health: Health) -> Retrier:
     """Return the retry worker, with the processor's own way of handling a lane."""
-    trial = Trial(partial(serve_trials, settings))
+    trial: Trial[Tried] = Trial(partial(serve_trials, settings))
     worker = processor(settings, "retrier-work", poison_of=lambda order_id, topic: trial.poison((order_id, topic)))
 
     def close() -> None:

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer
 from dlq_handler.budget import Budget
 from modification_processor.app import AppConfig, Kafka
 from modification_processor.relay import Relay
-from modification_processor.trial import Trial
+from modification_processor.trial import Trial, Tried
 from streaming.producer import BatchProducer
 from telemetry.health import Health
 from tests.simulation import fetching, slices
@@ -29,7 +29,7 @@ def _processor(world: World, process: Process) -> Sequence[tuple[str, Callable[[
 
     kafka = Kafka(client, lambda _bootstrap, names: {name: f"id of {name}" for name in names})
     config = AppConfig("simulated", GROUP, process.name, TOPICS)
-    trial = cast("Trial", SimulatedTrial(world.plan.killers))
+    trial = cast("Trial[Tried]", SimulatedTrial(world.plan.killers))
     health = Health(lambda: world.scheduler.clock.seconds)
     app = SteppedApp(config, world.processor(process, "work"), KEYS, world.connector(process, "claims"), health, trial, kafka)
     app.reads = world.reads
