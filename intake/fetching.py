@@ -7,8 +7,8 @@ ends the fetch and closes its work item. Its message id follows from fetch and b
 is replaced by one that asks again, makes no second statement. Of two notifications before anybody asked, one fetch is made.
 
 Answers: no answer, or one without the whole order: asked again, waiting twice as long each time; asked too often: the channel's
-         account is left alone for as long as it says; no such order: asked `NOT_FOUND_TRIES` times, for some channels tell of an order before
-         they have it; not allowed: a person's at once.
+         account is left alone for as long as it says; no such order: given up when the channel said so
+         `NOT_FOUND_TRIES` times, for some tell of an order before they have it; not allowed: a person's at once.
 Fails:   what is not stored at the deadline is `failed`, with the reason; its work item stays open.
 """
 
@@ -206,12 +206,13 @@ def tried(asked: Asked, now: datetime, patience: Patience) -> Tried:
     """Say what becomes of the fetch. Pure."""
     fetch, outcome = asked.fetch, asked.outcome
     ends = fetch.created_at + patience.deadline
-    given_up = outcome == "no_such_order" and fetch.attempts >= NOT_FOUND_TRIES
+    # Not attempts: an outage of the channel, or of ours, before it says so for the first time is no such answer.
+    not_found = fetch.not_found + (outcome == "no_such_order")
     if outcome == "fetched":
-        return Tried(fetch.order_id, fetch.fetch_id, "sent", None, ends)
+        return Tried(fetch.order_id, fetch.fetch_id, "sent", None, ends, not_found)
     if outcome == "passed_on":
-        return Tried(fetch.order_id, fetch.fetch_id, "passed_on", asked.reason, None)
-    if outcome in FINAL or given_up or now >= ends:
-        return Tried(fetch.order_id, fetch.fetch_id, "failed", asked.reason, None)
+        return Tried(fetch.order_id, fetch.fetch_id, "passed_on", asked.reason, None, not_found)
+    if outcome in FINAL or not_found >= NOT_FOUND_TRIES or now >= ends:
+        return Tried(fetch.order_id, fetch.fetch_id, "failed", asked.reason, None, not_found)
     wait = asked.pause if outcome == "too_often" else patience.again * min(2 ** (fetch.attempts - 1), 64)
-    return Tried(fetch.order_id, fetch.fetch_id, "asked", asked.reason, min(now + wait, max(ends, now + patience.again)))
+    return Tried(fetch.order_id, fetch.fetch_id, "asked", asked.reason, min(now + wait, max(ends, now + patience.again)), not_found)

@@ -17,7 +17,10 @@ OPEN = ("planned", "asked", "sent")
 
 
 class Fetch(NamedTuple):
-    """One order to be fetched. `missing` says what of it; `depth` is 1, or 2 where a fetched document named it."""
+    """One order to be fetched. `missing` says what of it; `depth` is 1, or 2 where a fetched document named it.
+
+    `attempts` counts claims, so also those of a fetcher that died; `not_found` how often the channel said that it has no such order.
+    """
 
     order_id: UUID
     fetch_id: UUID
@@ -31,16 +34,18 @@ class Fetch(NamedTuple):
     attempts: int
     next_attempt_at: datetime | None
     created_at: datetime
+    not_found: int = 0
 
 
 class Tried(NamedTuple):
-    """What came of asking: the new state, why, and when it is looked at again (None: never)."""
+    """What came of asking: the new state, why, when it is looked at again (None: never), and how often the channel had no such order."""
 
     order_id: UUID
     fetch_id: UUID
     state: str
     reason: str | None
     next_attempt_at: datetime | None
+    not_found: int = 0
 
 
 COLUMNS = ", ".join(Fetch._fields)
@@ -87,11 +92,18 @@ def record(cursor: Cursor, rows: Sequence[Tried]) -> None:
     """Say what came of asking. What was stored meanwhile stays stored; a work item is closed, or says why it is still open."""
     keys = ([row.order_id for row in rows], [row.fetch_id for row in rows])
     cursor.execute(
-        """update order_fetch f set state = u.state, reason = u.reason, next_attempt_at = u.next_attempt_at,
+        """update order_fetch f set state = u.state, reason = u.reason, next_attempt_at = u.next_attempt_at, not_found = u.not_found,
                   ended_at = case when u.state in ('passed_on', 'failed') then now() end
-             from unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[]) u(order_id, fetch_id, state, reason, next_attempt_at)
+             from unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[], %b::int[])
+                  u(order_id, fetch_id, state, reason, next_attempt_at, not_found)
             where f.order_id = u.order_id and f.fetch_id = u.fetch_id and f.state in ('planned', 'asked', 'sent')""",
-        (*keys, [row.state for row in rows], [row.reason for row in rows], [row.next_attempt_at for row in rows]),
+        (
+            *keys,
+            [row.state for row in rows],
+            [row.reason for row in rows],
+            [row.next_attempt_at for row in rows],
+            [row.not_found for row in rows],
+        ),
     )
     cursor.execute(
         """update work_item w set reason = f.reason, status = case f.state when 'passed_on' then 'closed' else w.status end,

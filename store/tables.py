@@ -408,6 +408,7 @@ order_fetch = Table(
     _at("next_attempt_at"),
     Column("reason", Text),
     _at("created_at", nullable=False),
+    Column("not_found", Integer, nullable=False, server_default="0"),
     _at("ended_at"),
     Index("order_fetch_due", "next_attempt_at", postgresql_where=text("state in ('planned', 'asked', 'sent')")),
     postgresql_with={"fillfactor": "70"},

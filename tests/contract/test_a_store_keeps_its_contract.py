@@ -567,6 +567,14 @@ class TestFetches:
         fetches.record(cursor, [Tried(ONE, ONE, "failed", "too late", None), Tried(TWO, ONE, "failed", "gone", None)])
         assert [] == fetches.due(cursor, 10)
 
+    def test_what_the_channel_said_is_counted_apart_from_attempts(self, first: Connection) -> None:
+        cursor, wait = first.cursor(), timedelta(seconds=-60)
+        fetches.plan(cursor, [_fetch(ONE)])
+        fetches.claim(cursor, [(ONE, ONE)], wait)
+        fetches.record(cursor, [Tried(ONE, ONE, "asked", "no such order", now(cursor) + wait, 1)])
+        (again,) = fetches.claim(cursor, [(ONE, ONE)], wait)
+        assert (2, 1) == (again.attempts, again.not_found)
+
     def test_an_account_that_wants_a_pause_is_left_alone_and_no_other(self, first: Connection) -> None:
         cursor = first.cursor()
         fetches.plan(cursor, [_fetch(ONE), _fetch(TWO)._replace(account="another")])

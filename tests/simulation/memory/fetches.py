@@ -28,6 +28,7 @@ class FetchRow(NamedTuple):
     attempts: int
     next_attempt_at: datetime | None
     created_at: datetime
+    not_found: int = 0
     reason: str | None = None
     ended_at: datetime | None = None
 
@@ -50,7 +51,7 @@ def due(tx: Transaction, limit: int) -> list[tuple[UUID, UUID]]:
 
 def claim(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], again_after: timedelta) -> list[Fetch]:
     rows = [tx.update("order_fetch", key, lambda row: _asked(row, tx.now, again_after)) for key in keys]
-    return [Fetch(*row[:12]) for row in rows if row is not None]
+    return [Fetch(*row[: len(Fetch._fields)]) for row in rows if row is not None]
 
 
 def _asked(row: FetchRow, now: datetime, again_after: timedelta) -> FetchRow | None:
@@ -71,7 +72,9 @@ def _recorded(row: FetchRow, tried: Tried, now: datetime) -> FetchRow | None:
     if row.state not in OPEN:
         return None
     ended = now if tried.state in ENDED else None
-    return row._replace(state=tried.state, reason=tried.reason, next_attempt_at=tried.next_attempt_at, ended_at=ended)
+    return row._replace(
+        state=tried.state, reason=tried.reason, next_attempt_at=tried.next_attempt_at, not_found=tried.not_found, ended_at=ended
+    )
 
 
 def postpone(tx: Transaction, channel: str, account: str, until: datetime) -> None:
