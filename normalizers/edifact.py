@@ -21,6 +21,7 @@ from normalizers.edifact_money import add_charges, add_taxes, allowances_in, gro
 from normalizers.edifact_parties import contact_of, moment_of, party_of, window_of
 from normalizers.edifact_reader import Reader
 from normalizers.edifact_segments import Message, Segment, read_messages
+from normalizers.mime import unpacked
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import MAX_ROWS, Report, captured_text, quantity
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
@@ -54,7 +55,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     for document in documents:
         captured = captured_text(document)
         body, headers = (document.body, document.headers) if captured is None else (captured[0].encode(), captured[1])
-        messages = read_messages(body)
+        messages = read_messages(unpacked(body))
         if not any(one.kind in {"ORDERS", "ORDCHG"} for one in messages):
             kinds = ",".join(one.kind for one in messages)
             raise NormalizationFailed("no purchase order and no change of one", field="/UNH02", rule="message_type", value=kinds)

@@ -18,8 +18,9 @@ from normalizers.amounts import currency_of, minor, rate_text
 from normalizers.building import account_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
 from normalizers.draft import Draft
+from normalizers.mime import unpacked
 from normalizers.summary import moment_text
-from normalizers.wire import MAX_ROWS, Report, fail, present, quantity
+from normalizers.wire import MAX_ROWS, Report, captured_text, fail, present, quantity
 from normalizers.x12_grocery import adds_up, grocery_change, grocery_order
 from normalizers.x12_segments import Segment, TransactionSet, read_sets
 from normalizers.x12_values import MAPPING, NAME, date_in, ids_of, is_named, keep, parts_of, party_of, price_in, sku_of, sums_of
@@ -50,12 +51,14 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each transaction set says."""
     results: list[Result] = []
     for document in documents:
-        sets = read_sets(document.body)
+        captured = captured_text(document)
+        body, headers = (document.body, document.headers) if captured is None else (captured[0].encode(), captured[1])
+        sets = read_sets(unpacked(body))
         if not any(one.kind in _KINDS for one in sets):
             raise NormalizationFailed(
                 "no purchase order and no change of one", field="/ST01", rule="transaction_set", value=",".join(one.kind for one in sets)
             )
-        results.extend(_result(one, account_of(document.headers, one.sender)) for one in sets)
+        results.extend(_result(one, account_of(headers, one.sender)) for one in sets)
     return tuple(results)
 
 
