@@ -2,16 +2,17 @@
 
 Input:   one interchange; each ORDERS in it is an order, each ORDCHG a change of one. The sender (UNB S002) is the account.
 Output:  Order in the currency of CUX, integer minor units; a price is for its basis quantity (PRI 5284). A change names the order in
-         RFF+ON; its own number (BGM) is not it.
+         RFF+ON; its own number (BGM) is not it. An order whose BGM has no number is known by its RFF+ON.
 Loses:   nothing; segments without a canonical place go to `extensions`, /segment number/tag -> JSON text.
 Fails:   UndecodableMessage (no interchange). A message that is cut short, or whose counts say that segments are missing, is a dead
-         letter.
+         letter; a CNT+2 that is the sum of the quantities says nothing of the kind where UNT is right.
 Source:  UN/EDIFACT D.96A to D.01B, ORDERS and ORDCHG, and code lists 1225, 1229, 2005, 2379, 3035, 5025, 5125, 6063, 7143, 7161; EANCOM
          2002 guidelines; read 2026-11-24. PRI+AAA is net of the line's allowances, PRI+AAB is not; a time without a zone is UTC.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from normalizers.amounts import currency_of, decimal_in, priced_row, quotient_price
 from normalizers.building import account_of, line_ids, refused, stated_totals
@@ -25,12 +26,12 @@ from normalizers.mime import unpacked
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import MAX_ROWS, Report, captured_text, quantity
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, exponent_of, scaled_text, to_text
+from schemas.money import AmountError, UnitPrice, decimal_of, exponent_of, scaled_text, to_text
 from schemas.order import Order, Source, order_id_of
 from schemas.statement import LineAction, LineChange, StatedEvent
 
 NAME = "edifact"
-MAPPING = 2
+MAPPING = 3
 _SKU = ("SA", "VN", "MF", "MP", "EN", "SRV", "UP", "EU", "UA", "GD", "BP", "IN")
 """Which item number names the article to the seller (code list 7143), best first."""
 _ACTIONS: Mapping[str, LineAction] = {
@@ -95,14 +96,14 @@ def _event(kind: str, function: str | None) -> StatedEvent:
 
 
 def _order_number(one: Message, head: Segment | None) -> str | None:
-    """Return the order's number: BGM's own, and in a change the one it refers to."""
-    if one.kind == "ORDCHG":
-        for segment in one.segments:
-            if segment.tag == "LIN":
-                break
-            if segment.tag == "RFF" and segment.at(1) == "ON" and segment.at(1, 2):
-                return segment.at(1, 2)
-    return head.at(2) if head else None
+    """Return the order's number: BGM's own, else the order it refers to; a change is the other way round."""
+    own, referred = head.at(2) if head else None, None
+    for segment in one.segments:
+        if segment.tag == "LIN" or referred is not None:
+            break
+        if segment.tag == "RFF" and segment.at(1) == "ON":
+            referred = segment.at(1, 2)
+    return (referred or own) if one.kind == "ORDCHG" else (own or referred)
 
 
 def _whole(one: Message, report: Report) -> None:
@@ -116,7 +117,7 @@ def _whole(one: Message, report: Report) -> None:
     stated = counted.at(1, 2) if counted else None
     if counted and stated and stated.isdecimal() and len(stated) < 10 and int(stated) != lines:
         message = f"CNT+2 counts {stated} lines, there are {lines}"
-        if int(stated) > lines:
+        if int(stated) > lines and not _counts_units(one, int(stated)):
             raise NormalizationFailed(message, field=counted.path(1, 2), rule="line_count", value=stated)
         report.warn(counted.path(1, 2), "line_count", message, stated)
     if one.lost and stated is None:
@@ -125,9 +126,22 @@ def _whole(one: Message, report: Report) -> None:
         )
 
 
+def _counts_units(one: Message, stated: int) -> bool:
+    """Say whether no segment is missing (UNT) and CNT+2 has what CNT+1 is for: the sum of the quantities ordered."""
+    if any(rule == "segment_count" for _, rule, _ in one.problems):
+        return False
+    told = [(segment.at(1, 2) or "").replace(",", ".") for segment in one.segments if segment.tag == "QTY" and segment.at(1) in _ORDERED]
+    try:
+        return sum(map(decimal_of, told)) == stated
+    except AmountError:
+        return False
+
+
 def _order(reader: Reader, head: Segment, number: str, account: str, event: StatedEvent) -> StatedOrder:
     report, cancelled = reader.report, event == "cancel"
-    draft = Draft(currency_of(_currency(reader), "/CUX01.2", report if _priced(reader) else Report()), report, cancelled=cancelled)
+    draft = Draft(
+        currency_of(_currency(reader), "/CUX01.2", report if _priced(reader) else Report()), report, cancelled=cancelled, agreed=True
+    )
     _lines(reader, draft)
     add_charges(reader, draft, [*reader.header, *reader.tail], None)
     subtotal = reader.amount(draft, reader.pick(reader.tail, "MOA", "79"))
@@ -208,7 +222,7 @@ def _lines(reader: Reader, draft: Draft) -> None:
             gross=gross,
         )
         if not net:
-            add_charges(reader, draft, loop, line_id)
+            add_charges(reader, draft, loop, line_id, Fraction(ordered, 10**exponent))
 
 
 def _quantity(reader: Reader, loop: list[Segment]) -> tuple[int, int, str | None]:
@@ -230,7 +244,9 @@ def _price(reader: Reader, draft: Draft, loop: list[Segment], ordered: int, expo
         reader.report.note(loop[0].path(1), "price_missing", "the line states no price")
     if row is None:
         return net, price, computed or 0
-    before = row if net or row == computed else row - sum(amount for _, amount in allowances_in(reader, draft, loop))
+    before = row
+    if not net and row != computed:
+        before -= sum(amount for _, amount in allowances_in(reader, draft, loop, computed, Fraction(ordered, 10**exponent)))
     if computed is not None and before != computed:
         say = reader.report.warn if abs(before - computed) > 10 ** exponent_of(draft.currency) else reader.report.note
         say(loop[0].path(1), "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")

@@ -189,7 +189,9 @@ def _split(text: str, separators: Separators) -> list[str]:
         return [raw.strip() for raw in re.split(r"[\r\n]+", hidden)]
     tag = rf"(?=[A-Z][A-Z0-9]{{2}}{re.escape(separators.element)})"
     hidden = re.sub(rf"(?<![\r\n])[\r\n]+[ \t]*{tag}", lambda _: separators.terminator, hidden)  # also where the terminator was left out
-    return [re.sub(r"[\r\n]+", "", raw).strip() for raw in hidden.split(separators.terminator)]
+    segments = [re.sub(r"[\r\n]+", "", raw).strip() for raw in hidden.split(separators.terminator)]
+    filler = re.compile(rf"[^\w\s{re.escape(separators.element)}](?:$|{tag})")  # a sign that a line break became on its way
+    return [segment[1:] if filler.match(segment) else segment for segment in segments]
 
 
 def _hidden(text: str, separators: Separators) -> str:

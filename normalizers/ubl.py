@@ -11,13 +11,12 @@ Source:  OASIS UBL 2.0 to 2.4, Order, OrderChange, OrderCancellation, code list 
          line's charges added and its allowances taken off.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from normalizers.amounts import currency_of, priced_row, quotient_price, rate_text
-from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
+from normalizers.building import SHIPPING_WORDS, account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange
 from normalizers.draft import Draft
 from normalizers.summary import changes_to, moment_text
@@ -48,9 +47,6 @@ _ACTIONS: Mapping[str, LineAction] = {
     "5": "keep",
 }
 _SHIPPING_CODES = frozenset({"FC", "DL", "SH", "FI", "AEP", "64"})  # UNCL 7161: freight, delivery, handling …
-_SHIPPING_WORDS = re.compile(
-    r"\b(?:freight|shipping|shipment|delivery|carriage|postage|fracht|versand|porto|frakt|livraison)\b", re.IGNORECASE
-)
 _ITEM_IDS = tuple(f"Item/{whose}ItemIdentification/ID" for whose in ("Sellers", "Standard", "Buyers", "Manufacturers", "Catalogue"))
 
 
@@ -109,7 +105,7 @@ def _results(root: Node, account: str, kept: Node) -> list[Result]:
 def _order(root: Node, number: str, account: str, report: Report, kept: Node) -> Result:
     rows = _rows(root)
     currency = currency_of(_currency(root), f"{root.path}/DocumentCurrencyCode", Report() if _priceless(root) else report)
-    draft = Draft(currency, report)
+    draft = Draft(currency, report, agreed=True)
     sums = root.first("AnticipatedMonetaryTotal") or Node("AnticipatedMonetaryTotal", "", None, root, 1)
     told = {name: amount_at(sums.first(name), draft, "currencyID") for name in _SUMS}
     _lines(draft, rows)
@@ -283,7 +279,7 @@ def _charges(draft: Draft, owner: Node, line_id: str | None) -> dict[str, int | 
             draft.discount(f"discount:{name}", -amount, shares={line_id: -amount} if line_id else None, code=code, label=label)
             sums["discount"] = (sums["discount"] or 0) - amount
         else:
-            shipping = code in _SHIPPING_CODES or _SHIPPING_WORDS.search(label) is not None
+            shipping = code in _SHIPPING_CODES or SHIPPING_WORDS.search(label) is not None
             shares = {line_id: amount} if line_id else None
             draft.charge("shipping" if shipping else "fee", f"charge:{name}", amount, code=code, label=label, shares=shares)
             if shipping:
