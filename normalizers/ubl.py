@@ -29,7 +29,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order
 from schemas.statement import LineAction, LineChange
 
 NAME = "ubl"
-MAPPING = 2
+MAPPING = 3
 
 _DOCUMENTS = ("Order", "OrderChange", "OrderCancellation")
 _ACTIONS: Mapping[str, LineAction] = {
@@ -233,12 +233,26 @@ def _priced(draft: Draft, row: Node, ordered: int, exponent: int) -> tuple[UnitP
         return price, computed or 0
     if stated == computed:
         return price, stated
+    if (plain := _price_of_one(draft, row, ordered, exponent, stated)) is not None:
+        return plain, stated
     before = stated - sum(_signed(node, draft) for node in row.all("AllowanceCharge"))
     if computed is not None and before != computed:
         say = draft.report.warn if abs(before - computed) > 10 ** exponent_of(draft.currency) else draft.report.note
         say(f"{row.path}/LineExtensionAmount", "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")
     exact = Decimal(before).scaleb(-exponent_of(draft.currency))
     return price or quotient_price(exact, ordered, exponent), before
+
+
+def _price_of_one(draft: Draft, row: Node, ordered: int, exponent: int, stated: int) -> UnitPrice | None:
+    """Return the stated price where, by the row's amount, it is for one unit whatever its base quantity says; else null."""
+    node, basis = row.first("Price/PriceAmount"), row.first("Price/BaseQuantity")
+    if node is None or basis is None or (value := decimal_at(node)) is None:
+        return None
+    price, computed = priced_row(value, Decimal(1), ordered, exponent, draft.currency, *node.place)
+    if computed != stated:
+        return None
+    draft.report.note(basis.path, "base_quantity", "by the row's amount the price is for one unit, not for its base quantity")
+    return price
 
 
 def _price(draft: Draft, row: Node, ordered: int, exponent: int) -> tuple[UnitPrice | None, int | None]:
