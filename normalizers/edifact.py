@@ -19,7 +19,7 @@ from normalizers.building import account_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
 from normalizers.draft import Draft
 from normalizers.edifact_money import add_charges, add_taxes, allowances_in, groups_of
-from normalizers.edifact_parties import contact_of, moment_of, party_of, window_of
+from normalizers.edifact_parties import contact_of, moment_of, party_of, ship_to_of, window_of
 from normalizers.edifact_reader import Reader
 from normalizers.edifact_segments import Message, Segment, read_messages
 from normalizers.mime import unpacked
@@ -148,7 +148,7 @@ def _order(reader: Reader, head: Segment, number: str, account: str, event: Stat
     grand = reader.amount(draft, reader.pick(reader.tail, "MOA", "86", "128", "39", "77", "9"))
     tax = add_taxes(reader, draft, grand)
     totals = draft.totals(grand)
-    ship_to, bill_to = party_of(reader, "DP", "ST", "CN", "UC"), party_of(reader, "IV", "BY")
+    ship_to, bill_to = ship_to_of(reader), party_of(reader, "IV", "BY")
     moment = moment_of(reader, reader.pick(reader.header, "DTM", "137", "4"))
     order = Order(
         order_id=order_id_of(NAME, account, number),
@@ -260,8 +260,17 @@ def _unit_price(reader: Reader, currency: str, segment: Segment | None, ordered:
         return None, None
     at = f"/{segment.number}"
     value = decimal_in({"PRI01.2": stated}, "PRI01.2", at)
-    basis = decimal_in({"PRI01.5": reader.number(segment, 1, 5)}, "PRI01.5", at) or Decimal(1)
+    basis = _basis(reader, segment)
     return (None, None) if value is None else priced_row(value, basis, ordered, exponent, currency, at, "PRI01.2")
+
+
+def _basis(reader: Reader, segment: Segment) -> Decimal:
+    """Return how many units a price is for (PRI 5284); a word that stands there is no number of them."""
+    stated = reader.number(segment, 1, 5)
+    if stated is not None and not any(mark.isdecimal() for mark in stated):
+        reader.report.note(segment.path(1, 5), "price_basis", "no number of units the price is for: it is read as for one", stated)
+        return Decimal(1)
+    return decimal_in({"PRI01.5": stated}, "PRI01.5", f"/{segment.number}") or Decimal(1)
 
 
 def _sku(reader: Reader, loop: list[Segment]) -> str | None:
@@ -303,7 +312,7 @@ def _change(reader: Reader, head: Segment, number: str, account: str, event: Sta
         "grand_total": None if grand is None else to_text(grand, draft.currency),
         "version": head.at(2) if head.at(2) != number else None,
     }
-    place = party_of(reader, "DP", "ST", "CN", "UC")
+    place = ship_to_of(reader)
     if place is not None:
         summary["ship_to"] = {"country": place.country, "postal_code": place.postal_code}
         report.note("/NAD", "ship_to_stated", "the change document states a delivery address")

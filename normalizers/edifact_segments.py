@@ -163,7 +163,9 @@ def _separators(text: str) -> tuple[Separators, str]:
             raise UndecodableMessage("no EDIFACT interchange: UNA is cut short", field="/UNA", rule="una", value=text)
         component, element, decimal, release, terminator = text[3], text[4], text[5], text[6], text[8]
         end = 9
-        if terminator in "\r\n" and text[7] not in " *":  # the reserved character was left out: what stands in its place ends the segment
+        if text[7] not in " *" and (
+            terminator in "\r\n" or _START.match(text, 8)
+        ):  # the reserved character was left out: what is there ends it
             terminator, end = text[7], 8
         own = (component, element, terminator)
         if any(one.isalnum() or one in " \r\n" for one in own[:2]) or terminator.isalnum() or len({*own}) < 3:

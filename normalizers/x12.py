@@ -10,6 +10,7 @@ Source:  ASC X12 004010, transaction sets 850 and 860 and data elements 92, 235,
          partners' implementation guides; read 2026-11-23. SAC05 has two implied decimals; a date alone is its midnight, UTC.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -36,6 +37,7 @@ from normalizers.x12_values import (
     party_of,
     price_in,
     product_of,
+    scheduled,
     ship_to_of,
     sku_of,
     sums_of,
@@ -48,6 +50,7 @@ from schemas.statement import LineAction, LineChange, StatedEvent
 
 _ACTIONS: Mapping[str, LineAction] = {"AI": "add", "DI": "delete", "NC": "keep", "OA": "add"}
 _CANCEL = frozenset({"01", "03"})
+_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _SHIPPING = frozenset({"D240", "D245", "G821", "G830", "G831"})
 _TAX = frozenset({"H740", "H750", "H770", "D360"})
 _HEADER = frozenset({"ST", "SE", "BEG", "CUR", "N2", "N3", "N4", "CTT", "PO1", "SAC", "TXI", "MSG"})
@@ -98,7 +101,7 @@ def _result(one: TransactionSet, account: str) -> Result:
             NormalizationFailed("no purchase order number", field=head.path(3) if head else f"/{kind.head}03", rule="required"),
             account=account,
         )
-    order_id = f"{number}-{head.at(4)}" if kind.releases and head.at(4) else number
+    order_id = f"{number}-{head.at(4)}" if kind.releases and head.at(4) and not _is_dated_early(head) else number
     report = Report()
     for path, rule, message in one.problems:
         report.warn(path, rule, message)
@@ -110,11 +113,18 @@ def _result(one: TransactionSet, account: str) -> Result:
         return refused(order_id, error, account=account, event=kind.event, verdict="quarantine" if cut else "dead_letter", report=report)
 
 
+def _is_dated_early(head: Segment) -> bool:
+    """Say whether an 850's date stands where a release has its number: then there is none in its own place, which is mandatory."""
+    return head.tag == "BEG" and head.at(5) is None and _DATE.fullmatch(head.at(4) or "") is not None
+
+
 def _whole(one: TransactionSet, line: str, report: Report) -> None:
     """Refuse a set that lost segments: it ends early, or its own counts disagree with what is there."""
     if not one.ended:
         raise NormalizationFailed("the transaction set is cut short: it has no SE", field="/SE", rule="truncated")
     lines = sum(segment.tag == line for segment in one.segments)
+    if line == "POC" and not lines:
+        line, lines = "PO1", sum(segment.tag == "PO1" for segment in one.segments)
     if lines > MAX_ROWS:
         raise LimitExceeded(f"{lines} lines are more than {MAX_ROWS}", field=f"/{line}", rule="max_rows", value=str(lines))
     counted = next((segment for segment in one.segments if segment.tag == "CTT"), None)
@@ -155,7 +165,9 @@ def _order(one: TransactionSet, head: Segment, order_id: str, account: str, repo
     total = _total(draft, tail, loops)
     grand = None if total is not None and _is_of_goods(draft, total) else total
     totals = draft.totals(grand)
-    moment = date_in(head, 5, report) or next((date_in(one, 2, report) for one in header if one.tag == "DTM" and one.at(1) == "004"), None)
+    moment = date_in(head, 4 if _is_dated_early(head) else 5, report) or next(
+        (date_in(one, 2, report) for one in header if one.tag == "DTM" and one.at(1) == "004"), None
+    )
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
         order_number=head.at(3) or order_id,
@@ -199,7 +211,7 @@ def _lines(draft: Draft, loops: list[list[Segment]], extensions: dict[str, str])
     numbers = [loop[0].at(1) for loop in loops]
     for loop, number, line_id in zip(loops, numbers, line_ids(numbers), strict=True):
         row = loop[0]
-        ordered, exponent = quantity({"PO102": row.at(2)}, "PO102", f"/{row.number}")
+        ordered, exponent = quantity({"PO102": row.at(2) or scheduled(loop)}, "PO102", f"/{row.number}")
         price = price_in(row, 4, 5) or contract_price(loop)
         if price is None:
             draft.report.note(row.path(4), "price_missing", "the line states no price")
@@ -309,7 +321,10 @@ def _window(header: list[Segment], report: Report) -> DeliveryWindow | None:
 
 
 def _change(one: TransactionSet, head: Segment, order_id: str, account: str, report: Report) -> StatedChange:
-    header, loops, tail = parts_of(one.segments, "POC")
+    tag = "POC" if any(segment.tag == "POC" for segment in one.segments) else "PO1"
+    header, loops, tail = parts_of(one.segments, tag)
+    if tag == "PO1" and loops:
+        report.warn("/POC", "line_segment", "the change has lines of an order (PO1): each is read as what its line shall be")
     party = ship_to_of(header, loops)
     currency = next((segment.at(2) for segment in header if segment.tag == "CUR"), None)
     draft = Draft(currency_of(currency, "", Report()), report)
@@ -346,7 +361,17 @@ def _change(one: TransactionSet, head: Segment, order_id: str, account: str, rep
 
 
 def _line_change(row: Segment, report: Report) -> LineChange:
-    """Read one POC: what to do with the line, and what it is to be afterwards."""
+    """Read one POC (or the PO1 of a sender that has none): what to do with the line, and what it is to be afterwards."""
+    if row.tag == "PO1":
+        price = price_in(row, 4, 5)
+        return LineChange(
+            action="change",
+            line_id=row.at(1),
+            line=row.at(1),
+            sku=sku_of(ids_of(row, 6)),
+            quantity_ordered=row.at(2),
+            unit_price=None if price is None else format(price.decimal, "f"),
+        )
     word = row.at(2)
     if word is None:
         report.warn(row.path(2), "required", "the change does not say what to do with the line")

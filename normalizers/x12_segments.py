@@ -114,6 +114,8 @@ def _separators(text: str) -> tuple[str, str, str | None]:
         terminator = found[1]  # blanks before the terminator: a segment does not end at each blank
     if component in _BREAKS:
         return element, component, None
+    if component == element:  # of no component: the element separator stands in its place
+        return element, terminator, None
     if terminator.isalnum() or (
         terminator in _BREAKS and re.search(rf"{re.escape(component)}[ \t]*(?:ST|BEG|BCH|SE|GE|IEA){re.escape(element)}", text)
     ):

@@ -9,6 +9,7 @@ Source:  ASC X12 004010, data elements 98, 235, 236, 373, 639 and segments N1 to
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from normalizers.amounts import minor, price_of
 from normalizers.building import address_of
@@ -29,6 +30,8 @@ _QUALIFIER = 2
 """Characters of a product id's qualifier (data element 235)."""
 _PURCHASE_PRICES = ("UCP", "NET", "CON", "PUR", "INV", "CUP")
 """Price identifiers (data element 236) of a CTP that say what the buyer pays, best first; others are for resale, or lists."""
+_ONE_A_SEGMENT = 100
+"""A step beyond any segment's end."""
 _SHIP_TO = ("ST", "BS", "DA")
 """Whose address is the delivery's (data element 98): ship to, bill and ship to, delivery address."""
 _PER = {"HP": 2, "HU": 2, "TP": 3, "PM": 3}
@@ -80,6 +83,24 @@ def contract_price(loop: list[Segment]) -> UnitPrice | None:
     told = {segment.at(2): segment for segment in reversed(loop) if segment.tag == "CTP" and segment.at(3)}
     found = next((told[code] for code in _PURCHASE_PRICES if code in told), None)
     return None if found is None else price_in(found, 3, 0)
+
+
+def scheduled(loop: list[Segment]) -> str | None:
+    """Return what a line's places (SDQ) or its dates (SCH) are to get together, for a line that does not say how much is ordered."""
+    for tag, first, step in (("SDQ", 4, 2), ("SCH", 1, _ONE_A_SEGMENT)):
+        told = [
+            value
+            for segment in loop
+            if segment.tag == tag
+            for index in range(first, len(segment.elements), step)
+            if (value := segment.at(index))
+        ]
+        if told:
+            try:
+                return format(sum((decimal_of(value) for value in told), Decimal(0)), "f")
+            except AmountError:
+                return told[0]  # which whoever reads it refuses
+    return None
 
 
 def ship_to_of(header: list[Segment], loops: list[list[Segment]]) -> Address | None:

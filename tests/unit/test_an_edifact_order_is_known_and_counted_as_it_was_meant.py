@@ -65,3 +65,28 @@ def test_a_sign_that_stands_for_a_line_break_is_passed_over(between: str) -> Non
     assert isinstance(result, StatedOrder)
     assert ("PO-7", 2, "~Lee") == (result.order.order_number, len(result.order.lines), result.order.ship_to and result.order.ship_to.name)
     assert "segment" not in {finding.rule for finding in result.findings}
+
+
+@pytest.mark.parametrize(
+    ("second", "city"), [("NAD+DP+++Lee+Oak 1+Ulm'", "Ulm"), ("NAD+DP+++Lee+Elm 2+Bonn'", None), ("NAD+BY+++Lee+Oak 1+Ulm'", None)]
+)
+def test_the_goods_go_where_every_line_says(second: str, city: str | None) -> None:
+    result = read("BGM+220+PO-7'", *LINES[:3], "NAD+DP+++Lee+Oak 1+Ulm'", *LINES[3:], second, "UNS+S'")
+    assert isinstance(result, StatedOrder)
+    assert city == (result.order.ship_to and result.order.ship_to.city)
+
+
+def test_a_word_in_the_place_of_a_prices_basis_is_none() -> None:
+    result = read("BGM+220+PO-7'", "LIN+1++ART-1:SA'", "QTY+21:4'", "PRI+AAA:2.5:::NTP'", "UNS+S'")
+    assert isinstance(result, StatedOrder)
+    assert 1000 == result.order.lines[0].gross_minor
+    assert "price_basis" in {finding.rule for finding in result.findings}
+    assert isinstance(read("BGM+220+PO-7'", "LIN+1++ART-1:SA'", "QTY+21:4'", "PRI+AAA:2.5:::1x'", "UNS+S'"), Unreadable)
+
+
+@pytest.mark.parametrize("after", ["", "\n", "\r\n"])
+def test_a_service_string_without_its_reserved_sign_is_read(after: str) -> None:
+    text = f"UNA:+.?'{after}UNB+UNOC:3+A+B+260701:1200+1'UNH+1+ORDERS:D:96A:UN'BGM+220+PO-7'{''.join(LINES)}UNS+S'UNT+10+1'UNZ+1+1'"
+    (result,) = discover()["edifact"].normalize((Document(text.encode()),))
+    assert isinstance(result, StatedOrder)
+    assert ("PO-7", 2) == (result.order.order_number, len(result.order.lines))

@@ -154,3 +154,68 @@ def test_a_total_of_prices_that_the_partners_agreed_on_holds_no_order() -> None:
     stated = order("CUR*BY*USD", "PO1*1*4*EA***VN*ART-1", "CTT*1", "AMT*TT*10")
     assert ("accept", (), 1000) == (stated.verdict, stated.order.holds, stated.order.totals.grand_total_minor)
     assert "total_of_agreed_prices" in {finding.rule for finding in stated.findings}
+
+
+@pytest.mark.parametrize("terminator", ["\n", "\r\n", "~", "~\n"])
+def test_an_element_separator_in_place_of_the_components_ends_no_segment(terminator: str) -> None:
+    text = WHOLE.replace(">", "*", 1).replace("~", terminator)
+    result = read(text)
+    assert isinstance(result, StatedOrder)
+    assert ("accept", 1) == (result.verdict, len(result.order.lines))
+
+
+@pytest.mark.parametrize(
+    ("head", "number", "placed_at"),
+    [
+        ("BEG*00*SA*PO-7*20260630", "PO-7", "2026-06-30T00:00:00Z"),  # the date, one element too early
+        ("BEG*00*RL*PO-7*20260630*20260701", "PO-7-20260630", "2026-07-01T00:00:00Z"),  # a release
+        ("BEG*00*RL*PO-7*12", "PO-7-12", None),
+    ],
+)
+def test_a_date_in_the_releases_place_is_the_orders_where_there_is_none_in_its_own(head: str, number: str, placed_at: str | None) -> None:
+    stated = order(LINE, "CTT*1", head=head)
+    assert (number, placed_at) == (stated.order.source.channel_order_id, summarize((stated,))["placed_at"])
+
+
+@pytest.mark.parametrize("count", [("CTT*1",), ()])
+def test_a_change_with_an_orders_lines_restates_them_and_somebody_is_told(count: tuple[str, ...]) -> None:
+    result = read(text_of("BCH*04*SA*PO-7***20260701", LINE, *count, kind="860"))
+    assert isinstance(result, StatedChange)
+    (change,) = result.line_changes
+    assert ("accept_with_warning", "change", "ART-1", "4") == (result.verdict, change.action, change.sku, change.quantity_ordered)
+    assert "line_segment" in {finding.rule for finding in result.findings}
+
+
+def test_an_invoice_in_the_same_interchange_says_nothing_of_the_order() -> None:
+    invoice = "ST*810*0002~BIG*20260701*IN-1~SE*3*0002~"
+    for text in (WHOLE.replace("GE*1*9", f"{invoice}GE*2*9"), WHOLE.replace("ST*850", f"{invoice}ST*850", 1).replace("GE*1*9", "GE*2*9")):
+        results = discover()["x12"].normalize((Document(text.encode()),))
+        summary = summarize(results)
+        assert 2 == len(results)
+        assert ("accept", ["PO-7"], ["dead_letter"]) == (
+            summary["verdict"],
+            [row["source_order_id"] for row in summary["orders"]],
+            [row["verdict"] for row in summary["others"]],
+        )
+
+
+@pytest.mark.parametrize(
+    ("places", "ordered"),
+    [
+        ("SDQ*EA*92*S1*3*S2*4", 7),
+        ("SDQ*EA*92*S1*3 SDQ*EA*92*S2*4*S3*1", 8),
+        ("SCH*5*EA***002*20260710 SCH*2*EA***002*20260801", 7),
+        ("SDQ*EA*92*S1*3 SCH*5*EA", 3),
+    ],
+)
+def test_a_quantity_left_out_is_what_its_places_or_dates_get(places: str, ordered: int) -> None:
+    stated = order("PO1*1**EA*2.5**VN*ART-1", *places.split(), "CTT*1")
+    assert ordered == stated.order.lines[0].ordered
+    assert 4 == order(LINE, *places.split(), "CTT*1").order.lines[0].ordered
+
+
+@pytest.mark.parametrize("places", ["", "SDQ*EA*92*S1*x", "SCH**EA"])
+def test_a_line_without_any_quantity_is_refused(places: str) -> None:
+    result = read(text_of("BEG*00*SA*PO-7**20260701", "PO1*1**EA*2.5**VN*ART-1", *places.split(), "CTT*1"))
+    assert isinstance(result, Unreadable)
+    assert "quantity" == result.findings[0].rule
