@@ -20,6 +20,10 @@ from schemas.statement import Finding, StatedEvent, Verdict
 
 _OTHER_CODES = {"UK": "GB", "EL": "GR"}
 """Codes of two letters that the European Union's offices write for a country instead of ISO 3166-1's."""
+SHIPPING_WORDS = re.compile(
+    r"\b(?:freight|shipping|shipment|delivery|carriage|postage|fracht|versand|porto|frakt|livraison)\b", re.IGNORECASE
+)
+"""What a charge that no code tells is called where it is for bringing the goods."""
 _NOT_ALNUM = re.compile(r"[\W_]+")
 
 

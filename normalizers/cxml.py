@@ -3,13 +3,14 @@
 Input:   one cXML document. Its document type names an outside DTD, which is tolerated and never resolved. The identity in
          Header/From is the account.
 Output:  Order in the currency of Total, integer minor units. Total is the sum of the items without tax and shipping, which are added;
-         a document whose Total has them in it is read so. An update whose items come to its Total states the order anew; any other
+         a document whose Total has them in it is read so. An item of a group that has its price, and a group whose items have theirs, cost
+         nothing of their own. An update whose items come to its Total states the order anew; any other
          update, and a delete, is a change.
 Loses:   nothing but what must not be kept: shared secrets and card numbers. Elements without a canonical place go to `extensions`,
          path of the element -> JSON text.
 Fails:   NormalizationFailed with the path of the first bad element.
 Source:  cXML 1.2 reference guide: OrderRequest, OrderRequestHeader (type, orderVersion, Total, Tax, Shipping), ItemOut, ItemDetail,
-         PriceBasisQuantity, Modifications, Address; read 2026-11-24.
+         PriceBasisQuantity, Modifications, Address, and the attributes itemType, compositeItemType, parentLineNumber; read 2026-11-29.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, OrderLine, So
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "cxml"
-MAPPING = 2
+MAPPING = 3
 NAME_OF_ROOT = "cXML"
 
 Kind = Literal["new", "update", "delete"]
@@ -106,11 +107,11 @@ def _order(root: Node, request: Node, head: Node, number: str, account: str, kin
     currency = currency_of(_currency(head, items), f"{head.path}/Total/Money/@currency", Report() if bare else report)
     draft = Draft(currency, report, cancelled=cancelled)
     total = amount_at(head.first("Total/Money"), draft, "currency")
-    subtotal = _lines(draft, items)
+    subtotal = _lines(draft, items, _priced_elsewhere(items))
     _modifications(draft, head, total, subtotal)
     net = _net(draft)
     shipping, tax = _shipping(draft, head, items), _taxes(draft, head, items)
-    grand = _grand(total, net, (shipping or 0) + (tax or 0))
+    grand = _grand(total, net, shipping or 0, tax or 0)
     totals = draft.totals(grand)
     order = Order(
         order_id=order_id_of(NAME, account, number),
@@ -177,13 +178,27 @@ def _currency(head: Node, items: list[Node]) -> str | None:
     return next(iter(found), None)
 
 
-def _lines(draft: Draft, items: list[Node]) -> int | None:
+def _priced_elsewhere(items: list[Node]) -> frozenset[int]:
+    """Return which items (by place) cost nothing of their own: those of a group that has its price, and a group whose items have theirs."""
+    levels = {_raw(item, "lineNumber"): _raw(item, "compositeItemType") for item in items if _raw(item, "itemType") == "composite"}
+    of_group = {place for place, item in enumerate(items) if levels.get(_raw(item, "parentLineNumber") or "") == "groupLevel"}
+    return frozenset(of_group | {place for place, item in enumerate(items) if levels.get(_raw(item, "lineNumber")) == "itemLevel"})
+
+
+def _raw(item: Node, name: str) -> str | None:
+    return (item.attributes or {}).get(name)
+
+
+def _lines(draft: Draft, items: list[Node], priced_elsewhere: frozenset[int]) -> int | None:
     """Add the items and return what they come to as ordered; null where one has no price."""
     subtotal: int | None = 0 if items else None
     numbers = [item.attribute("lineNumber") for item in items]
-    for item, number, line_id in zip(items, numbers, line_ids(numbers), strict=True):
+    for place, (item, number, line_id) in enumerate(zip(items, numbers, line_ids(numbers), strict=True)):
         ordered, exponent = quantity({"@quantity": item.attribute("quantity")}, "@quantity", item.path)
         price, gross = _price(draft, item, ordered, exponent)
+        if place in priced_elsewhere:
+            draft.report.note(item.path, "priced_in_group", "the item's price is its group's, or its items'")
+            price, gross = price or UnitPrice.of(amount=0, exponent=0), 0
         draft.line(
             line_id,
             channel_line_id=number,
@@ -292,11 +307,11 @@ def _tax_rows(draft: Draft, details: list[Node], stated: int) -> None:
         draft.tax(f"tax:order:{index}", amount or 0, title=detail.attribute("category") or "", rate=rate)
 
 
-def _grand(total: int | None, net: int, added: int) -> int | None:
-    """Return what the order comes to: Total leaves tax and shipping out, unless it is the sum with them."""
+def _grand(total: int | None, net: int, shipping: int, tax: int) -> int | None:
+    """Return what the order comes to: Total leaves tax and shipping out, unless it is the sum with one of them, or with both."""
     if total is None:
         return None
-    return total if added and total == net + added else total + added
+    return net + shipping + tax if total in {net + shipping, net + tax, net + shipping + tax} else total + shipping + tax
 
 
 def _instant(node: Node, name: str, report: Report) -> datetime | None:
@@ -336,7 +351,7 @@ def _address(node: Node | None) -> Address | None:
         city=place.say("City", "Municipality"),
         region=(state.read() or state.attribute("isoStateCode")) if state else None,
         postal_code=place.say("PostalCode"),
-        country=code or (country.read() if country else None),
+        country=code or (country.read() if country else None) or node.attribute("isoCountryCode"),
         phone=_phone(node),
     )
 

@@ -44,6 +44,7 @@ class Draft:
 
     __slots__ = (
         "adjustments",
+        "agreed",
         "bases",
         "cancelled",
         "currency",
@@ -59,11 +60,12 @@ class Draft:
         "unread",
     )
 
-    def __init__(self, currency: str, report: Report, *, cancelled: bool = False) -> None:
-        """`cancelled`: the channel cancelled the order as a whole."""
+    def __init__(self, currency: str, report: Report, *, cancelled: bool = False, agreed: bool = False) -> None:
+        """`cancelled`: the channel cancelled the order as a whole. `agreed`: a line without a price has the one the partners agreed on."""
         self.currency = currency
         self.report = report
         self.cancelled = cancelled
+        self.agreed = agreed
         self.lines: list[OrderLine] = []
         self.adjustments: list[Adjustment] = []
         self.taxes: list[TaxRow] = []
@@ -329,7 +331,9 @@ class Draft:
         difference = stated - computed
         self.charge("channel_rounding", "channel_rounding", difference, label="difference to the channel's total")
         message = f"the channel's total is {stated}, its rows come to {computed} (minor units)"
-        if abs(difference) > 10 ** exponent_of(self.currency):
+        if self.agreed and any(line.unit_price is None for line in self.lines):
+            self.report.note("", "total_of_agreed_prices", "the total is of prices that not every line states", difference)
+        elif abs(difference) > 10 ** exponent_of(self.currency):
             self.holds.append(Hold(hold_id="totals_mismatch", kind="totals_mismatch", reason=message))
             self.report.warn("", "totals_mismatch", message, difference)
         else:

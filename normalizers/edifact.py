@@ -2,34 +2,36 @@
 
 Input:   one interchange; each ORDERS in it is an order, each ORDCHG a change of one. The sender (UNB S002) is the account.
 Output:  Order in the currency of CUX, integer minor units; a price is for its basis quantity (PRI 5284). A change names the order in
-         RFF+ON; its own number (BGM) is not it.
+         RFF+ON; its own number (BGM) is not it. An order whose BGM has no number is known by its RFF+ON.
 Loses:   nothing; segments without a canonical place go to `extensions`, /segment number/tag -> JSON text.
 Fails:   UndecodableMessage (no interchange). A message that is cut short, or whose counts say that segments are missing, is a dead
-         letter.
+         letter; a CNT+2 that is the sum of the quantities says nothing of the kind where UNT is right.
 Source:  UN/EDIFACT D.96A to D.01B, ORDERS and ORDCHG, and code lists 1225, 1229, 2005, 2379, 3035, 5025, 5125, 6063, 7143, 7161; EANCOM
          2002 guidelines; read 2026-11-24. PRI+AAA is net of the line's allowances, PRI+AAB is not; a time without a zone is UTC.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from normalizers.amounts import currency_of, decimal_in, priced_row, quotient_price
 from normalizers.building import account_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder
 from normalizers.draft import Draft
 from normalizers.edifact_money import add_charges, add_taxes, allowances_in, groups_of
-from normalizers.edifact_parties import contact_of, moment_of, party_of, window_of
+from normalizers.edifact_parties import contact_of, moment_of, party_of, ship_to_of, window_of
 from normalizers.edifact_reader import Reader
 from normalizers.edifact_segments import Message, Segment, read_messages
+from normalizers.mime import unpacked
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import MAX_ROWS, Report, captured_text, quantity
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
-from schemas.money import UnitPrice, exponent_of, scaled_text, to_text
+from schemas.money import AmountError, UnitPrice, decimal_of, exponent_of, scaled_text, to_text
 from schemas.order import Order, Source, order_id_of
 from schemas.statement import LineAction, LineChange, StatedEvent
 
 NAME = "edifact"
-MAPPING = 2
+MAPPING = 3
 _SKU = ("SA", "VN", "MF", "MP", "EN", "SRV", "UP", "EU", "UA", "GD", "BP", "IN")
 """Which item number names the article to the seller (code list 7143), best first."""
 _ACTIONS: Mapping[str, LineAction] = {
@@ -54,7 +56,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     for document in documents:
         captured = captured_text(document)
         body, headers = (document.body, document.headers) if captured is None else (captured[0].encode(), captured[1])
-        messages = read_messages(body)
+        messages = read_messages(unpacked(body))
         if not any(one.kind in {"ORDERS", "ORDCHG"} for one in messages):
             kinds = ",".join(one.kind for one in messages)
             raise NormalizationFailed("no purchase order and no change of one", field="/UNH02", rule="message_type", value=kinds)
@@ -94,14 +96,14 @@ def _event(kind: str, function: str | None) -> StatedEvent:
 
 
 def _order_number(one: Message, head: Segment | None) -> str | None:
-    """Return the order's number: BGM's own, and in a change the one it refers to."""
-    if one.kind == "ORDCHG":
-        for segment in one.segments:
-            if segment.tag == "LIN":
-                break
-            if segment.tag == "RFF" and segment.at(1) == "ON" and segment.at(1, 2):
-                return segment.at(1, 2)
-    return head.at(2) if head else None
+    """Return the order's number: BGM's own, else the order it refers to; a change is the other way round."""
+    own, referred = head.at(2) if head else None, None
+    for segment in one.segments:
+        if segment.tag == "LIN" or referred is not None:
+            break
+        if segment.tag == "RFF" and segment.at(1) == "ON":
+            referred = segment.at(1, 2)
+    return (referred or own) if one.kind == "ORDCHG" else (own or referred)
 
 
 def _whole(one: Message, report: Report) -> None:
@@ -115,7 +117,7 @@ def _whole(one: Message, report: Report) -> None:
     stated = counted.at(1, 2) if counted else None
     if counted and stated and stated.isdecimal() and len(stated) < 10 and int(stated) != lines:
         message = f"CNT+2 counts {stated} lines, there are {lines}"
-        if int(stated) > lines:
+        if int(stated) > lines and not _counts_units(one, int(stated)):
             raise NormalizationFailed(message, field=counted.path(1, 2), rule="line_count", value=stated)
         report.warn(counted.path(1, 2), "line_count", message, stated)
     if one.lost and stated is None:
@@ -124,16 +126,29 @@ def _whole(one: Message, report: Report) -> None:
         )
 
 
+def _counts_units(one: Message, stated: int) -> bool:
+    """Say whether no segment is missing (UNT) and CNT+2 has what CNT+1 is for: the sum of the quantities ordered."""
+    if any(rule == "segment_count" for _, rule, _ in one.problems):
+        return False
+    told = [(segment.at(1, 2) or "").replace(",", ".") for segment in one.segments if segment.tag == "QTY" and segment.at(1) in _ORDERED]
+    try:
+        return sum(map(decimal_of, told)) == stated
+    except AmountError:
+        return False
+
+
 def _order(reader: Reader, head: Segment, number: str, account: str, event: StatedEvent) -> StatedOrder:
     report, cancelled = reader.report, event == "cancel"
-    draft = Draft(currency_of(_currency(reader), "/CUX01.2", report if _priced(reader) else Report()), report, cancelled=cancelled)
+    draft = Draft(
+        currency_of(_currency(reader), "/CUX01.2", report if _priced(reader) else Report()), report, cancelled=cancelled, agreed=True
+    )
     _lines(reader, draft)
     add_charges(reader, draft, [*reader.header, *reader.tail], None)
     subtotal = reader.amount(draft, reader.pick(reader.tail, "MOA", "79"))
     grand = reader.amount(draft, reader.pick(reader.tail, "MOA", "86", "128", "39", "77", "9"))
     tax = add_taxes(reader, draft, grand)
     totals = draft.totals(grand)
-    ship_to, bill_to = party_of(reader, "DP", "ST", "CN", "UC"), party_of(reader, "IV", "BY")
+    ship_to, bill_to = ship_to_of(reader), party_of(reader, "IV", "BY")
     moment = moment_of(reader, reader.pick(reader.header, "DTM", "137", "4"))
     order = Order(
         order_id=order_id_of(NAME, account, number),
@@ -207,7 +222,7 @@ def _lines(reader: Reader, draft: Draft) -> None:
             gross=gross,
         )
         if not net:
-            add_charges(reader, draft, loop, line_id)
+            add_charges(reader, draft, loop, line_id, Fraction(ordered, 10**exponent))
 
 
 def _quantity(reader: Reader, loop: list[Segment]) -> tuple[int, int, str | None]:
@@ -229,7 +244,9 @@ def _price(reader: Reader, draft: Draft, loop: list[Segment], ordered: int, expo
         reader.report.note(loop[0].path(1), "price_missing", "the line states no price")
     if row is None:
         return net, price, computed or 0
-    before = row if net or row == computed else row - sum(amount for _, amount in allowances_in(reader, draft, loop))
+    before = row
+    if not net and row != computed:
+        before -= sum(amount for _, amount in allowances_in(reader, draft, loop, computed, Fraction(ordered, 10**exponent)))
     if computed is not None and before != computed:
         say = reader.report.warn if abs(before - computed) > 10 ** exponent_of(draft.currency) else reader.report.note
         say(loop[0].path(1), "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")
@@ -243,8 +260,17 @@ def _unit_price(reader: Reader, currency: str, segment: Segment | None, ordered:
         return None, None
     at = f"/{segment.number}"
     value = decimal_in({"PRI01.2": stated}, "PRI01.2", at)
-    basis = decimal_in({"PRI01.5": reader.number(segment, 1, 5)}, "PRI01.5", at) or Decimal(1)
+    basis = _basis(reader, segment)
     return (None, None) if value is None else priced_row(value, basis, ordered, exponent, currency, at, "PRI01.2")
+
+
+def _basis(reader: Reader, segment: Segment) -> Decimal:
+    """Return how many units a price is for (PRI 5284); a word that stands there is no number of them."""
+    stated = reader.number(segment, 1, 5)
+    if stated is not None and not any(mark.isdecimal() for mark in stated):
+        reader.report.note(segment.path(1, 5), "price_basis", "no number of units the price is for: it is read as for one", stated)
+        return Decimal(1)
+    return decimal_in({"PRI01.5": stated}, "PRI01.5", f"/{segment.number}") or Decimal(1)
 
 
 def _sku(reader: Reader, loop: list[Segment]) -> str | None:
@@ -286,7 +312,7 @@ def _change(reader: Reader, head: Segment, number: str, account: str, event: Sta
         "grand_total": None if grand is None else to_text(grand, draft.currency),
         "version": head.at(2) if head.at(2) != number else None,
     }
-    place = party_of(reader, "DP", "ST", "CN", "UC")
+    place = ship_to_of(reader)
     if place is not None:
         summary["ship_to"] = {"country": place.country, "postal_code": place.postal_code}
         report.note("/NAD", "ship_to_stated", "the change document states a delivery address")

@@ -1,18 +1,21 @@
 """What an EDIFACT order costs beside its lines: allowances, charges and taxes -> rows of the draft.
 
-Keeps:   a percentage is worked out over what it is on, and rounded once.
+Keeps:   an allowance or charge that states no amount is worked out from its percentage (PCD) or its rate a unit (RTE), and rounded once. A
+         percentage is on the basis stated beside it (MOA+25), else on what the line or the order comes to after the allowances of earlier
+         steps (ALC04): those of one step, and those that name none, are all on the same amount.
 Fails:   NormalizationFailed naming segment number and element.
-Source:  UN/EDIFACT D.96A to D.01B, segments ALC, MOA, PCD, TAX, code lists 5025, 5125, 7161; EANCOM 2002 guidelines; read 2026-11-24.
+Source:  UN/EDIFACT D.96A to D.01B, segments ALC, MOA, PCD, RTE, TAX, code lists 1227, 5025, 5125, 5245, 7161; EANCOM 2002 guidelines;
+         read 2026-11-29.
 """
 
 from decimal import Decimal
 from fractions import Fraction
 
-from normalizers.amounts import rate_text
+from normalizers.amounts import decimal_in, rate_text
 from normalizers.draft import Draft
 from normalizers.edifact_reader import Reader
 from normalizers.edifact_segments import Segment
-from schemas.money import round_ratio
+from schemas.money import exponent_of, round_ratio
 
 _SHIPPING = frozenset({"FC", "DL", "SH", "FI", "FA", "SAA", "AEP", "64"})
 
@@ -35,26 +38,76 @@ def groups_of(segments: list[Segment], tag: str, members: frozenset[str]) -> lis
 _OF_ALC = frozenset({"ALI", "DTM", "QTY", "RNG", "PCD", "MOA", "RTE", "TAX"})
 
 
-def allowances_in(reader: Reader, draft: Draft, segments: list[Segment]) -> list[tuple[list[Segment], int]]:
-    """Return each ALC group that states an amount, and the amount: negative for an allowance."""
-    found = []
-    for group in groups_of(segments, "ALC", _OF_ALC):
-        moa = next((one for code in ("8", "23", "204", "131") for one in group if one.tag == "MOA" and one.at(1) == code), None)
-        amount = reader.amount(draft, moa)
-        if amount is not None and group[0].at(1) in {"A", "C"}:
-            found.append((group, -abs(amount) if group[0].at(1) == "A" else abs(amount)))
-    return found
+_PERCENTAGES = frozenset({"1", "2", "3", "12"})
+"""What a PCD of an ALC is a percentage of itself for (code list 5245): allowance, charge, either of them, discount."""
 
 
-def add_charges(reader: Reader, draft: Draft, segments: list[Segment], line_id: str | None) -> None:
-    """Add the allowances and charges of the order or of one line; one without an amount is noted and kept as stated."""
-    told = allowances_in(reader, draft, segments)
+def allowances_in(
+    reader: Reader, draft: Draft, segments: list[Segment], base: int | None, units: Fraction | None
+) -> list[tuple[list[Segment], int]]:
+    """Return each ALC group whose amount is stated or comes out of `base` (minor units) or `units`, and the amount: negative for an allowance."""
+    groups = [group for group in groups_of(segments, "ALC", _OF_ALC) if group[0].at(1) in {"A", "C"}]
+    amounts: dict[int, int] = {}
+    for step in sorted({_step(group) for group in groups}):
+        on = None if base is None else base + sum(amounts.values())
+        told = {
+            group[0].number: amount
+            for group in groups
+            if _step(group) == step and (amount := _amount(reader, draft, group, on, units)) is not None
+        }
+        amounts.update(told)
+    return [(group, amounts[group[0].number]) for group in groups if group[0].number in amounts]
+
+
+def _step(group: list[Segment]) -> int:
+    """Return the step of the calculation an allowance or charge belongs to (ALC04); one that names none belongs to the first."""
+    stated = group[0].at(4) or ""
+    return int(stated) if stated.isdecimal() and len(stated) < 4 else 1
+
+
+def _amount(reader: Reader, draft: Draft, group: list[Segment], base: int | None, units: Fraction | None) -> int | None:
+    moas = {one.at(1): one for one in reversed(group) if one.tag == "MOA"}
+    stated = reader.amount(draft, next((moas[code] for code in ("8", "23", "204", "131") if code in moas), None))
+    if stated is None:
+        on = reader.amount(draft, moas.get("25"))
+        stated = _worked_out(reader, draft, group, base if on is None else on, units)
+    return None if stated is None else -abs(stated) if group[0].at(1) == "A" else abs(stated)
+
+
+def _worked_out(reader: Reader, draft: Draft, group: list[Segment], base: int | None, units: Fraction | None) -> int | None:
+    """Return what a percentage of `base`, else a rate for `units`, comes to; null where neither is told."""
+    percentage = next((one for one in group if one.tag == "PCD" and one.at(1) in _PERCENTAGES), None)
+    rate = next((one for one in group if one.tag == "RTE"), None)
+    exact = None
+    if percentage is not None and base is not None:
+        percent = _decimal(reader, percentage, 2)
+        exact = None if percent is None else base * Fraction(percent) / 100
+    elif rate is not None and units is not None:
+        amount, basis = _decimal(reader, rate, 2), _decimal(reader, rate, 3)
+        exact = None if amount is None else Fraction(amount) * units / Fraction(basis or 1) * 10 ** exponent_of(draft.currency)
+    if exact is None:
+        return None
+    reader.report.note(
+        group[0].path(1), "amount_worked_out", "the amount of an allowance or charge is worked out from its percentage or rate"
+    )
+    return round_ratio(exact.numerator, 1, exact.denominator, "half_up")
+
+
+def _decimal(reader: Reader, segment: Segment, component: int) -> Decimal | None:
+    key = f"{segment.tag}01.{component}"
+    return decimal_in({key: reader.number(segment, 1, component)}, key, f"/{segment.number}")
+
+
+def add_charges(reader: Reader, draft: Draft, segments: list[Segment], line_id: str | None, units: Fraction | None = None) -> None:
+    """Add the allowances and charges of the order or of one line; one whose amount nobody can tell is noted and kept as stated."""
+    base = draft.totals(None).grand_total_minor if line_id is None else draft.stated_left[line_id]
+    told = allowances_in(reader, draft, segments, base, units)
     if len(told) < sum(one.tag == "ALC" for one in segments):
         reader.report.note("/ALC", "allowance_without_amount", "an allowance or charge without an amount is not counted")
     for group, amount in told:
         segment, name = group[0], f"{line_id or 'order'}:{group[0].number}"
         code, label = segment.at(5) or segment.at(2), segment.at(5, 4) or ""
-        if amount < 0:
+        if amount < 0 or segment.at(1) == "A":
             draft.discount(f"discount:{name}", -amount, shares={line_id: -amount} if line_id else None, code=code, label=label)
         else:
             kind = "shipping" if code in _SHIPPING else "fee"

@@ -36,13 +36,30 @@ _PARTS = frozenset({"LOC", "FII", "RFF", "DOC", "DTM", "CTA", "COM"})
 """What may follow a NAD in its group."""
 
 
+_DELIVERY = ("DP", "ST", "CN", "UC")
+"""Whose address is the delivery's (code list 3035), best first."""
+
+
+def ship_to_of(reader: Reader) -> Address | None:
+    """Return where the order goes: the header's address, else the lines' where all go to the same."""
+    stated = party_of(reader, *_DELIVERY)
+    found = [_named(loop, _DELIVERY) for loop in reader.lines] if stated is None else []
+    if not found or found[0] is None:
+        return stated
+    first = found[0]
+    return _address(reader, first) if all(one is not None and one.elements == first.elements for one in found) else None
+
+
 def party_of(reader: Reader, *codes: str) -> Address | None:
     """Return the address of the first party of one of `codes`; a code without an address is none."""
-    for code in codes:
-        for segment in reader.header:
-            if segment.tag == "NAD" and segment.at(1) == code and any(segment.at(index) for index in (3, 5, 6, 8, 9)):
-                return _address(reader, segment)
-    return None
+    found = _named(reader.header, codes)
+    return None if found is None else _address(reader, found)
+
+
+def _named(segments: list[Segment], codes: tuple[str, ...]) -> Segment | None:
+    """Return the first NAD of one of `codes` that has an address."""
+    told = [one for one in segments if one.tag == "NAD" and any(one.at(index) for index in (3, 5, 6, 8, 9))]
+    return next((one for code in codes for one in told if one.at(1) == code), None)
 
 
 def _address(reader: Reader, segment: Segment) -> Address:

@@ -163,7 +163,9 @@ def _separators(text: str) -> tuple[Separators, str]:
             raise UndecodableMessage("no EDIFACT interchange: UNA is cut short", field="/UNA", rule="una", value=text)
         component, element, decimal, release, terminator = text[3], text[4], text[5], text[6], text[8]
         end = 9
-        if terminator in "\r\n" and text[7] not in " *":  # the reserved character was left out: what stands in its place ends the segment
+        if text[7] not in " *" and (
+            terminator in "\r\n" or _START.match(text, 8)
+        ):  # the reserved character was left out: what is there ends it
             terminator, end = text[7], 8
         own = (component, element, terminator)
         if any(one.isalnum() or one in " \r\n" for one in own[:2]) or terminator.isalnum() or len({*own}) < 3:
@@ -189,7 +191,9 @@ def _split(text: str, separators: Separators) -> list[str]:
         return [raw.strip() for raw in re.split(r"[\r\n]+", hidden)]
     tag = rf"(?=[A-Z][A-Z0-9]{{2}}{re.escape(separators.element)})"
     hidden = re.sub(rf"(?<![\r\n])[\r\n]+[ \t]*{tag}", lambda _: separators.terminator, hidden)  # also where the terminator was left out
-    return [re.sub(r"[\r\n]+", "", raw).strip() for raw in hidden.split(separators.terminator)]
+    segments = [re.sub(r"[\r\n]+", "", raw).strip() for raw in hidden.split(separators.terminator)]
+    filler = re.compile(rf"[^\w\s{re.escape(separators.element)}](?:$|{tag})")  # a sign that a line break became on its way
+    return [segment[1:] if filler.match(segment) else segment for segment in segments]
 
 
 def _hidden(text: str, separators: Separators) -> str:

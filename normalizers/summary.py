@@ -2,7 +2,8 @@
 
 Input:   the results of `Channel.normalize`.
 Output:  one dict of texts, lists and nulls: verdict, event, ids, lines, the channel's own totals, states, warnings. Several
-         orders are under `orders`; a document that was refused has `problems`.
+         orders are under `orders`, and under `others` what an interchange carries beside them that is no order (an invoice, an acknowledgment): it
+         is refused for itself, and says nothing of the orders. A document that was refused has `problems`.
 Keeps:   a value comes from the canonical order where that says the same as the channel, else from `result.stated`.
 """
 
@@ -18,6 +19,9 @@ from schemas.statement import Finding, LineChange
 
 SEVERITY = ("dead_letter", "reject", "quarantine", "incomplete", "accept_with_hold", "accept_with_warning", "accept")
 """Verdicts, the gravest first."""
+
+_OTHER = frozenset({"transaction_set", "message_type"})
+"""Rules of the finding that a message is of another kind."""
 
 _EMPTY: Mapping[str, object] = {
     "source_order_id": None,
@@ -37,10 +41,17 @@ _EMPTY: Mapping[str, object] = {
 
 def summarize(results: tuple[Result, ...]) -> dict[str, Any]:
     """Return what `results` say, as JSON-ready values; amounts are decimal texts, moments RFC 3339 in UTC."""
-    told = [summary_of(result) for result in results]
+    told = [(_is_other(result), summary_of(result)) for result in results]
     if len(told) == 1:
-        return told[0]
-    return {"verdict": min((row["verdict"] for row in told), key=SEVERITY.index, default="accept"), "orders": told}
+        return told[0][1]
+    orders, others = [row for is_other, row in told if not is_other], [row for is_other, row in told if is_other]
+    summed = {"verdict": min((row["verdict"] for row in orders or others), key=SEVERITY.index, default="accept"), "orders": orders}
+    return {**summed, "others": others} if others else summed
+
+
+def _is_other(result: Result) -> bool:
+    """Say whether a result stands for a message of an interchange that is no order and no change of one."""
+    return isinstance(result, Unreadable) and any(finding.rule in _OTHER for finding in result.findings)
 
 
 def summarize_failure(error: OrdermendError) -> dict[str, Any]:

@@ -11,13 +11,12 @@ Source:  OASIS UBL 2.0 to 2.4, Order, OrderChange, OrderCancellation, code list 
          line's charges added and its allowances taken off.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from normalizers.amounts import currency_of, priced_row, quotient_price, rate_text
-from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
+from normalizers.building import SHIPPING_WORDS, account_of, address_of, line_ids, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedChange
 from normalizers.draft import Draft
 from normalizers.summary import changes_to, moment_text
@@ -30,7 +29,7 @@ from schemas.order import Address, Contact, DeliveryWindow, Order, Source, order
 from schemas.statement import LineAction, LineChange
 
 NAME = "ubl"
-MAPPING = 2
+MAPPING = 3
 
 _DOCUMENTS = ("Order", "OrderChange", "OrderCancellation")
 _ACTIONS: Mapping[str, LineAction] = {
@@ -48,9 +47,6 @@ _ACTIONS: Mapping[str, LineAction] = {
     "5": "keep",
 }
 _SHIPPING_CODES = frozenset({"FC", "DL", "SH", "FI", "AEP", "64"})  # UNCL 7161: freight, delivery, handling …
-_SHIPPING_WORDS = re.compile(
-    r"\b(?:freight|shipping|shipment|delivery|carriage|postage|fracht|versand|porto|frakt|livraison)\b", re.IGNORECASE
-)
 _ITEM_IDS = tuple(f"Item/{whose}ItemIdentification/ID" for whose in ("Sellers", "Standard", "Buyers", "Manufacturers", "Catalogue"))
 
 
@@ -109,7 +105,7 @@ def _results(root: Node, account: str, kept: Node) -> list[Result]:
 def _order(root: Node, number: str, account: str, report: Report, kept: Node) -> Result:
     rows = _rows(root)
     currency = currency_of(_currency(root), f"{root.path}/DocumentCurrencyCode", Report() if _priceless(root) else report)
-    draft = Draft(currency, report)
+    draft = Draft(currency, report, agreed=True)
     sums = root.first("AnticipatedMonetaryTotal") or Node("AnticipatedMonetaryTotal", "", None, root, 1)
     told = {name: amount_at(sums.first(name), draft, "currencyID") for name in _SUMS}
     _lines(draft, rows)
@@ -237,12 +233,26 @@ def _priced(draft: Draft, row: Node, ordered: int, exponent: int) -> tuple[UnitP
         return price, computed or 0
     if stated == computed:
         return price, stated
+    if (plain := _price_of_one(draft, row, ordered, exponent, stated)) is not None:
+        return plain, stated
     before = stated - sum(_signed(node, draft) for node in row.all("AllowanceCharge"))
     if computed is not None and before != computed:
         say = draft.report.warn if abs(before - computed) > 10 ** exponent_of(draft.currency) else draft.report.note
         say(f"{row.path}/LineExtensionAmount", "row_amount", f"the row says {before}, price and quantity come to {computed} (minor units)")
     exact = Decimal(before).scaleb(-exponent_of(draft.currency))
     return price or quotient_price(exact, ordered, exponent), before
+
+
+def _price_of_one(draft: Draft, row: Node, ordered: int, exponent: int, stated: int) -> UnitPrice | None:
+    """Return the stated price where, by the row's amount, it is for one unit whatever its base quantity says; else null."""
+    node, basis = row.first("Price/PriceAmount"), row.first("Price/BaseQuantity")
+    if node is None or basis is None or (value := decimal_at(node)) is None:
+        return None
+    price, computed = priced_row(value, Decimal(1), ordered, exponent, draft.currency, *node.place)
+    if computed != stated:
+        return None
+    draft.report.note(basis.path, "base_quantity", "by the row's amount the price is for one unit, not for its base quantity")
+    return price
 
 
 def _price(draft: Draft, row: Node, ordered: int, exponent: int) -> tuple[UnitPrice | None, int | None]:
@@ -283,7 +293,7 @@ def _charges(draft: Draft, owner: Node, line_id: str | None) -> dict[str, int | 
             draft.discount(f"discount:{name}", -amount, shares={line_id: -amount} if line_id else None, code=code, label=label)
             sums["discount"] = (sums["discount"] or 0) - amount
         else:
-            shipping = code in _SHIPPING_CODES or _SHIPPING_WORDS.search(label) is not None
+            shipping = code in _SHIPPING_CODES or SHIPPING_WORDS.search(label) is not None
             shares = {line_id: amount} if line_id else None
             draft.charge("shipping" if shipping else "fee", f"charge:{name}", amount, code=code, label=label, shares=shares)
             if shipping:

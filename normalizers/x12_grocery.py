@@ -20,9 +20,24 @@ from normalizers.building import line_ids, not_placed, stated_totals
 from normalizers.channel import Result, StatedChange
 from normalizers.draft import Draft
 from normalizers.summary import changes_to, moment_text
-from normalizers.wire import Report, fail, present, quantity
+from normalizers.wire import Report, present, quantity
 from normalizers.x12_segments import Segment, TransactionSet
-from normalizers.x12_values import MAPPING, NAME, date_in, ids_of, is_named, keep, parts_of, party_of, price_in, sku_of, sums_of
+from normalizers.x12_values import (
+    MAPPING,
+    NAME,
+    date_in,
+    ids_of,
+    is_named,
+    keep,
+    parts_of,
+    party_of,
+    price_in,
+    product_of,
+    ship_to_of,
+    sku_of,
+    sums_of,
+    two_implied,
+)
 from schemas.money import AmountError, decimal_of, exponent_of
 from schemas.order import Address, Contact, DeliveryWindow, Order, OrderLine, Source, order_id_of
 from schemas.statement import LineAction, LineChange, StatedEvent
@@ -55,13 +70,13 @@ def grocery_order(one: TransactionSet, head: Segment, order_id: str, account: st
     """Return what an 875 says."""
     header, loops, tail = parts_of(one.segments, "G68", "G76")
     event = _EVENTS.get(head.at(1) or "", "create")
-    draft = Draft(currency_of(None, "/CUR02", report), report, cancelled=event == "cancel")
+    draft = Draft(currency_of(None, "/CUR02", report), report, cancelled=event == "cancel", agreed=True)
     extensions = report.kept
     _lines(draft, loops)
     for line, loop in zip(tuple(draft.lines), loops, strict=True):
         _allowances(draft, loop, line)
     _allowances(draft, [*header, *tail], None)
-    ship_to, bill_to = party_of(header, ("ST", "BS")), party_of(header, ("BT", "BS"))
+    ship_to, bill_to = ship_to_of(header, loops), party_of(header, ("BT", "BS"))
     for segment in header:
         if segment.tag not in _READ and not (segment.tag == "N1" and is_named(segment, ship_to, bill_to)):
             keep(segment, extensions)
@@ -163,39 +178,21 @@ def _amount(draft: Draft, segment: Segment, line: OrderLine | None) -> int | Non
     """Return what it comes to: as stated, else by its rate a unit, else by its percentage; without a sign."""
     stated, rate, percent = segment.at(8), segment.at(5), segment.at(9)
     if stated is not None:
-        return abs(minor(_two_implied(segment, 8, stated), draft.currency, f"/{segment.number}", "G7208", draft.report))
+        return abs(minor(two_implied(segment, 8, stated), draft.currency, f"/{segment.number}", "G7208", draft.report))
     if rate is not None:
         units = segment.at(6) or (str(Decimal(line.ordered).scaleb(-line.quantity_exponent)) if line else None)
-        return None if units is None else _product(draft, segment, 5, rate, units)
+        return None if units is None else product_of(draft, segment, 5, rate, units)
     if percent is None:
         return None
     gross = Decimal(line.gross_minor if line else sum(row.gross_minor for row in draft.lines)).scaleb(-exponent_of(draft.currency))
-    return _product(draft, segment, 9, percent, segment.at(10) or str(gross), shift=-2)
-
-
-def _product(draft: Draft, segment: Segment, index: int, one: str, other: str, *, shift: int = 0) -> int:
-    try:
-        exact = (decimal_of(one) * decimal_of(other)).scaleb(shift)
-    except (AmountError, ArithmeticError):
-        fail(f"/{segment.number}", f"{segment.tag}{index:02d}", "amount", one)
-    return abs(minor(exact, draft.currency, f"/{segment.number}", f"{segment.tag}{index:02d}", draft.report))
-
-
-def _two_implied(segment: Segment, index: int, stated: str) -> str:
-    """Return an amount of two implied decimals as a decimal (one that has a point is taken as written)."""
-    if "." in stated:
-        return stated
-    try:
-        return str(decimal_of(stated).scaleb(-2))
-    except (AmountError, ArithmeticError):
-        fail(f"/{segment.number}", f"{segment.tag}{index:02d}", "amount", stated)
+    return product_of(draft, segment, 9, percent, segment.at(10) or str(gross), shift=-2)
 
 
 def _total(draft: Draft, tail: list[Segment]) -> int | None:
     total = next((segment for segment in tail if segment.tag == "G76" and segment.at(8)), None)
     if total is None:
         return None
-    return minor(_two_implied(total, 8, total.at(8) or ""), draft.currency, f"/{total.number}", "G7608", draft.report)
+    return minor(two_implied(total, 8, total.at(8) or ""), draft.currency, f"/{total.number}", "G7608", draft.report)
 
 
 def _contact(header: list[Segment]) -> Contact:
@@ -221,7 +218,7 @@ def grocery_change(one: TransactionSet, head: Segment, order_id: str, account: s
     """Return what an 876 says."""
     header, loops, _ = parts_of(one.segments, "G68", "G76")
     word = head.at(1) or ""
-    party: Address | None = party_of(header, ("ST", "BS"))
+    party: Address | None = ship_to_of(header, loops)
     window = _window(header, report)
     if party is not None:
         report.note("/N1", "ship_to_stated", "the change document states a ship-to address")

@@ -1,11 +1,12 @@
 """X12 interchange -> its transaction sets, and whether the envelope holds; knows no document type.
 
-Input:   the bytes of one interchange (ISA … IEA), or several on end. Separators are found by position: the element separator follows
+Input:   the bytes of one interchange (ISA … IEA), of several on end, or of bare groups or sets (GS, ST). Separators are found by position: the element separator follows
          "ISA", the component separator is the sixteenth element, the segment terminator the character after it.
 Output:  `TransactionSet`s: segments as lists of elements, the envelope's ids, what is wrong (`problems`), whether SE was reached.
 Fails:   UndecodableMessage (no interchange), LimitExceeded, UnsafeDocument (NUL).
 Source:  ASC X12.5 (interchange control structure) and X12.6 (application control structure), 004010, as published in implementation
-         guides; read 2026-11-23. Real files pad ISA short, indent segments, and use a line break as terminator: all read here.
+         guides; read 2026-11-23. Real files pad ISA short, indent segments, use a line break as terminator, or are cut into lines of one
+         length wherever that falls: all read here.
 """
 
 import re
@@ -18,6 +19,11 @@ from schemas.failures import LimitExceeded, UndecodableMessage, UnsafeDocument
 MAX_SEGMENTS = 50 * MAX_ROWS
 _BREAKS = "\r\n"
 _TAG = re.compile(r"[A-Z][A-Z0-9]{1,2}")
+_BARE = re.compile(r"(?:GS|ST)([^\w\s])(?:[A-Z]{2}|\d{3})\1")
+"""What a functional group, or a set, without the interchange around it begins with."""
+_LINE_BREAK = re.compile(r"\r\n?|\n")
+_NARROWEST = 40
+"""Characters of the shortest line that a file is taken to be cut into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +82,25 @@ def _text(body: bytes) -> str:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = body.decode("latin-1")  # X12's extended character set
-    text = text.lstrip()
-    if not text.startswith("ISA") or len(text) < 50:
+    text = _of_one_length(text.lstrip())
+    if _BARE.match(text) is None and (not text.startswith("ISA") or len(text) < 50):
         raise UndecodableMessage("no X12 interchange: it does not start with ISA", field="@0", rule="isa", value=text[:16])
     return text
 
 
+def _of_one_length(text: str) -> str:
+    """Return the text without its line breaks where a program cut it into lines of one length, in the middle of words too."""
+    lines = _LINE_BREAK.split(text.rstrip(_BREAKS))
+    width = len(lines[0])
+    if len(lines) < 3 or width < _NARROWEST or len(lines[-1]) > width or any(len(line) != width for line in lines[:-1]):
+        return text
+    return "".join(lines)
+
+
 def _separators(text: str) -> tuple[str, str, str | None]:
     """Return (element separator, segment terminator, component separator)."""
+    if (bare := _BARE.match(text)) is not None:
+        return bare[1], _bare_terminator(text, bare[1]), None
     element = text[3]
     place = 3
     for _ in range(15):
@@ -97,11 +114,19 @@ def _separators(text: str) -> tuple[str, str, str | None]:
         terminator = found[1]  # blanks before the terminator: a segment does not end at each blank
     if component in _BREAKS:
         return element, component, None
+    if component == element:  # of no component: the element separator stands in its place
+        return element, terminator, None
     if terminator.isalnum() or (
         terminator in _BREAKS and re.search(rf"{re.escape(component)}[ \t]*(?:ST|BEG|BCH|SE|GE|IEA){re.escape(element)}", text)
     ):
         return element, component, None  # ISA16 left out: what stands in its place ends the segment
     return element, terminator, component
+
+
+def _bare_terminator(text: str, element: str) -> str:
+    """Return what ends the segments of a set that came without its interchange: what stands before the segment it begins with."""
+    found = re.search(rf"([^\w\s{re.escape(element)}])\s*(?:ST|BEG|BCH|G50|G92){re.escape(element)}", text[:1000])
+    return found[1] if found else "\n"
 
 
 def _split(text: str, element: str, terminator: str, component: str | None) -> Iterator[str]:
@@ -125,7 +150,7 @@ def _without_terminator(segment: str, element: str) -> Iterator[str]:
     # A run of blanks is taken whole and once: tried from each of its blanks, four kilobytes of them cost a minute.
     parts = re.split(rf"(?<!\s)(?=[^\S\r\n]*+[\r\n])\s++(?=[A-Z][A-Z0-9]{{1,2}}{re.escape(element)})", segment)
     for part in parts:
-        yield " ".join(part.split("\n")) if "\n" in part else part
+        yield " ".join(_LINE_BREAK.split(part)) if "\n" in part else part
 
 
 def _grouped(segments: list[Segment]) -> list[TransactionSet]:  # noqa: C901  # one branch per envelope segment
@@ -145,6 +170,8 @@ def _grouped(segments: list[Segment]) -> list[TransactionSet]:  # noqa: C901  # 
                 segment.at(1) or "", segment.at(2) or "", (interchange.at(6) if interchange else None) or "", [segment]
             )
             found.append(current)
+            if interchange is None:
+                current.problems.append(("/ISA", "envelope", "the transaction set came without an interchange"))
         elif tag == "SE" and current is not None:
             _end_set(current, segment)
             current = None

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from lxml import etree
 
 from normalizers.channel import Document
+from normalizers.mime import unpacked
 from normalizers.wire import MAX_BYTES, MAX_DEPTH, captured_text, json_text
 from schemas.failures import LimitExceeded, UndecodableMessage, UnsafeDocument
 
@@ -182,9 +183,12 @@ def plain(node: Node) -> Any:
 def read_document(document: Document, *, doctype: str | None = None) -> tuple[Node, Mapping[str, str]]:
     """Return the root and the headers of a document; `doctype` is the root whose bare document type is tolerated."""
     captured = captured_text(document)
-    if captured is not None:
-        return read_text(captured[0], doctype=doctype), captured[1]
-    return read_xml(document.body, doctype=doctype), document.headers
+    if captured is None:
+        return read_xml(unpacked(document.body), doctype=doctype), document.headers
+    text, headers = captured
+    body = text.encode(errors="surrogatepass")
+    part = unpacked(body)
+    return read_text(text, doctype=doctype) if part is body else read_xml(part, doctype=doctype), headers
 
 
 def read_xml(body: bytes, *, doctype: str | None = None) -> Node:

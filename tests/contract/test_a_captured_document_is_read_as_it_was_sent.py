@@ -10,7 +10,7 @@ from normalizers.channel import Document, StatedChange, StatedOrder, StatedPart
 from schemas.failures import OrdermendError
 
 ROOT = Path(__file__).parents[1] / "fixtures" / "channels"
-CASES = [path for path in sorted(ROOT.glob("*/*.raw.*")) if path.parent.name in {"ubl", "cxml", "edifact"}]
+CASES = [path for path in sorted(ROOT.glob("*/*.raw.*")) if path.parent.name in {"ubl", "cxml", "edifact", "x12"}]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -29,7 +29,7 @@ def test_the_wrapping_changes_nothing_but_the_account_it_names(path: Path) -> No
             assert "theirs" == result.account
 
 
-@pytest.mark.parametrize("channel", ["ubl", "cxml", "edifact"])
+@pytest.mark.parametrize("channel", ["ubl", "cxml", "edifact", "x12"])
 @pytest.mark.parametrize("body", [b"{}", b'{"body": 1}', b'{"body": null, "headers": {}}', b'{"body": ""}', b"{", b'{"body": "{}"}'])
 def test_json_without_a_document_in_it_is_refused(channel: str, body: bytes) -> None:
     with pytest.raises(OrdermendError) as caught:

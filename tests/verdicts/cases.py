@@ -72,7 +72,9 @@ def _case(name: str, number: str, first: Defect, others: list[Defect]) -> Case:
     case = Open(_documents(channel), channel["places"])
     for row in chosen:
         row.apply(case, chance)
-    return Case(name, again, tuple(row.name for row in chosen), tuple(case.written()), first.label, _reason(first, channel))
+    return Case(
+        channel.get("channel", name), again, tuple(row.name for row in chosen), tuple(case.written()), first.label, _reason(first, channel)
+    )
 
 
 def _meet(one: Defect, other: Defect) -> bool:

@@ -142,6 +142,11 @@ def _more(minor: int) -> Callable[[Any], Any]:
     return change
 
 
+def _total(to: Callable[[Any], Any]) -> Callable[[Open, random.Random], None]:
+    """Return a change of the total, which a document may write as a text of minor units."""
+    return lambda case, _: case.change("total", (lambda value: str(to(int(value)))) if "total_in_minor" in case.places else to)
+
+
 def _like(value: Any, new: str) -> Any:
     """Return a number as the document writes that one: a text where it was a text."""
     if isinstance(value, str):
@@ -276,7 +281,7 @@ HARMLESS: tuple[Defect, ...] = (
     Defect("long_item_name", "accept", "lines", "what an item is called is free text", ("item_name",), _item_name),
     Defect("rare_sku", "accept", "lines", "a sku is the seller's own text", ("sku",), _choice("sku", ("ß/ü 1", "a" * 64, "000", "🧦-M", "N/A"))),
     Defect("unknown_fields", "accept", "wire", "a reader passes over what it does not know", ("extra",), _unknown),
-    Defect("total_a_cent_off", "accept", "money", "a difference of rounding stands beside the order as a row of its own", ("total",), lambda case, chance: case.change("total", _more(chance.choice((-2, -1, 1, 2))))),
+    Defect("total_a_cent_off", "accept", "money", "a difference of rounding stands beside the order as a row of its own", ("total",), lambda case, chance: _total(_more(chance.choice((-2, -1, 1, 2))))(case, chance)),
     Defect("keys_in_another_order", "accept", "wire", "an object's members have no order (RFC 8259, section 4)", (), _reordered, lambda channel: any(file.endswith(".json") for file in _files(channel))),
     Defect("byte_order_mark", "accept", "wire", "a reader may pass over a byte order mark (RFC 8259, section 8.1)", (), _byte_order_mark, _is_json),
     Defect("currency_left_out", "accept", "money", "where the currency is optional, the partners have agreed on one", ("currency",), lambda case, _: case.remove("currency"), lambda channel: bool(channel.get("currency_optional"))),
@@ -284,7 +289,7 @@ HARMLESS: tuple[Defect, ...] = (
 """What must not stop an order: taken, at most with a warning."""
 
 HOLDING: tuple[Defect, ...] = (
-    Defect("total_far_off", "accept_with_hold", "money", "the total is the contract, and it is not what the lines come to", ("total",), lambda case, chance: case.change("total", _times(chance.choice((2, 3, 10))))),
+    Defect("total_far_off", "accept_with_hold", "money", "the total is the contract, and it is not what the lines come to", ("total",), lambda case, chance: _total(_times(chance.choice((2, 3, 10))))(case, chance)),
     Defect("no_such_currency", "accept_with_hold", "money", "the code is none of ISO 4217: nobody knows what is owed", ("currency",), _choice("currency", NO_CURRENCIES)),
     Defect("no_such_country", "accept_with_hold", "parties", "the country is none of ISO 3166-1: no carrier takes it as it stands", ("country",), _choice("country", NO_COUNTRIES)),
     Defect("sanctioned_country", "accept_with_hold", "parties", "lawful or not by who sells (15 CFR 746.2 and 746.7): a person has to say", ("country",), lambda case, chance: case.put("country", chance.choice(("CU", "IR"))), _codes),
@@ -302,7 +307,7 @@ FATAL: tuple[Defect, ...] = (
     Defect("no_order_id", "dead_letter", "identity", "the order has no name of its own", ("order_id",), lambda case, _: case.put("order_id", "")),
     Defect("price_no_number", "dead_letter", "money", "a price is a number", ("price",), _choice("price", ("twelve", "12.30 each", "1..2", "FREE"))),
     Defect("price_not_finite", "dead_letter", "money", "JSON has no such number (RFC 8259, section 6)", ("price",), lambda case, chance: _no_number(chance.choice((b"NaN", b"Infinity", b"-Infinity")))(case, chance), _is_json),
-    Defect("negative_total", "reject", "money", "a seller who pays for delivering is no order; it is a credit note", ("total",), lambda case, _: case.change("total", _times(-1))),
+    Defect("negative_total", "reject", "money", "a seller who pays for delivering is no order; it is a credit note", ("total",), _total(_times(-1))),
     Defect("embargoed_country", "reject", "parties", "UN Security Council resolutions 2270, 2375 and 2397: no supplier may deliver", ("country",), lambda case, _: case.put("country", "KP"), _codes),
     Defect("embargoed_country_alpha3", "reject", "parties", "UN Security Council resolutions 2270, 2375 and 2397: no supplier may deliver", ("country",), lambda case, _: case.put("country", "PRK"), lambda channel: channel["country"] == "alpha3"),
     Defect("no_address", "quarantine", "parties", "the goods travel, and nowhere is said where to", ("address",), lambda case, _: case.remove("address"), _needs_address),
