@@ -1,14 +1,16 @@
 """bol Retailer API answers and subscription events -> canonical Order.
 
-Input:   the JSON of GET /retailer/orders/{id} (v5 to v10, and the older shape with `customerDetails`), of GET /retailer/orders, and of a
-         subscription's event that names an order.
+Input:   the JSON of GET /retailer/orders/{id} (v5 to v10, and the older shape with `customerDetails`), of GET /retailer/orders, of
+         shipments and returns (one, or a list), and of a subscription's event that names an order.
 Output:  Order in euro (bol sells in nothing else and states no currency), integer minor units, prices with tax in them. A row of the
-         list has neither prices nor an address: it is a part, and so is an event.
+         list has neither prices nor an address: it is a part, and so is an event. A shipment or a return names the orders it is of.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, OrderItem, ShipmentDetails; read 2026-11-24.
+Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, OrderItem, ShipmentDetails; read 2026-11-24; Shipment, Return (v3 to v10);
+         read 2026-11-29.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from normalizers.amounts import price_of
@@ -17,6 +19,7 @@ from normalizers.channel import AddressStated, Channel, Document, Missing, Resta
 from normalizers.draft import Draft
 from normalizers.summary import moment_text
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -39,8 +42,11 @@ from schemas.money import scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Order, Source, order_id_of
 
 NAME = "bol"
-MAPPING = 3
+MAPPING = 4
 CURRENCY = "EUR"
+
+_NAMED = "a shipment's or a return's row"
+_WRAPPINGS = ("data", "orders", "results", "payload", "shipments", "returns")
 
 _MAPPED = names("orderId orderPlacedDateTime dateTimeOrderPlaced shipmentDetails billingDetails customerDetails orderItems")
 _ITEM = names("orderItemId quantity quantityShipped quantityCancelled unitPrice offerPrice offer product offerReference title")
@@ -52,8 +58,27 @@ _PERSON = names(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document)]
+    found = [one for document in documents for message in messages(document, _WRAPPINGS, ("orderId",)) for one in _named(message)]
     return each(found, _result)
+
+
+def _named(message: Message) -> list[Message]:
+    """Return of a shipment or a return each order that it is of, with what it says of it; anything else as it is."""
+    body = message.value if not isinstance(message, Broken) else None
+    if not isinstance(body, dict) or "orderId" in body or not body.keys() & {"shipmentId", "returnId"}:
+        return [message]
+    key = "shipmentItems" if "shipmentId" in body else "returnItems"
+    found = [row for row in (body.get("order"), *rows(body, key, message.at)) if isinstance(row, dict)]
+    by_id = {number: row for row in reversed(found) if (number := text(row, "orderId"))}
+    place = body.get("shipmentDetails")
+    told = {"shipmentDetails": place if isinstance(place, dict) else _customer(body)}
+    return [replace(message, value={**told, **row}, wrapped_in=_NAMED) for row in reversed(by_id.values())] or [message]
+
+
+def _customer(body: Json) -> Json | None:
+    """Return where a shipment of before v5 goes."""
+    customer = body.get("customerDetails")
+    return customer if "shipmentId" in body and isinstance(customer, dict) else None
 
 
 def _result(message: Message) -> Result:
@@ -64,6 +89,8 @@ def _result(message: Message) -> Result:
     event = child(body, "event", at)
     if event is not None and "orderId" not in body:
         return _event(event, f"{at}/event", account)
+    if message.wrapped_in == _NAMED:
+        return _part(body, at, account)
     order_id = need_text(body, "orderId", at)
     report = Report()
     try:
@@ -81,6 +108,23 @@ def _event(event: Json, at: str, account: str) -> Result:
     if (text(event, "resource") or "").upper() != "ORDER":
         raise NormalizationFailed("the event is of no order", field=f"{at}/resource", rule="order_event", value=text(event, "resource"))
     return StatedPart(channel_order_id=need_text(event, "resourceId", at), event="notification", missing=("order",), account=account)
+
+
+def _part(named: Json, at: str, account: str) -> StatedPart:
+    """Return the order that a shipment or a return is of: when it was placed and where it goes, where that is said."""
+    report = Report()
+    place = _address(child(named, "shipmentDetails", at) or {})
+    return StatedPart(
+        channel_order_id=need_text(named, "orderId", at),
+        event="notification",
+        missing=("order",),
+        account=account,
+        findings=tuple(report.findings),
+        stated={
+            "placed_at": moment_text(_placed(named, at, report)),
+            "ship_to": {"country": place.country if place else None, "postal_code": place.postal_code if place else None},
+        },
+    )
 
 
 def _placed(body: Json, at: str, report: Report) -> datetime | None:
