@@ -3,7 +3,7 @@
 Input:   the JSON of GET /retailer/orders/{id} (v5 to v10, and the older shape with `customerDetails`), of GET /retailer/orders, of
          shipments and returns (one, or a list), and of a subscription's event that names an order.
 Output:  Order in euro (bol sells in nothing else and states no currency), integer minor units, prices with tax in them. A row of the
-         list has neither prices nor an address: it is a part, and so is an event. A shipment or a return names the orders it is of.
+         list has no address and mostly no prices: it is a part, and so is an event. A shipment or a return names the orders it is of.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, OrderItem, ShipmentDetails; read 2026-11-24; Shipment, Return (v3 to v10);
@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from normalizers.amounts import price_of
-from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
+from normalizers.building import account_of, address_of, each, line_ids, part_of, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.summary import moment_text
@@ -136,6 +136,7 @@ def _reduced(body: Json, items: list[Json], at: str, order_id: str, account: str
     lines = [
         {"sku": text(row, "ean"), "quantity": scaled_text(*quantity(row, "quantity", f"{at}/orderItems/{index}")), "unit_price": None}
         for index, row in enumerate(items)
+        if all("quantity" in each for each in items)
     ]
     placed = _placed(body, at, report)
     return StatedPart(
@@ -200,7 +201,7 @@ def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, 
     if not draft.lines:
         report.warn(f"{at}/orderItems", "no_lines", "the order has no lines")
     priced = draft.lines and all(line.unit_price is not None for line in draft.lines)
-    return draft.stated_order(
+    result = draft.stated_order(
         order,
         event="cancel" if draft.cancelled else "snapshot",
         payment=None,
@@ -209,6 +210,7 @@ def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, 
         stated={"subtotal": to_text(totals.subtotal_minor, CURRENCY) if priced else None},
         of=((body, at), (people, where)),
     )
+    return result if "shipmentDetails" in people or draft.cancelled else part_of(result, ("order",))
 
 
 def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str]) -> None:

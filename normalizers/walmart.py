@@ -6,7 +6,7 @@ Input:   the JSON (in the CA market: the XML) of an order (`order`), a list of o
          asks to ship or to refund lines (`orderShipment`, `orderRefund`) only name orders.
 Output:  Order in the charges' currency, integer minor units: charges are signed rows of a line. In the US and CA tax is on top and
          Walmart remits it; in MX it is in the price of the goods, and on top of shipping. An `orderTotal` that is only the goods' is said to be so.
-         `orderSummary` is what the customer was shown, which may be of several sellers' goods: it is told, and the charges count.
+         One that does not say at all how it is shipped has to be fetched. `orderSummary` is what the customer was shown, which may be of several sellers' goods: it is told, and the charges count.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.walmart.com, Marketplace Orders API v3 (US, CA, MX): Order, OrderLine, Charge, OrderLineStatus, and the notification
@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from normalizers.amounts import amount_of, currency_of, currency_within, price_of, quotient_price
-from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
+from normalizers.building import account_of, address_of, each, line_ids, part_of, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
@@ -237,7 +237,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         "tax_total": tax,
         "grand_total": next((amount for amount in (stated, _summed(draft, body, at)) if amount is not None), whole if priced else None),
     }
-    return draft.stated_order(
+    result = draft.stated_order(
         order,
         event="cancel" if draft.cancelled else "snapshot",
         payment=payment,
@@ -247,6 +247,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         of=((body, at),),
         inside=_INSIDE,
     )
+    return result if "shippingInfo" in body or draft.cancelled else part_of(result, ("order",))
 
 
 def _replaces(body: Json) -> dict[str, str | None]:
