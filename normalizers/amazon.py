@@ -41,6 +41,7 @@ from normalizers.wire import (
     need_text,
     quantity,
     rows,
+    said_otherwise,
     text,
     truth,
     unmapped,
@@ -212,7 +213,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     summary = _lines_v0(draft, items, at, included, extensions)
     grand = money_in(body, "OrderTotal", at, draft)
     totals = draft.totals(None if "items" in missing else grand)
-    unmapped(body, _V0_MAPPED, at, extensions)
+    unmapped(body, _V0_MAPPED - said_otherwise(body, "SalesChannel", "MarketplaceId"), at, extensions)
     buyer = child(body, "BuyerInfo", at) or body
     order = Order(
         order_id=order_id_of(NAME, account, order_id),

@@ -1,17 +1,21 @@
 """An answer of Amazon's Marketplace Web Service (XML) -> the same orders in the shape of Orders v0.
 
-Input:   the answers of GetOrder, ListOrders, ListOrderItems and their next pages (Orders 2013-09-01); the same as JSON, as libraries make it of the XML.
+Input:   the answers of GetOrder, ListOrders, ListOrderItems and their next pages (Orders 2013-09-01); the same as JSON, as libraries make it of the
+         XML; an order report (`AmazonEnvelope`, `OrderReport`), which states each order whole but for its state.
 Output:  plain objects that `normalizers.amazon` reads: an order and its items are parts of one order, as they are in v0, whose names these are.
 Fails:   NormalizationFailed with the element's path: nothing in it names an order.
-Source:  Amazon MWS Developer Guide, Orders API section 2013-09-01 (Order, OrderItem, NextToken); read 2026-11-29.
+Source:  Amazon MWS Developer Guide, Orders API section 2013-09-01 (Order, OrderItem, NextToken), XML order
+         report (OrderReport.xsd: components of ItemPrice and of Promotion, by type, for the row); read 2026-11-29.
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from normalizers.channel import Document
 from normalizers.wire import Broken, Json, fail, json_text, messages, text
-from normalizers.xml_tree import Node, plain, read_document
+from normalizers.xml_tree import Node, plain, read_document, unread
+from normalizers.xml_values import decimal_at
 
 _ELEMENTS = (b'"Order"', b'"OrderItem"')
 _LISTS = {"PromotionIds": "PromotionId", "PaymentMethodDetails": "PaymentMethodDetail", "OrderItems": "OrderItem"}
@@ -23,7 +27,8 @@ def as_v0(document: Document) -> Document:
     if not document.body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return _written_in_json(document) if any(name in document.body for name in _ELEMENTS) else document
     root, headers = read_document(document)
-    found = [_rows_as_lists(plain(node)) for node in _orders(root)]
+    reports = root.all("Message/OrderReport")
+    found = [_reported(node) for node in reports] if reports else [_rows_as_lists(plain(node)) for node in _orders(root)]
     if not found:
         fail(*root.place, "names_an_order", root.name, f"{root.path} has no order in it")
     return Document(json_text({"Orders": found}).encode(), headers)
@@ -84,9 +89,72 @@ def _rows_as_lists(value: Any) -> Any:
 def _listed(value: Any, name: str) -> Any:
     """Return the rows of a list: none, where it is empty; what else stands beside them is kept as it is."""
     if isinstance(value, str):  # an element without children
-        return []
+        return [value] if value else []
     rest: Json = {key: row for key, row in value.items() if key != name}
     if rest or name not in value:
         return _rows_as_lists(value)
     rows = value[name]
     return [_rows_as_lists(row) for row in (rows if isinstance(rows, list) else [rows])]
+
+
+# --- the order report ---
+
+_PARTS = {
+    "Principal": "ItemPrice",
+    "Tax": "ItemTax",
+    "Shipping": "ShippingPrice",
+    "ShippingTax": "ShippingTax",
+    "GiftWrap": "GiftWrapPrice",
+    "GiftWrapTax": "GiftWrapTax",
+    "CODFee": "CODFee",
+}
+_OFF = {"Principal": "PromotionDiscount", "Shipping": "ShippingDiscount"}
+
+
+def _reported(report: Node) -> Json:
+    """Return an order of a report, its items with it."""
+    place = report.first("FulfillmentData/Address")
+    body: Json = {
+        "AmazonOrderId": report.say("AmazonOrderID"),
+        "PurchaseDate": report.say("OrderDate"),
+        "OrderStatus": None,
+        "BuyerEmail": report.say("BillingData/BuyerEmailAddress"),
+        "BuyerName": report.say("BillingData/BuyerName"),
+        "ShipServiceLevel": report.say("FulfillmentData/FulfillmentServiceLevel"),
+        "ShippingAddress": None if place is None else _place(place),
+        "OrderItems": [_item(row) for row in report.all("Item")],
+    }
+    return {**body, "report": unread(report)}
+
+
+def _place(place: Node) -> Json:
+    return {
+        "Name": place.say("Name"),
+        "AddressLine1": place.say("AddressFieldOne"),
+        "AddressLine2": place.say("AddressFieldTwo"),
+        "AddressLine3": place.say("AddressFieldThree"),
+        "City": place.say("City"),
+        "StateOrRegion": place.say("StateOrRegion"),
+        "PostalCode": place.say("PostalCode"),
+        "CountryCode": place.say("CountryCode"),
+        "Phone": place.say("PhoneNumber"),
+    }
+
+
+def _item(row: Node) -> Json:
+    item: Json = {
+        "OrderItemId": row.say("AmazonOrderItemCode"),
+        "SellerSKU": row.say("SKU"),
+        "Title": row.say("Title"),
+        "QuantityOrdered": row.say("Quantity"),
+        "PromotionIds": [name for off in row.all("Promotion") if (name := off.say("PromotionClaimCode", "MerchantPromotionID"))],
+    }
+    for path, keys in (("ItemPrice/Component", _PARTS), ("Promotion/Component", _OFF)):
+        for part in row.all(path):
+            key = keys.get(part.say("Type") or "")
+            amount = part.first("Amount")
+            value = decimal_at(amount) if key else None
+            if key and amount is not None and value is not None:
+                before = Decimal(item[key]["Amount"]) if key in item else Decimal(0)
+                item[key] = {"CurrencyCode": amount.attribute("currency"), "Amount": str(before + (abs(value) if keys is _OFF else value))}
+    return item

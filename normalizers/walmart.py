@@ -6,7 +6,8 @@ Input:   the JSON (in the CA market: the XML) of an order (`order`), a list of o
          asks to ship or to refund lines (`orderShipment`, `orderRefund`) only name orders.
 Output:  Order in the charges' currency, integer minor units: charges are signed rows of a line. In the US and CA tax is on top and
          Walmart remits it; in MX it is in the price of the goods, and on top of shipping. An `orderTotal` that is only the goods' is said to be so.
-         One that does not say at all how it is shipped has to be fetched. `orderSummary` is what the customer was shown, which may be of several sellers' goods: it is told, and the charges count.
+         One that does not say at all how it is shipped has to be fetched. `orderSummary` is what the customer was shown, which may be of several
+         sellers' goods: it is told, and the charges count.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.walmart.com, Marketplace Orders API v3 (US, CA, MX): Order, OrderLine, Charge, OrderLineStatus, and the notification

@@ -24,7 +24,7 @@ from tests.verdicts.wires import JsonDocument, TextDocument
 SAID_AGAIN: dict[str, list[str]] = tomllib.loads((Path(__file__).parent / "said_again.toml").read_text())
 BOM = b"\xef\xbb\xbf"
 UNKNOWN = "zzNobodyKnows"
-OLDER_XML = {"ebay": ("Order",), "amazon": ("Order", "OrderItem"), "walmart": ("order", "ns2:order", "ns0:order")}
+OLDER_XML = {"ebay": ("Order",), "amazon": ("Order", "OrderItem", "OrderReport", "Item"), "walmart": ("order", "ns2:order", "ns0:order")}
 """Elements of channels whose labelled set is JSON, and whose older interface answers in XML."""
 ENVELOPES = ("headers", "source", "meta", "paging", "pagination", "search_criteria", "resource", "relationships", "included")
 """Objects around an order, or of another resource: they are kept with the raw document."""
