@@ -1,22 +1,26 @@
 """Amazon Selling Partner API answers and notifications -> canonical Order.
 
 Input:   Vendor Orders v1 and Direct Fulfillment Orders (purchase orders, `normalizers.amazon_vendor`);
-         Orders v0: getOrder / getOrders and getOrderItems (and getOrderAddress, getOrderBuyerInfo) as parts of one order;
-         Orders 2026-01-01: getOrder / searchOrders, whole in one answer; the ORDER_CHANGE notification.
+         Orders v0: getOrder / getOrders and getOrderItems (and getOrderAddress, getOrderBuyerInfo, getOrderItemsBuyerInfo) as parts of one order;
+         the same from the Marketplace Web Service, in XML (`normalizers.amazon_mws`);
+         Orders 2026-01-01: getOrder / searchOrders, whole in one answer where the proceeds were asked for;
+         the notifications ORDER_CHANGE and, before it, ORDER_STATUS_CHANGE.
 Output:  Order in the order's currency, integer minor units. An order without its items, or items without their order,
          is a part that says what to fetch; a buyer's wish to cancel is a change, nothing is cancelled yet.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field; so do parts of several orders that make none.
 Source:  developer-docs.amazon.com/sp-api: Orders API v0 reference (Order, OrderItem), Orders API 2026-01-01 model,
-         Notifications API ORDER_CHANGE; read 2026-11-23. `ItemPrice` is for the row, not per unit; whether it includes
+         Notifications API ORDER_CHANGE and ORDER_STATUS_CHANGE; read 2026-11-23. `ItemPrice` is for the row, not per unit; whether it includes
          tax follows from `OrderTotal`, else from the marketplace; `DefaultShipFromLocationAddress` is the seller's.
          In 2026-01-01 `breakdowns` of the order are sums over its items, but for DELIVERY_TIP, which is the order's alone; read 2026-11-28.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from normalizers.amazon_mws import as_v0
 from normalizers.amazon_values import ADDRESS, MAPPING, address_in, money_in
 from normalizers.amazon_vendor import vendor_order
 from normalizers.amounts import currency_of, currency_within, price_of, quotient_price
@@ -30,19 +34,21 @@ from normalizers.wire import (
     Message,
     Report,
     child,
+    epoch,
     instant,
     messages,
     names,
     need_text,
     quantity,
     rows,
+    said_otherwise,
     text,
     truth,
     unmapped,
     whole,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import to_text
+from schemas.money import NO_CURRENCY, to_text
 from schemas.order import Contact, DeliveryWindow, FulfillmentState, Liable, Order, Source, order_id_of
 from schemas.statement import LineChange
 
@@ -51,6 +57,7 @@ NAME = "amazon"
 _FULFILLMENT: Mapping[str, FulfillmentState] = {
     "PENDING": "unfulfilled",
     "PENDINGAVAILABILITY": "unfulfilled",
+    "UPCOMING": "unfulfilled",
     "UNSHIPPED": "unfulfilled",
     "UNFULFILLABLE": "unfulfilled",
     "INVOICEUNCONFIRMED": "unfulfilled",
@@ -59,8 +66,9 @@ _FULFILLMENT: Mapping[str, FulfillmentState] = {
     "CANCELED": "cancelled",
     "CANCELLED": "cancelled",
 }
+_INSTEAD_OF = frozenset({"REPLACEMENT_ORIGINAL_ID", "EXCHANGE_ORIGINAL_ID"})
 _NET_MARKETS = ("amazon.com", "amazon.ca", "amazon.com.mx", "non-amazon us", "non-amazon ca")
-_WRAPPINGS = ("detail", "payload", "Payload", "order", "orders", "Orders", "data", "results")
+_WRAPPINGS = ("detail", "payload", "Payload", "order", "orders", "Orders", "ordersStatus", "data", "results")
 
 _V0_CHARGES = (
     # kind, price, its tax, its discount
@@ -108,7 +116,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     parts: dict[str, list[tuple[Json, str]]] = {}
     account = "default"
     for document in documents:
-        listed = messages(document, _WRAPPINGS)
+        listed = messages(as_v0(document), _WRAPPINGS)
         for message in listed:
             account = account_of(message.headers)
             try:
@@ -126,10 +134,19 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     for order_id, found in parts.items():
         body = {key: value for part, _ in found for key, value in part.items()}
         if any("OrderItems" in part for part, _ in found):
-            body["OrderItems"] = [item for part, at in found for item in rows(part, "OrderItems", at)]
+            body["OrderItems"] = _joined([item for part, at in found for item in rows(part, "OrderItems", at)])
             body["NextToken"] = None if any("OrderItems" in part and not part.get("NextToken") for part, _ in found) else "more"
         results.append(_one(order_id, account, body, found[-1][1], _order_v0))
     return tuple(results)
+
+
+def _joined(items: list[Json]) -> list[Json]:
+    """Return each item once: what further answers say of it (who wraps it as a gift, how it was made for the buyer) stands with it."""
+    found: dict[str, Json] = {}
+    for index, item in enumerate(items):
+        name = text(item, "OrderItemId") or f"item:{index}"
+        found[name] = {**found.get(name, {}), **item}
+    return list(found.values())
 
 
 def _whole(message: Message, account: str, parts: dict[str, list[tuple[Json, str]]]) -> Result | None:
@@ -139,6 +156,8 @@ def _whole(message: Message, account: str, parts: dict[str, list[tuple[Json, str
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
     if "OrderChangeNotification" in body:
         return _notification(body["OrderChangeNotification"], f"{at}/OrderChangeNotification", account)
+    if "OrderStatusChangeNotification" in body:
+        return _status_change(body["OrderStatusChangeNotification"], f"{at}/OrderStatusChangeNotification", account)
     if "OrderChangeType" in body:
         return _notification(body, at, account)
     if "AmazonOrderId" in body:
@@ -181,12 +200,9 @@ def _state(word: str | None, at: str, report: Report) -> FulfillmentState | None
 
 
 def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) -> Result:
-    items = rows(body, "OrderItems", at)
-    missing = [
-        name
-        for name, absent in (("order", "OrderStatus" not in body), ("items", "OrderItems" not in body or body.get("NextToken")))
-        if absent
-    ]
+    items = [row for row in rows(body, "OrderItems", at) if "QuantityOrdered" in row]  # else only their buyer's wishes were asked for
+    whole_list = bool(body.get("OrderItems") == [] or items) and not body.get("NextToken")
+    missing = [name for name, absent in (("order", "OrderStatus" not in body), ("items", not whole_list)) if absent]
     stated_currency = _first_currency(body, items, ("OrderTotal", "ItemPrice", "ItemTax")) or currency_within(body, "CurrencyCode")
     currency = currency_of(stated_currency, f"{at}/OrderTotal/CurrencyCode", Report() if missing else report)
     status = text(body, "OrderStatus")
@@ -197,7 +213,7 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     summary = _lines_v0(draft, items, at, included, extensions)
     grand = money_in(body, "OrderTotal", at, draft)
     totals = draft.totals(None if "items" in missing else grand)
-    unmapped(body, _V0_MAPPED, at, extensions)
+    unmapped(body, _V0_MAPPED - said_otherwise(body, "SalesChannel", "MarketplaceId"), at, extensions)
     buyer = child(body, "BuyerInfo", at) or body
     order = Order(
         order_id=order_id_of(NAME, account, order_id),
@@ -234,7 +250,14 @@ def _order_v0(order_id: str, account: str, body: Json, at: str, report: Report) 
     result = draft.stated_order(
         order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, stated=summary, of=((body, at),), inside=_INSIDE
     )
-    return part_of(result, tuple(missing), event="lines" if missing == ["order"] else "snapshot") if missing else result
+    return (
+        part_of(result, tuple(missing), event="lines" if "order" in missing and "OrderItems" in body else "snapshot") if missing else result
+    )
+
+
+def _replaces(order_id: str | None) -> dict[str, object]:
+    """Return for the summary which order this one was sent instead of."""
+    return {"replaces": order_id} if order_id else {}
 
 
 def _window(body: Json, earliest: str, latest: str, at: str, report: Report) -> DeliveryWindow | None:
@@ -383,10 +406,25 @@ def _order_2026(order_id: str, account: str, body: Json, at: str, report: Report
         extensions=extensions,
     )
     wish = any(_wished(child(row, "cancellation", f"{at}/orderItems/{index}") or {}) for index, row in enumerate(items))
+    replaced = (text(row, "orderId") for row in rows(body, "associatedOrders", at) if text(row, "associationType") in _INSTEAD_OF)
     result = draft.stated_order(
-        order, event="snapshot", payment=None, fulfillment=state, cancel_requested=wish, of=((body, at),), inside=_INSIDE
+        order,
+        event="snapshot",
+        payment=None,
+        fulfillment=state,
+        cancel_requested=wish,
+        stated=_replaces(next(replaced, None)),
+        of=((body, at),),
+        inside=_INSIDE,
     )
-    return result if "orderItems" in body else part_of(result, ("items",))
+    missing = ("items",) if "orderItems" not in body else () if _priced(draft, body, state) else ("proceeds",)
+    return part_of(result, missing) if missing else result
+
+
+def _priced(draft: Draft, body: Json, state: FulfillmentState | None) -> bool:
+    """Whether what the order comes to is stated, or is not yet (or no longer) there to be asked for: of what is pending or was cancelled."""
+    word = text(child(body, "fulfillment", "") or {}, "fulfillmentStatus") or ""
+    return draft.currency != NO_CURRENCY or state == "cancelled" or word.upper().startswith("PENDING")
 
 
 def _wished(cancellation: Json) -> bool:
@@ -489,11 +527,11 @@ def _notification(body: Any, at: str, account: str) -> Result:
     stated: dict[str, object] = {
         "lines": [{"sku": text(row, "SellerSKU"), "quantity": text(row, "Quantity"), "unit_price": None} for row in items] or None,
         "ship_to": {"country": None, "postal_code": text(summary, "DestinationPostalCode")},
-        "placed_at": moment_text(instant(summary, "PurchaseDate", f"{at}/Summary", report)),
+        "placed_at": moment_text(_told_moment(summary, "PurchaseDate", f"{at}/Summary", report)),
         "fulfillment_status": _state(status, f"{at}/Summary/OrderStatus", report),
         "source_fulfillment_status": status,
     }
-    changed_at = instant(trigger, "TimeOfOrderChange", f"{at}/OrderChangeTrigger", report)
+    changed_at = _told_moment(trigger, "TimeOfOrderChange", f"{at}/OrderChangeTrigger", report)
     cancelled = _state(status, "", Report()) == "cancelled"
     if not cancelled and not wished and text(body, "OrderChangeType") != "BuyerRequestedChange":
         return StatedPart(
@@ -510,6 +548,36 @@ def _notification(body: Any, at: str, account: str) -> Result:
         account=account,
         changed_at=changed_at,
         line_changes=tuple([_cancel(row) for row in ([] if cancelled else wished)]),
+        findings=tuple(report.findings),
+        stated=stated,
+    )
+
+
+def _told_moment(row: Json, key: str, at: str, report: Report) -> datetime | None:
+    """Read a moment as notifications write it: ISO 8601, or the milliseconds since 1970."""
+    return epoch(row, key, at, report, per_second=1000) if type(row.get(key)) is int else instant(row, key, at, report)
+
+
+def _status_change(body: Any, at: str, account: str) -> Result:
+    """Read the notification before ORDER_CHANGE: the order, its state, and one item of it."""
+    if not isinstance(body, dict):
+        raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
+    order_id, report = need_text(body, "AmazonOrderId", at), Report()
+    status = text(body, "OrderStatus")
+    state = _state(status, f"{at}/OrderStatus", report)
+    stated: dict[str, object] = {
+        "ship_to": {"country": None, "postal_code": text(body, "DestinationPostalCode")},
+        "placed_at": moment_text(_told_moment(body, "PurchaseDate", at, report)),
+        "fulfillment_status": state,
+        "source_fulfillment_status": status,
+    }
+    if state == "cancelled":
+        return StatedChange(channel_order_id=order_id, event="cancel", account=account, findings=tuple(report.findings), stated=stated)
+    return StatedPart(
+        channel_order_id=order_id,
+        event="notification",
+        missing=("order", "items"),
+        account=account,
         findings=tuple(report.findings),
         stated=stated,
     )

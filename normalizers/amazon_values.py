@@ -11,7 +11,7 @@ from normalizers.draft import Draft
 from normalizers.wire import Json, child, fail, present, text
 from schemas.order import Address
 
-MAPPING = 4
+MAPPING = 5
 _ADDRESS = "name companyName addressLine1 addressLine2 addressLine3 city stateOrRegion postalCode countryCode phone"
 ADDRESS = " ".join(f"{name} {name[:1].upper()}{name[1:]}" for name in _ADDRESS.split())
 """The fields of an address, in either spelling; those that only stand in for another are kept too."""

@@ -54,7 +54,7 @@ _INSIDE = inside(
 def vendor_order(order_id: str, account: str, body: Json, at: str, report: Report) -> Result:
     """Return what a purchase order says."""
     details = child(body, "orderDetails", at)
-    if details is None:
+    if details is None or "items" not in details:
         return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
     where = f"{at}/orderDetails"
     items = rows(details, "items", where)

@@ -1,22 +1,25 @@
 """bol Retailer API answers and subscription events -> canonical Order.
 
-Input:   the JSON of GET /retailer/orders/{id} (v5 to v10, and the older shape with `customerDetails`), of GET /retailer/orders, and of a
-         subscription's event that names an order.
+Input:   the JSON of GET /retailer/orders/{id} (v5 to v10, and the older shape with `customerDetails`), of GET /retailer/orders, of
+         shipments and returns (one, or a list), and of a subscription's event that names an order.
 Output:  Order in euro (bol sells in nothing else and states no currency), integer minor units, prices with tax in them. A row of the
-         list has neither prices nor an address: it is a part, and so is an event.
+         list has no address and mostly no prices: it is a part, and so is an event. A shipment or a return names the orders it is of.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, OrderItem, ShipmentDetails; read 2026-11-24.
+Source:  api.bol.com/retailer/public, Retailer API v10, Order, ReducedOrder, OrderItem, ShipmentDetails; read 2026-11-24; Shipment, Return (v3 to v10);
+         read 2026-11-29.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from normalizers.amounts import price_of
-from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
+from normalizers.building import account_of, address_of, each, line_ids, part_of, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.summary import moment_text
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -39,8 +42,11 @@ from schemas.money import scaled_text, to_text
 from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Order, Source, order_id_of
 
 NAME = "bol"
-MAPPING = 3
+MAPPING = 4
 CURRENCY = "EUR"
+
+_NAMED = "a shipment's or a return's row"
+_WRAPPINGS = ("data", "orders", "results", "payload", "shipments", "returns")
 
 _MAPPED = names("orderId orderPlacedDateTime dateTimeOrderPlaced shipmentDetails billingDetails customerDetails orderItems")
 _ITEM = names("orderItemId quantity quantityShipped quantityCancelled unitPrice offerPrice offer product offerReference title")
@@ -52,8 +58,27 @@ _PERSON = names(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document)]
+    found = [one for document in documents for message in messages(document, _WRAPPINGS, ("orderId",)) for one in _named(message)]
     return each(found, _result)
+
+
+def _named(message: Message) -> list[Message]:
+    """Return of a shipment or a return each order that it is of, with what it says of it; anything else as it is."""
+    body = message.value if not isinstance(message, Broken) else None
+    if not isinstance(body, dict) or "orderId" in body or not body.keys() & {"shipmentId", "returnId"}:
+        return [message]
+    key = "shipmentItems" if "shipmentId" in body else "returnItems"
+    found = [row for row in (body.get("order"), *rows(body, key, message.at)) if isinstance(row, dict)]
+    by_id = {number: row for row in reversed(found) if (number := text(row, "orderId"))}
+    place = body.get("shipmentDetails")
+    told = {"shipmentDetails": place if isinstance(place, dict) else _customer(body)}
+    return [replace(message, value={**told, **row}, wrapped_in=_NAMED) for row in reversed(by_id.values())] or [message]
+
+
+def _customer(body: Json) -> Json | None:
+    """Return where a shipment of before v5 goes."""
+    customer = body.get("customerDetails")
+    return customer if "shipmentId" in body and isinstance(customer, dict) else None
 
 
 def _result(message: Message) -> Result:
@@ -64,6 +89,8 @@ def _result(message: Message) -> Result:
     event = child(body, "event", at)
     if event is not None and "orderId" not in body:
         return _event(event, f"{at}/event", account)
+    if message.wrapped_in == _NAMED:
+        return _part(body, at, account)
     order_id = need_text(body, "orderId", at)
     report = Report()
     try:
@@ -83,6 +110,23 @@ def _event(event: Json, at: str, account: str) -> Result:
     return StatedPart(channel_order_id=need_text(event, "resourceId", at), event="notification", missing=("order",), account=account)
 
 
+def _part(named: Json, at: str, account: str) -> StatedPart:
+    """Return the order that a shipment or a return is of: when it was placed and where it goes, where that is said."""
+    report = Report()
+    place = _address(child(named, "shipmentDetails", at) or {})
+    return StatedPart(
+        channel_order_id=need_text(named, "orderId", at),
+        event="notification",
+        missing=("order",),
+        account=account,
+        findings=tuple(report.findings),
+        stated={
+            "placed_at": moment_text(_placed(named, at, report)),
+            "ship_to": {"country": place.country if place else None, "postal_code": place.postal_code if place else None},
+        },
+    )
+
+
 def _placed(body: Json, at: str, report: Report) -> datetime | None:
     return instant(body, "orderPlacedDateTime" if "orderPlacedDateTime" in body else "dateTimeOrderPlaced", at, report)
 
@@ -92,6 +136,7 @@ def _reduced(body: Json, items: list[Json], at: str, order_id: str, account: str
     lines = [
         {"sku": text(row, "ean"), "quantity": scaled_text(*quantity(row, "quantity", f"{at}/orderItems/{index}")), "unit_price": None}
         for index, row in enumerate(items)
+        if all("quantity" in each for each in items)
     ]
     placed = _placed(body, at, report)
     return StatedPart(
@@ -156,7 +201,7 @@ def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, 
     if not draft.lines:
         report.warn(f"{at}/orderItems", "no_lines", "the order has no lines")
     priced = draft.lines and all(line.unit_price is not None for line in draft.lines)
-    return draft.stated_order(
+    result = draft.stated_order(
         order,
         event="cancel" if draft.cancelled else "snapshot",
         payment=None,
@@ -165,6 +210,7 @@ def _order(body: Json, items: list[Json], people: Json, at: str, order_id: str, 
         stated={"subtotal": to_text(totals.subtotal_minor, CURRENCY) if priced else None},
         of=((body, at), (people, where)),
     )
+    return result if "shipmentDetails" in people or draft.cancelled else part_of(result, ("order",))
 
 
 def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str]) -> None:

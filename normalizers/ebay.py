@@ -20,8 +20,9 @@ from normalizers.amounts import amount_of, currency_of, price_of, quotient_price
 from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.draft import Draft
-from normalizers.ebay_trading import as_fulfillment
+from normalizers.ebay_trading import SALES, as_fulfillment
 from normalizers.leftovers import inside
+from normalizers.summary import moment_text
 from normalizers.wire import (
     Json,
     Message,
@@ -45,7 +46,7 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Or
 from schemas.statement import StatedEvent
 
 NAME = "ebay"
-MAPPING = 3
+MAPPING = 4
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "PAID": "paid",
@@ -65,7 +66,10 @@ _MAPPED = names(
     "orderId creationDate lastModifiedDate orderFulfillmentStatus orderPaymentStatus sellerId buyer "
     "buyerCheckoutNotes fulfillmentStartInstructions lineItems"
 )
-_WRAPPINGS = ("data", "order", "orders", "results", "payload", "cancellations", "cancelDetail")
+_WRAPPINGS = (
+    *("data", "order", "orders", "results", "payload", "cancellations", "cancelDetail"),
+    *("members", "summary", "transactions", "paymentDisputeSummaries"),  # returns, money and disputes, each with its order's id
+)
 _LINE = names("lineItemId sku title quantity lineItemFulfillmentStatus")
 _INSIDE = inside(
     """
@@ -79,7 +83,7 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(as_fulfillment(document), _WRAPPINGS)]
+    found = [message for document in documents for message in messages(as_fulfillment(document), _WRAPPINGS, ("orderId", "cancelId"))]
     return each(found, _result)
 
 
@@ -90,6 +94,8 @@ def _result(message: Message) -> Result:
     account, report = account_of(message.headers, text(body, "sellerId")), Report()
     if "cancelId" in body:
         return _cancellation(body, at, account, report)
+    if "lineItems" not in body and isinstance(sold := body.get(SALES), dict):
+        return _of_sales(sold, need_text(body, "orderId", at), at, account, report)
     if "notification" in body or ("orderId" in body and "lineItems" not in body):
         return StatedPart(channel_order_id=_named(body, at), event="notification", missing=("order",), account=account)
     order_id = need_text(body, "orderId", at)
@@ -104,6 +110,25 @@ def _named(body: Json, at: str) -> str:
     found = (item for where, item in walk(body) if where.rpartition("/")[2] in {"orderId", "orderID", "legacyOrderId"})
     order_id = next((item for item in found if isinstance(item, str) and item), None)
     return order_id if order_id is not None else need_text(body, "orderId", at)
+
+
+def _of_sales(sold: Json, order_id: str, at: str, account: str, report: Report) -> StatedPart:
+    """Return what sales that came without their order say of it."""
+    return StatedPart(
+        channel_order_id=order_id,
+        event="lines",
+        missing=("order",),
+        account=account,
+        stated={
+            "currency": sold["currency"],
+            "lines": sold["lines"],
+            "ship_to": {"country": sold["country"], "postal_code": sold["postal_code"]},
+            "placed_at": moment_text(instant(sold, "creationDate", f"{at}/{SALES}", report)),
+            "payment_status": "paid" if sold["paid"] else "unpaid",
+            "fulfillment_status": sold["fulfillment_status"],
+        },
+        findings=tuple(report.findings),
+    )
 
 
 def _cancellation(body: Json, at: str, account: str, report: Report) -> Result:

@@ -1,11 +1,14 @@
 """An eBay Trading API answer (XML) -> the same orders in the shape of the Sell Fulfillment API.
 
-Input:   `GetOrdersResponse` (also `GetOrderTransactionsResponse`), alone or in the SOAP envelope of a platform notification.
-Output:  plain objects that `normalizers.ebay` reads. A transaction's price is for one unit, so the row's cost is worked out here.
+Input:   `GetOrdersResponse` (also `GetOrderTransactionsResponse`), alone or in the SOAP envelope of a platform notification; what is sold without its
+         order (`GetSellerTransactions`, `GetItemTransactions`, the sold list of `GetMyeBaySelling`); the same as JSON, as libraries make it of the XML.
+Output:  plain objects that `normalizers.ebay` reads. A transaction's price is for one unit, so the row's cost is worked out here. Of an order that
+         only its sales name, they say the lines, where it goes and how far it is: it may have others.
 Loses:   nothing; elements that have no place stay under `trading`, by their paths.
 Fails:   NormalizationFailed with the element's path: nothing in it names an order.
 Source:  developer.ebay.com, Trading API: GetOrders (OrderType, TransactionType, CheckoutStatusType, PaymentsInformationType),
          Platform Notifications; read 2026-11-28. An OrderLineItemID is the item's and the transaction's ids; `CustomCode` is no country.
+         GetSellerTransactions, GetItemTransactions, GetMyeBaySelling (TransactionType, ContainingOrder, Buyer.BuyerInfo); read 2026-11-29.
 """
 
 from collections.abc import Mapping
@@ -13,18 +16,24 @@ from decimal import Decimal
 from typing import Any
 
 from normalizers.channel import Document
-from normalizers.wire import Json, fail, json_text
+from normalizers.wire import Json, fail, json_text, messages, text
 from normalizers.xml_tree import Node, read_document, unread
 from normalizers.xml_values import decimal_at
 
+SALES = "trading sales"
+"""Under which an order that only its sales name has what they say."""
+_ARRAYS = (b'"OrderArray"', b'"TransactionArray"', b'"SoldList"')
+_SOLD = ("SoldList/OrderTransactionArray/OrderTransaction", "OrderTransactionArray/OrderTransaction")
+_TEXTS = frozenset({"value", "#text", "_", "$t", "__text", "__value__"})
 _CANCELLED: Mapping[str, str] = {"Cancelled": "CANCELED", "CancelPending": "IN_PROGRESS"}
 
 
 def as_fulfillment(document: Document) -> Document:
     """Return an XML document's orders as JSON; a document that is no XML as it is."""
-    if not document.body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+    found_tree = _tree(document)
+    if found_tree is None:
         return document
-    root, headers = read_document(document)
+    root, headers = found_tree
     answers = [node for body in root.all("Body") for node in body.children or ()] or [root]
     orders = [order for answer in answers for order in (*answer.all("OrderArray/Order"), *answer.all("Order"))]
     found = [_order(order) for order in orders] or [row for answer in answers for row in _named(answer)]
@@ -33,11 +42,76 @@ def as_fulfillment(document: Document) -> Document:
     return Document(json_text({"orders": found}).encode(), headers)
 
 
+def _tree(document: Document) -> tuple[Node, Mapping[str, str]] | None:
+    """Return the answer as elements, written in XML or in JSON; None where it is no Trading API's."""
+    if document.body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return read_document(document)
+    if not any(name in document.body for name in _ARRAYS):
+        return None
+    found = messages(document, ())
+    value = found[0].value if len(found) == 1 else None
+    if isinstance(value, dict) and len(value) == 1 and isinstance(inner := next(iter(value.values())), dict):
+        value = inner  # the root element by its name
+    if not isinstance(value, dict) or not {"OrderArray", "TransactionArray", "SoldList"} & value.keys():
+        return None
+    return _element("answer", value, None, 1), found[0].headers
+
+
+def _element(name: str, value: Any, parent: Node | None, number: int) -> Node:
+    """Return what a library wrote of an element: text and attributes stand under keys of their own, which differ between libraries."""
+    attributes: dict[str, str] = {}
+    node = Node(name, "", attributes, parent, number)
+    if not isinstance(value, dict):
+        node.text = "" if value is None else text({name: value}, name) or ""
+        return node
+    node.children = []
+    for key, row in value.items():
+        if key in _TEXTS and not isinstance(row, dict | list):
+            node.text = text(value, key) or ""
+        elif key == "$" and isinstance(row, dict):
+            attributes |= {each: text(row, each) or "" for each in row}
+        elif (key == "currencyID" or key[:1] in {"_", "@"}) and not isinstance(row, dict | list):
+            attributes[key.lstrip("_@")] = text(value, key) or ""
+        else:
+            listed = row if isinstance(row, list) else [row]
+            node.children += [_element(key, one, node, index) for index, one in enumerate(listed, 1)]
+    return node
+
+
 def _named(answer: Node) -> list[Json]:
-    """Return the orders that sales name without stating them."""
-    rows = answer.all("TransactionArray/Transaction")
-    names = [name for row in rows if (name := row.say("ContainingOrder/OrderID", "ContainingOrder/ExtendedOrderID", "OrderLineItemID"))]
-    return [{"orderId": name} for name in dict.fromkeys(names)]
+    """Return the orders that sales name without stating them, each with what its sales say."""
+    found: dict[str, list[Node]] = {}
+    for row in (*answer.all("TransactionArray/Transaction"), *(row for path in _SOLD for row in answer.all(f"{path}/Transaction"))):
+        line = row.say("OrderLineItemID") or f"{row.say('Item/ItemID') or answer.say('Item/ItemID') or ''}-{row.say('TransactionID') or ''}"
+        name = row.say("ContainingOrder/OrderID", "ContainingOrder/ExtendedOrderID", "ExtendedOrderID") or line
+        found.setdefault(name, []).append(row)
+    for order in (order for path in _SOLD for order in answer.all(f"{path}/Order")):
+        if number := order.say("OrderID"):
+            found.setdefault(number, []).extend(order.all("TransactionArray/Transaction"))
+    return [{"orderId": name, **({SALES: _sold(rows, answer)} if rows else {})} for name, rows in found.items() if name != "-"]
+
+
+def _sold(rows: list[Node], answer: Node) -> Json:
+    """Return what an order's sales say of it."""
+    first, shipped = rows[0], [row.say("ShippedTime") is not None for row in rows]
+    place = next((found for row in rows if (found := row.first("Buyer/BuyerInfo/ShippingAddress")) is not None), None)
+    price = first.first("TransactionPrice")
+    return {
+        "currency": price.attribute("currencyID") if price is not None else None,
+        "lines": [
+            {
+                "sku": row.say("Variation/SKU", "Item/SKU") or answer.say("Item/SKU"),
+                "quantity": row.say("QuantityPurchased"),
+                "unit_price": row.say("TransactionPrice"),
+            }
+            for row in rows
+        ],
+        "creationDate": first.say("CreatedDate"),
+        "paid": all(row.say("PaidTime") for row in rows),
+        "fulfillment_status": "fulfilled" if all(shipped) else "partially_fulfilled" if any(shipped) else "unfulfilled",
+        "country": None if place is None or place.say("Country") == "CustomCode" else place.say("Country"),
+        "postal_code": place.say("PostalCode") if place is not None else None,
+    }
 
 
 def _amount(node: Node | None, times: int = 1) -> Json | None:

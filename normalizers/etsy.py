@@ -12,6 +12,7 @@ Source:  developers.etsy.com, Open API v3 reference: ShopReceipt, ShopReceiptTra
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -27,6 +28,7 @@ from normalizers.wire import (
     child,
     epoch,
     fail,
+    instant,
     messages,
     names,
     need_text,
@@ -41,7 +43,7 @@ from schemas.money import UnitPrice, exponent_of, round_ratio, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "etsy"
-MAPPING = 3
+MAPPING = 4
 
 _RECEIPT_OF = re.compile(r"/receipts/(\d{1,20})(?:[/?#]|$)")
 _CANCELLED = frozenset({"canceled", "cancelled"})
@@ -189,11 +191,11 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
             mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
-            channel_updated_at=epoch(body, "updated_timestamp" if "updated_timestamp" in body else "update_timestamp", at, report),
+            channel_updated_at=_moment(body, "updated_timestamp" if "updated_timestamp" in body else "update_timestamp", at, report),
             status=text(body, "status"),
         ),
         currency=draft.currency,
-        placed_at=epoch(body, "created_timestamp" if "created_timestamp" in body else "create_timestamp", at, report),
+        placed_at=_moment(body, "created_timestamp" if "created_timestamp" in body else "create_timestamp", at, report),
         lifecycle="cancelled" if draft.cancelled else "received",
         contact=Contact(name=text(body, "name"), email=text(body, "buyer_email"), customer_ref=text(body, "buyer_user_id")),
         ship_to=ship_to,
@@ -227,6 +229,11 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
 def _status(body: Json) -> str | None:
     word = text(body, "status")
     return None if word is None else word.lower()
+
+
+def _moment(row: Json, key: str, at: str, report: Report) -> datetime | None:
+    """Read seconds since 1970, or the ISO 8601 that whoever passed the receipt on made of them."""
+    return instant(row, key, at, report) if "-" in (text(row, key) or "") else epoch(row, key, at, report)
 
 
 def _currency(body: Json, items: list[Json]) -> str | None:
@@ -297,7 +304,7 @@ def _payments(draft: Draft, body: Json, at: str, grand: int) -> PaymentState | N
     for index, row in enumerate(rows(body, "refunds", at)):
         amount = abs(_minor(row, "amount", f"{at}/refunds/{index}", draft) or 0)
         refunded += amount
-        found.append((index, amount, epoch(row, "created_timestamp", f"{at}/refunds/{index}", draft.report)))
+        found.append((index, amount, _moment(row, "created_timestamp", f"{at}/refunds/{index}", draft.report)))
     state: PaymentState | None = _BY_STATUS.get(word) if paid is None else "paid" if paid is True else "unpaid"
     state = _REFUNDED.get(word, state)
     if refunded and state in {None, "paid"}:

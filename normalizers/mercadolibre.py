@@ -1,12 +1,14 @@
 """Mercado Libre order resources, searches, packs and notifications -> canonical Order.
 
-Input:   the JSON of GET /orders/{id} or /orders/search (`results`); a notification (`resource`, `topic`); a pack, which names its orders; the
-         JSON of GET /shipments/{id} (either shape) as a further part: where the order goes, and what that costs.
+Input:   the JSON of GET /orders/{id} or /orders/search (`results`); a notification (`resource`, `topic`), or those that were missed (`messages`); a
+         pack, which names its orders, as a claim and a payment do theirs; the JSON of GET /shipments/{id} (either shape) as a further part: where
+         the order goes, and what that costs.
 Output:  Order in currency_id, integer minor units. `unit_price` is what the buyer pays, after the seller's discount. `total_amount` is
          the goods without shipping, which is added where a payment or the shipment states it. A notification is a part.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  developers.mercadolibre.com: orders, payments, packs, notifications (topics orders_v2, orders); read 2026-11-24; shipments; 2026-11-28. `item.id` is the
+Source:  developers.mercadolibre.com: orders, payments, packs, notifications (topics orders_v2, orders); read 2026-11-24; shipments; 2026-11-28; missed
+         feeds, claims, payments (`order_id`, `order.id`); 2026-11-29. `item.id` is the
          listing, not a sku; a coupon is Mercado Libre's own money.
 """
 
@@ -42,8 +44,9 @@ from schemas.money import to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "mercadolibre"
-MAPPING = 4
+MAPPING = 5
 
+_WRAPPINGS = ("data", "orders", "results", "payload", "messages", "collection")
 _ORDER_OF = re.compile(r"/(?:orders|packs)/(\d{1,20})(?:[/?#]|$)")
 _PAYMENT: Mapping[str, PaymentState | None] = {
     "confirmed": "unpaid",
@@ -72,7 +75,7 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document)]
+    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
     if len(found) == 1:
         return _results(found[0])
     shipments = [_as_shipment(message.value) for message in found if not isinstance(message, Broken) and _is_shipment(message.value)]
@@ -121,6 +124,8 @@ def _results(message: Message, shipments: Sequence[Json] = ()) -> tuple[Result, 
     body, at = message.value, message.at
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
+    if "order_items" not in body and (of := _of_order(body, at)) is not None:
+        return (StatedPart(channel_order_id=of, event="notification", missing=("order",), account=account_of(message.headers)),)
     if "resource" in body and "order_items" not in body:
         return (_notification(body, at, account_of(message.headers, text(body, "user_id"))),)
     seller = text(child(body, "seller", at) or {}, "id")
@@ -138,6 +143,18 @@ def _results(message: Message, shipments: Sequence[Json] = ()) -> tuple[Result, 
         return (_order(body, at, order_id, account, report),)
     except OrdermendError as error:
         return (refused(order_id, error, account=account, event="snapshot", report=report),)
+
+
+def _of_order(body: Json, at: str) -> str | None:
+    """Return the order that a payment or a claim is of; None where `body` is neither."""
+    if "resource_id" in body and body.get("resource") == "order":
+        return need_text(body, "resource_id", at)
+    if "transaction_amount" not in body:
+        return None
+    named = text(body, "order_id") or text(child(body, "order", at) or {}, "id")
+    if named is None:
+        fail(at, "order_id", "names_an_order", text(body, "id"), "a payment of no order")
+    return named
 
 
 def _notification(body: Json, at: str, account: str) -> StatedPart:

@@ -1,13 +1,14 @@
 """Square orders -> canonical Order.
 
 Input:   JSON of the Orders API: one order, a batch's or a search's `orders`, order entries; webhooks order.created, order.updated and
-         order.fulfillment.updated, which name an order and do not state it, and those of a payment, a refund or an invoice of one.
+         order.fulfillment.updated, which name an order and do not state it, and those of a payment, a refund or an invoice of one; the same
+         resources, payment links and checkouts as their own APIs answer with them, one or a list.
 Output:  Order in the order's currency; amounts are whole minor units on the wire. A line's price is its gross sales by its quantity, so it
          has the modifiers in it. A line has no SKU: catalogue ids are Square's own.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field; an amount in another currency is refused.
 Source:  developer.squareup.com: Orders API reference (Order, OrderLineItem, OrderLineItemTax, OrderServiceCharge, Fulfillment, Tender, Refund),
-         webhooks; read 2026-11-24. `quantity` is a decimal text; taxes are ADDITIVE or INCLUSIVE; `total_money` is what is to be collected.
+         webhooks; read 2026-11-24; Payments, Refunds, Invoices, Checkout (`order_id` of each); read 2026-11-29. `quantity` is a decimal text; taxes are ADDITIVE or INCLUSIVE; `total_money` is what is to be collected.
 """
 
 from collections.abc import Mapping
@@ -42,9 +43,11 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "square"
-MAPPING = 3
+MAPPING = 4
 
 _NOTICES = ("order_created", "order_updated", "order_fulfillment_updated")
+_PAYING_FOR = ("payment", "refund", "invoice", "payment_link", "checkout")
+_WRAPPINGS = ("order", "orders", "order_entries", *_PAYING_FOR, *(f"{name}s" for name in _PAYING_FOR))
 _DELIVERIES = (("SHIPMENT", "shipment_details"), ("DELIVERY", "delivery_details"))
 _DONE, _GONE = "COMPLETED", frozenset({"CANCELED", "FAILED"})
 _PAYING: Mapping[str, str] = {"CAPTURED": "capture", "AUTHORIZED": "authorization", "VOIDED": "void"}
@@ -72,7 +75,7 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, ("order", "orders", "order_entries"))]
+    found = [message for document in documents for message in messages(document, _WRAPPINGS)]
     return each(found, _result)
 
 
@@ -84,7 +87,9 @@ def _result(message: Message) -> Result:
     if notice is not None:
         return notice
     account = account_of(message.headers, text(body, "location_id"))
-    if "line_items" not in body and "total_money" not in body:
+    if "line_items" not in body and ("total_money" not in body or body.keys() & {"order_id", "amount_money"}):
+        if "amount_money" in body and "order_id" not in body:
+            fail(at, "order_id", "names_an_order", text(body, "id"), "a payment of no order")
         if "merchant_id" in body and "type" in body:
             fail(at, "type", "names_an_order", text(body, "type"), "an event of this type names no order")
         key = "order_id" if "order_id" in body else "id"

@@ -1,25 +1,29 @@
-"""Stripe Checkout sessions -> canonical Order.
+"""Stripe Checkout sessions and invoices -> canonical Order.
 
 Input:   a Checkout Session, as the API gives it or in an event: checkout.session.completed, async_payment_succeeded, async_payment_failed,
-         expired. Events of payment intents, charges and refunds name a payment, and the order by its metadata where it has one.
+         expired; an invoice (`normalizers.stripe_invoice`). Payment intents, charges, refunds and credit notes, and their events, name a payment or an
+         invoice, and the order by its metadata where it has one; of an intent and a charge it is told what was to be paid, and where it goes.
 Output:  Order in the session's currency; amounts are whole units of the smallest denomination. A line's SKU is its price's or product's
          metadata `sku`, else the price's lookup key: Stripe's own ids are no SKUs.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text. Events carry no line items: such an order is incomplete
          until they are fetched, as is a list of line items without its session.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
-Source:  docs.stripe.com/api: Checkout Sessions (object, line items), Events, "Supported currencies" (zero-decimal and three-decimal; ISK and UGX
-         are written with two decimals); read 2026-11-24. `amount_subtotal` is before discounts and exclusive taxes, `amount_total` is paid.
+Source:  docs.stripe.com/api: Checkout Sessions (object, line items), Events; read 2026-11-24. `amount_subtotal` is before discounts and exclusive
+         taxes, `amount_total` is paid. PaymentIntents and Charges (status, captured, refunded, shipping); read 2026-11-29.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from normalizers.amounts import currency_of, quotient_price
-from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
-from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
+from normalizers.building import account_of, line_ids, refused, stated_totals
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
-from normalizers.summary import order_values
+from normalizers.stripe_invoice import invoice_order
+from normalizers.stripe_values import MAPPING, NAME, address_in, amount_in, sku_of, without_lines
+from normalizers.summary import moment_text
 from normalizers.wire import (
     Broken,
     Json,
@@ -31,24 +35,19 @@ from normalizers.wire import (
     messages,
     names,
     need_text,
-    present,
     quantity,
     rows,
     text,
     unmapped,
 )
 from schemas.failures import NormalizationFailed, OrdermendError
-from schemas.money import exponent_of, round_ratio
+from schemas.money import exponent_of, to_text
 from schemas.order import Address, Contact, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
 
-NAME = "stripe"
-MAPPING = 4
-
-_TWO_DECIMALS = frozenset({"ISK", "UGX"})
-"""Currencies that ISO 4217 gives no decimals, and Stripe writes with two zeros."""
 _PAYMENT: Mapping[str, PaymentState] = {"paid": "paid", "unpaid": "unpaid", "no_payment_required": "paid"}
-_OF_A_PAYMENT = frozenset({"checkout.session", "payment_intent", "charge", "refund", "dispute"})
+_OF_A_PAYMENT = frozenset({"checkout.session", "payment_intent", "charge", "refund", "dispute", "credit_note"})
+_INTENT: Mapping[str, PaymentState] = {"succeeded": "paid", "requires_capture": "authorized", "canceled": "voided"}
 _EVENTS: Mapping[str, StatedEvent] = {
     "checkout.session.completed": "create",
     "checkout.session.async_payment_succeeded": "update",
@@ -80,7 +79,7 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     for document in documents:
         for message in messages(document, ()):
             listed = _line_items(message)
-            found += [] if listed is not None else [message]
+            found += [] if listed is not None else _listed(message)
             lines += listed or []
     if not found and lines:
         raise NormalizationFailed("line items without their session", field="", rule="names_an_order")
@@ -99,6 +98,14 @@ def _line_items(message: Message) -> list[Json] | None:
     return items if items and all(row.get("object") == "item" for row in items) else None
 
 
+def _listed(message: Message) -> list[Message]:
+    """Return what a list of the API holds; anything else as it is."""
+    if isinstance(message, Broken) or not isinstance(message.value, dict) or text(message.value, "object") not in {"list", "search_result"}:
+        return [message]
+    at = f"{message.at}/data"
+    return [replace(message, value=row, at=f"{at}/{index}") for index, row in enumerate(rows(message.value, "data", message.at))]
+
+
 def _guarded(message: Message) -> Result:
     try:
         return _result(message, [])
@@ -111,13 +118,18 @@ def _result(message: Message, lines: list[Json]) -> Result:
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
     kind, account = "", account_of(message.headers, text(body, "account"))
-    if body.get("object") == "event" or isinstance(body.get("data"), dict):
+    if body.get("object") == "event" or (isinstance(body.get("data"), dict) and "related_object" not in body):
         kind = text(body, "type") or ""
         inner = child(child(body, "data", at) or {}, "object", f"{at}/data")
         if inner is None:
             fail(at, "data", "object", body.get("data"), "the event has no object")
         body, at = inner, f"{at}/data/object"
+    elif isinstance(body.get("related_object"), dict):  # an event of v2 names its object, and does not have it in it
+        kind, body, at = text(body, "type") or "", body["related_object"], f"{at}/related_object"
+        body = {"id": body.get("id"), "object": text(body, "type")}
     session = need_text(body, "id", at)
+    if text(body, "object") == "invoice":
+        return _invoice(body, at, session, account, kind)
     if "amount_total" not in body or text(body, "object") not in {None, "checkout.session"}:
         return _payment_event(body, session, account, at)
     if text(body, "mode") == "setup":
@@ -132,29 +144,70 @@ def _result(message: Message, lines: list[Json]) -> Result:
         return refused(session, error, account=account, event=event, report=report)
 
 
+def _invoice(body: Json, at: str, invoice: str, account: str, kind: str) -> Result:
+    report = Report()
+    try:
+        return invoice_order(body, at, invoice, account, kind, report)
+    except OrdermendError as error:
+        return refused(invoice, error, account=account, event="snapshot", report=report)
+
+
 def _payment_event(body: Json, name: str, account: str, at: str) -> StatedPart:
     """Return the order that a payment, a charge or a refund is about: the session in its metadata, else by the payment's own id."""
     kind = text(body, "object")
     if kind not in _OF_A_PAYMENT:
-        fail(at, "object", "names_an_order", kind, "an object that is no session and no payment of one")
+        fail(at, "object", "names_an_order", kind, "an object that is no session, no invoice and no payment of one")
     metadata = body.get("metadata")
     named = (text(metadata, "checkout_session") or text(metadata, "order_id")) if isinstance(metadata, dict) else None
-    order_id = named or text(body, "payment_intent") or name
-    return StatedPart(channel_order_id=order_id, event="notification", missing=("session",), account=account)
+    about = _id_in(body, "invoice") if kind == "credit_note" else _id_in(body, "payment_intent") or _id_in(body, "charge")
+    report = Report()
+    told = _to_be_paid(body, at, report) if kind in {"payment_intent", "charge"} else {}
+    return StatedPart(
+        channel_order_id=named or about or name,
+        event="notification",
+        missing=("session",),
+        account=account,
+        findings=tuple(report.findings),
+        stated=told,
+    )
 
 
-def _amount(row: Json, key: str, at: str, draft: Draft) -> int | None:
-    """Read whole units of the smallest denomination as minor units of the currency."""
-    value = row.get(key)
-    if value is None:
-        return None
-    if type(value) is not int or abs(value) >= 10**17:
-        fail(at, key, "whole number", value)
-    if draft.currency not in _TWO_DECIMALS or exponent_of(draft.currency) == 2:
-        return value
-    if value % 100:
-        draft.report.note(f"{at}/{key}", "amount_rounded", f"finer than {draft.currency} carries: rounded half up", value)
-    return round_ratio(value, 1, 100, "half_up")
+def _id_in(body: Json, key: str) -> str | None:
+    """Return the id of another object, which may have been expanded."""
+    value = body.get(key)
+    return text(value, "id") if isinstance(value, dict) else text(body, key)
+
+
+def _to_be_paid(body: Json, at: str, report: Report) -> dict[str, object]:
+    """Return what an intent or a charge says of the order it pays: how much, since when, how far it is, and where the goods go."""
+    currency = text(body, "currency")
+    told: dict[str, object] = {
+        "placed_at": moment_text(epoch(body, "created", at, report)),
+        "payment_status": _intent_state(body) if text(body, "object") == "payment_intent" else _charge_state(body),
+    }
+    if currency is not None and type(body.get("amount")) is int:  # a notification: what it tells beside the id refuses nothing
+        draft = Draft(currency_of(currency, f"{at}/currency", report), report)
+        told |= {"currency": draft.currency, "grand_total": to_text(amount_in(body, "amount", at, draft) or 0, draft.currency)}
+    shipping = body.get("shipping")
+    place = address_in(shipping, f"{at}/shipping") if isinstance(shipping, dict) else None
+    return told | {"ship_to": {"country": place.country if place else None, "postal_code": place.postal_code if place else None}}
+
+
+def _intent_state(body: Json) -> PaymentState | None:
+    charge = body.get("latest_charge")
+    paid = _charge_state(charge) if isinstance(charge, dict) else None
+    word = text(body, "status")
+    return paid if paid in {"refunded", "partially_refunded"} else None if word is None else _INTENT.get(word, "unpaid")
+
+
+def _charge_state(body: Json) -> PaymentState | None:
+    if body.get("refunded") is True:
+        return "refunded"
+    if body.get("amount_refunded"):
+        return "partially_refunded"
+    if text(body, "status") != "succeeded" and body.get("paid") is not True:
+        return None if text(body, "status") is None and "paid" not in body else "unpaid"
+    return "authorized" if body.get("captured") is False else "paid"
 
 
 def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, lines: list[Json], report: Report) -> Result:
@@ -163,8 +216,9 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
     extensions = report.kept
     expanded = child(body, "line_items", at) or {}
     items = lines or rows(expanded, "data", f"{at}/line_items")
-    discount, shipping, tax = (_amount(details, key, where, draft) for key in ("amount_discount", "amount_shipping", "amount_tax"))
-    subtotal, grand = _amount(body, "amount_subtotal", at, draft), _amount(body, "amount_total", at, draft)
+    whole = bool(items) and (bool(lines) or expanded.get("has_more") is not True)
+    discount, shipping, tax = (amount_in(details, key, where, draft) for key in ("amount_discount", "amount_shipping", "amount_tax"))
+    subtotal, grand = amount_in(body, "amount_subtotal", at, draft), amount_in(body, "amount_total", at, draft)
     included = None not in (subtotal, grand) and bool(tax) and grand == (subtotal or 0) - (discount or 0) + (shipping or 0)
     shares = _lines(draft, items, f"{at}/line_items/data", extensions, included=included)
     if items:
@@ -173,7 +227,7 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
         if shipping is not None:
             draft.charge("shipping", "shipping", shipping)
         _taxes(draft, items, tax or 0, at, included=included)
-    totals = draft.totals(grand if items else None)
+    totals = draft.totals(grand if whole else None)
     word = text(body, "payment_status")
     payment = _PAYMENT.get(word or "")
     if items:
@@ -219,19 +273,7 @@ def _order(body: Json, at: str, session: str, account: str, event: StatedEvent, 
     stated = draft.stated_order(
         order, event=event, payment=payment, fulfillment="cancelled" if draft.cancelled else None, of=((body, at),), inside=_INSIDE
     )
-    return stated if items else _without_lines(stated)
-
-
-def _without_lines(stated: StatedOrder) -> StatedPart:
-    source = stated.order.source
-    return StatedPart(
-        channel_order_id=source.channel_order_id,
-        event=stated.event,
-        missing=() if stated.event == "cancel" else ("line items",),  # of what nobody placed there is nothing to fetch
-        account=source.account,
-        findings=stated.findings,
-        stated={**order_values(stated), "lines": None, "source_status": None},
-    )
+    return stated if whole else without_lines(stated)
 
 
 def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str], *, included: bool) -> dict[str, int]:
@@ -241,13 +283,13 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
     for index, (row, number, line_id) in enumerate(zip(items, ids, line_ids(ids), strict=True)):
         where = f"{at}/{index}"
         ordered, exponent = quantity(row, "quantity", where)
-        gross = _amount(row, "amount_subtotal", where, draft) or 0
+        gross = amount_in(row, "amount_subtotal", where, draft) or 0
         price = row.get("price")
         price = price if isinstance(price, dict) else {}
         draft.line(
             line_id,
             channel_line_id=number,
-            sku=_sku(price),
+            sku=sku_of(price),
             name=text(row, "description") or "",
             unit_price=quotient_price(Decimal(gross).scaleb(-exponent_of(draft.currency)), ordered, exponent),
             ordered=ordered,
@@ -255,26 +297,17 @@ def _lines(draft: Draft, items: list[Json], at: str, extensions: dict[str, str],
             gross=gross,
             tax_included=included,
         )
-        if amount := _amount(row, "amount_discount", where, draft):
+        if amount := amount_in(row, "amount_discount", where, draft):
             shares[line_id] = abs(amount)
         unmapped(row, _LINE, where, extensions)
         unmapped(price, frozenset(), f"{where}/price", extensions)
     return shares
 
 
-def _sku(price: Json) -> str | None:
-    product = price.get("product")
-    for row in (price, product if isinstance(product, dict) else {}):
-        metadata = row.get("metadata")
-        if isinstance(metadata, dict) and (sku := text(metadata, "sku")):
-            return sku
-    return text(price, "lookup_key")
-
-
 def _taxes(draft: Draft, items: list[Json], stated: int, at: str, *, included: bool) -> None:
     rest = stated
     for index, row in enumerate(items):
-        amount = _amount(row, "amount_tax", f"{at}/line_items/data/{index}", draft)
+        amount = amount_in(row, "amount_tax", f"{at}/line_items/data/{index}", draft)
         if amount:
             draft.tax(f"tax:{draft.lines[index].line_id}", amount, line_id=draft.lines[index].line_id, included=included)
             rest -= amount
@@ -291,18 +324,7 @@ def _ship_to(body: Json, at: str) -> tuple[Address | None, str | None]:
     if row is None:
         collected = child(body, "collected_information", at) or {}
         row, where = child(collected, "shipping_details", f"{at}/collected_information"), f"{at}/collected_information/shipping_details"
-    place = child(row or {}, "address", where)
-    if row is None or not place or not any(place.values()):
-        return None, method
-    return address_of(
-        name=text(row, "name"),
-        lines=present((text(place, "line1"), text(place, "line2"))),
-        city=text(place, "city"),
-        region=text(place, "state"),
-        postal_code=text(place, "postal_code"),
-        country=text(place, "country"),
-        phone=text(row, "phone"),
-    ), method
+    return address_in(row, where), method
 
 
 CHANNEL = Channel(

@@ -2,26 +2,32 @@
 
 Input:   the JSON (in the CA market: the XML) of an order (`order`), a list of orders (`list`/`elements`/`order`, or `order` as a list), the answer of an
          acknowledgement, shipment, cancellation or refund (the order again), an event (`source`, `payload`), or the lines to cancel
-         (`orderCancellation`). Lists stand under a key of their own in the US and CA, and by themselves in MX.
+         (`orderCancellation`). Lists stand under a key of their own in the US and CA, and by themselves in MX. Returns (`returnOrders`) and what
+         asks to ship or to refund lines (`orderShipment`, `orderRefund`) only name orders.
 Output:  Order in the charges' currency, integer minor units: charges are signed rows of a line. In the US and CA tax is on top and
          Walmart remits it; in MX it is in the price of the goods, and on top of shipping. An `orderTotal` that is only the goods' is said to be so.
+         One that does not say at all how it is shipped has to be fetched. `orderSummary` is what the customer was shown, which may be of several
+         sellers' goods: it is told, and the charges count.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.walmart.com, Marketplace Orders API v3 (US, CA, MX): Order, OrderLine, Charge, OrderLineStatus, and the notification
          events PO_CREATED, PO_LINE_AUTOCANCELLED, INTENT_TO_CANCEL; read 2026-11-24. A charge is for the line, as its tax is.
+         Orders API v2 (a refund has its charges by itself), Returns API v3 (ReturnOrder); read 2026-11-29.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from normalizers.amounts import amount_of, currency_of, currency_within, price_of, quotient_price
-from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
+from normalizers.building import account_of, address_of, each, line_ids, part_of, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.summary import moment_text
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -48,9 +54,9 @@ from schemas.order import Address, Contact, DeliveryWindow, FulfillmentState, Li
 from schemas.statement import LineChange
 
 NAME = "walmart"
-MAPPING = 4
+MAPPING = 5
 
-_WRAPPINGS = ("data", "results", "list", "elements", "order", "orders")
+_WRAPPINGS = ("data", "results", "list", "elements", "order", "orders", "returnOrders", "orderRefund", "orderShipment")
 _INCLUSIVE = frozenset({"MXN", "CLP"})
 _GONE, _SENT = frozenset({"cancelled", "canceled"}), frozenset({"shipped", "delivered"})
 _WAITING = frozenset({"created", "acknowledged", "pending", "ready", "hold"})
@@ -72,8 +78,18 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(_as_json(document), _WRAPPINGS)]
+    found = [one for document in documents for message in messages(_as_json(document), _WRAPPINGS) for one in _named(message)]
     return each(found, _result)
+
+
+def _named(message: Message) -> list[Message]:
+    """Return of a return the orders that its lines are of; anything else as it is."""
+    if isinstance(message, Broken) or not isinstance(message.value, dict) or "returnOrderId" not in message.value:
+        return [message]
+    lines = rows(message.value, "returnOrderLines", message.at)
+    numbers = dict.fromkeys(number for row in lines if (number := text(row, "purchaseOrderId")))
+    whole = [{"customerOrderId": text(message.value, "customerOrderId")}]
+    return [replace(message, value=order) for order in [{"purchaseOrderId": number} for number in numbers] or whole]
 
 
 def _as_json(document: Document) -> Document:
@@ -81,7 +97,8 @@ def _as_json(document: Document) -> Document:
     if not document.body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return document
     root, headers = read_document(document)
-    return Document(json_text({root.name: plain(root)}).encode(), headers)
+    name = "list" if root.first("elements") is not None else root.name  # a list's own name differs between versions
+    return Document(json_text({name: plain(root)}).encode(), headers)
 
 
 def _result(message: Message) -> Result:
@@ -101,7 +118,8 @@ def _result(message: Message) -> Result:
 def _one(body: Json, at: str, order_id: str, account: str) -> Result:
     report = Report()
     try:
-        if "orderLines" not in body:
+        lines, _ = _listed(body, "orderLines", "orderLine", at)
+        if "orderLines" not in body or (lines and not any("orderLineQuantity" in row for row in lines)):
             return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
         return _order(body, at, order_id, account, report)
     except OrdermendError as error:
@@ -218,18 +236,34 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         "subtotal": goods if priced else None,
         **sums,
         "tax_total": tax,
-        "grand_total": (whole if priced else None) if stated is None else stated,
+        "grand_total": next((amount for amount in (stated, _summed(draft, body, at)) if amount is not None), whole if priced else None),
     }
-    return draft.stated_order(
+    result = draft.stated_order(
         order,
         event="cancel" if draft.cancelled else "snapshot",
         payment=payment,
         fulfillment=state,
         cancel_requested=not draft.cancelled and any(_wished(row) for row in lines),
-        stated={key: None if amount is None else to_text(amount, currency) for key, amount in shown.items()},
+        stated={key: None if amount is None else to_text(amount, currency) for key, amount in shown.items()} | _replaces(body),
         of=((body, at),),
         inside=_INSIDE,
     )
+    return result if "shippingInfo" in body or draft.cancelled else part_of(result, ("order",))
+
+
+def _replaces(body: Json) -> dict[str, str | None]:
+    """Return for the summary which customer's order this one was sent instead of."""
+    original = text(body, "originalCustomerOrderID") or text(body, "originalCustomerOrderId")
+    return {"replaces": original} if original and (text(body, "orderType") or "").upper() == "REPLACEMENT" else {}
+
+
+def _summed(draft: Draft, body: Json, at: str) -> int | None:
+    """Return what the customer was shown as the total; in another currency it is not this order's."""
+    pair = child(child(body, "orderSummary", at) or {}, "totalAmount", f"{at}/orderSummary") or {}
+    key = "amount" if "amount" in pair else "currencyAmount"
+    if draft.foreign(text(pair, "currency") or text(pair, "currencyUnit")):
+        return None
+    return amount_of(pair, key, f"{at}/orderSummary/totalAmount", draft.currency, draft.report)
 
 
 def _updated(lines: list[Json], at: str, report: Report) -> datetime | None:
@@ -366,10 +400,7 @@ def _refunds(draft: Draft, lines: list[Json], at: str, grand: int) -> PaymentSta
     returned = 0
     for index, row in enumerate(lines):
         refund = child(row, "refund", f"{at}/{index}") or {}
-        charges, where = _listed(refund, "refundCharges", "refundCharge", f"{at}/{index}/refund")
-        for number, one in enumerate(charges):
-            place = f"{where}/{number}/charge"
-            charge = child(one, "charge", f"{where}/{number}") or {}
+        for number, (charge, place) in enumerate(_refunded(refund, f"{at}/{index}/refund")):
             tax = charge.get("tax")
             amount = abs(_money(charge, "chargeAmount", place, draft) or 0)
             amount += abs(_money(tax, "taxAmount", f"{place}/tax", draft) or 0) if isinstance(tax, dict) else 0
@@ -381,6 +412,15 @@ def _refunds(draft: Draft, lines: list[Json], at: str, grand: int) -> PaymentSta
         return None
     draft.payment("WALMART", "capture", grand)
     return "refunded" if returned >= grand else "partially_refunded"
+
+
+def _refunded(refund: Json, at: str) -> list[tuple[Json, str]]:
+    """Return the charges that were given back, each with its pointer: one for each reason, and in v2 all for one."""
+    if "refundCharges" not in refund:
+        charges, where = _listed(refund, "charges", "charge", at)
+        return [(charge, f"{where}/{number}") for number, charge in enumerate(charges)]
+    reasons, where = _listed(refund, "refundCharges", "refundCharge", at)
+    return [(child(one, "charge", f"{where}/{number}") or {}, f"{where}/{number}/charge") for number, one in enumerate(reasons)]
 
 
 def _of_shipping(label: str) -> bool:

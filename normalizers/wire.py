@@ -326,7 +326,38 @@ def _messages(value: Any, document: Document, wrappings: tuple[str, ...], event_
         headers, value, at = _captured(value, headers), value["body"], "/body"
         if isinstance(value, str):
             value = read_json(value.encode())
-    return _unwrapped(Message(value, at, headers), wrappings, event_keys)
+    return [row for inner, place in _delivered(value, at) for row in _unwrapped(Message(inner, place, headers), wrappings, event_keys)]
+
+
+def _delivered(value: Any, at: str, depth: int = 4) -> list[tuple[Any, str]]:
+    """Return what a queue (SQS) or a topic (SNS) delivered, each message with its pointer; anything else as it is.
+
+    A delivery has the message as a text beside what the service says of it; a function is called with several, and a topic may feed a queue.
+    """
+    if isinstance(value, dict) and depth:
+        for key in ("Records", "Messages"):
+            listed = value.get(key)
+            if isinstance(listed, list) and listed and all(_body_of(row) for row in listed):
+                _check_rows(listed, f"{at}/{key}")
+                return [one for index, row in enumerate(listed) for one in _delivered(row, f"{at}/{key}/{index}", depth - 1)]
+        name = _body_of(value)
+        if name is not None:
+            inner = value[name] if name == "Sns" else read_json(value[name].encode())
+            return _delivered(inner, f"{at}/{name}", depth - 1)
+    return [(value, at)]
+
+
+def _body_of(row: Any) -> str | None:
+    """Return under which key a delivery has its message; None where `row` is no delivery."""
+    if not isinstance(row, dict):
+        return None
+    if isinstance(row.get("Sns"), dict):
+        return "Sns"
+    if isinstance(row.get("Message"), str) and ("TopicArn" in row or "MessageId" in row):
+        return "Message"
+    if "MessageId" in row and isinstance(row.get("Body"), str):
+        return "Body"
+    return "body" if "messageId" in row and isinstance(row.get("body"), str) else None
 
 
 def _captured(value: Json, headers: Mapping[str, str]) -> dict[str, str]:

@@ -24,6 +24,8 @@ from tests.verdicts.wires import JsonDocument, TextDocument
 SAID_AGAIN: dict[str, list[str]] = tomllib.loads((Path(__file__).parent / "said_again.toml").read_text())
 BOM = b"\xef\xbb\xbf"
 UNKNOWN = "zzNobodyKnows"
+OLDER_XML = {"ebay": ("Order",), "amazon": ("Order", "OrderItem", "OrderReport", "Item"), "walmart": ("order", "ns2:order", "ns0:order")}
+"""Elements of channels whose labelled set is JSON, and whose older interface answers in XML."""
 ENVELOPES = ("headers", "source", "meta", "paging", "pagination", "search_criteria", "resource", "relationships", "included")
 """Objects around an order, or of another resource: they are kept with the raw document."""
 
@@ -106,8 +108,10 @@ def with_unknown(name: str, body: bytes) -> Iterator[bytes]:
                 yield with_json(body, index, document.body())
     if json_in(body):
         return
-    if name == "ebay":  # whose labelled set is JSON; the Trading API is XML
-        yield body.replace(b"<Order>", f"<Order><{UNKNOWN}>{UNKNOWN}</{UNKNOWN}>".encode(), 1)
+    if name in OLDER_XML:
+        for element in OLDER_XML[name]:
+            if (start := f"<{element}>".encode()) in body:
+                yield body.replace(start, start + f"<{UNKNOWN}>{UNKNOWN}</{UNKNOWN}>".encode(), 1)
         return
     for place in channels()[name]["places"].get("extra", []):
         document_of_text, (_, _, rest) = TextDocument(body), place.rpartition(":(?") if place[1:2] == ":" else ("", "", place)
