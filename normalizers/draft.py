@@ -301,18 +301,24 @@ class Draft:
             if state == "refunded" and not any(row.kind == "refund" for row in self.payments):
                 self.payment(provider, "refund", grand if paid is None else paid)
 
+    def credit(self, stated_grand: int | None, found: Sequence[tuple[str, str, int]]) -> None:
+        """Take off what the buyer's own credit paid (id, label, amount), where the channel's total is what is left after it.
+
+        Channels differ, and so do their extensions: some pay out of the total, which then stands whole. What the rows come to tells.
+        """
+        amount = sum([part for _, _, part in found])
+        if stated_grand is None or amount <= 0:
+            return
+        beyond = self._sums()[-1] - stated_grand
+        if abs(beyond - amount) >= abs(beyond):
+            return
+        for credit_id, label, part in found:
+            if part > 0:
+                self.discount(credit_id, part, spread=False, label=label)
+
     def totals(self, stated_grand: int | None) -> Totals:
         """Return the sums of the rows; a difference to the channel's grand total becomes a row, and a hold if it is large."""
-        subtotal = tax = added = 0
-        for line in self.lines:
-            subtotal += line.gross_minor
-        sums = {"discount": 0, "shipping": 0, "fee": 0, "channel_rounding": 0}
-        for row in self.adjustments:
-            sums[row.kind] += row.amount_minor
-        for each in self.taxes:
-            tax += each.amount_minor
-            added += 0 if each.included else each.amount_minor
-        grand = subtotal - sums["discount"] + sums["shipping"] + sums["fee"] + added + sums["channel_rounding"]
+        subtotal, tax, sums, grand = self._sums()
         if stated_grand is not None and stated_grand != grand:
             sums["channel_rounding"] += stated_grand - grand
             self._difference(stated_grand, grand)
@@ -326,6 +332,19 @@ class Draft:
             rounding_minor=sums["channel_rounding"],
             grand_total_minor=grand,
         )
+
+    def _sums(self) -> tuple[int, int, dict[str, int], int]:
+        """Return (subtotal, tax, adjustments by kind, what all rows come to)."""
+        subtotal = tax = added = 0
+        for line in self.lines:
+            subtotal += line.gross_minor
+        sums = {"discount": 0, "shipping": 0, "fee": 0, "channel_rounding": 0}
+        for row in self.adjustments:
+            sums[row.kind] += row.amount_minor
+        for each in self.taxes:
+            tax += each.amount_minor
+            added += 0 if each.included else each.amount_minor
+        return subtotal, tax, sums, subtotal - sums["discount"] + sums["shipping"] + sums["fee"] + added + sums["channel_rounding"]
 
     def _difference(self, stated: int, computed: int) -> None:
         difference = stated - computed

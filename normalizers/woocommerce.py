@@ -10,7 +10,8 @@ Fails:   NormalizationFailed with the JSON pointer of the first bad field. An or
 Source:  WooCommerce REST API v3, "Orders" (order, line item, tax, shipping, fee, coupon and refund properties) and
          "Webhooks"; read 2026-11-23. A line's `subtotal` is before discounts, `total` after, both without tax whatever
          `prices_include_tax` says; `price` is after discounts; `*_gmt` is UTC, its sibling is shop time. "Order refunds", and the
-         legacy REST API v3 ("Orders properties"); read 2026-11-28.
+         legacy REST API v3 ("Orders properties"); read 2026-11-28. "Gift Cards" (orders have `gift_cards`: id, code, amount) and the order
+         fields of PW, YITH Gift Cards and Account Funds; read 2026-11-29: `total` is what is left to pay after them.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "woocommerce"
-MAPPING = 4
+MAPPING = 5
 
 _EVENTS: Mapping[str, StatedEvent] = {
     "order.created": "create",
@@ -69,6 +70,9 @@ _LEGACY: Mapping[str, str] = {
     "note": "customer_note",
 }
 _LEGACY_ROWS: Mapping[str, tuple[str, str]] = {"tax_lines": ("total", "tax_total"), "coupon_lines": ("amount", "discount")}
+_CREDITS: Mapping[str, str] = {"_ywgc_applied_gift_cards_totals": "gift cards", "_funds_used": "account funds"}
+"""What extensions note of the buyer's own credit in the order's metadata: YITH Gift Cards, Account Funds."""
+_SHIPPING = "shipping:order"
 _MAPPED = names(
     "id number status currency date_created date_created_gmt date_modified date_modified_gmt discount_total shipping_total "
     "total total_tax billing shipping payment_method payment_method_title transaction_id date_paid date_paid_gmt "
@@ -170,6 +174,7 @@ def _order(body: Json, named: Named) -> Result:
         tax=amount_of(body, "total_tax", at, currency, report),
         grand=amount_of(body, "total", at, currency, report),
     )
+    draft.credit(stated.grand_total_minor, _credits(draft, body, at))
     totals = draft.totals(stated.grand_total_minor)
     payment = _payments(draft, body, at, status, totals.grand_total_minor)
     unmapped(body, _MAPPED, at, extensions)
@@ -293,7 +298,11 @@ def _matches(stated: object, before: Decimal, ordered: int, exponent: int) -> bo
 
 
 def _charges(draft: Draft, body: Json, at: str) -> None:
-    for index, row in enumerate(rows(body, "shipping_lines", at)):
+    """Add shipping and fees; of an answer that leaves the shipping lines out (`_fields`), what the order says of shipping."""
+    shipping = rows(body, "shipping_lines", at)
+    if not shipping and (amount := amount_of(body, "shipping_total", at, draft.currency, draft.report)):
+        draft.charge("shipping", _SHIPPING, amount)
+    for index, row in enumerate(shipping):
         where = f"{at}/shipping_lines/{index}"
         amount = amount_of(row, "total", where, draft.currency, draft.report) or 0
         draft.charge(
@@ -327,7 +336,7 @@ def _discounts(draft: Draft, body: Json, at: str) -> None:
 
 
 def _taxes(draft: Draft, body: Json, at: str) -> None:
-    """Add a row per tax of each line, shipping line and fee; without such rows, one per tax of the order."""
+    """Add a row per tax of each line, shipping line and fee; without such rows, one per tax of the order, or one of all its tax."""
     known = {text(row, "rate_id"): row for row in rows(body, "tax_lines", at)}
     for index, row in enumerate(rows(body, "line_items", at)):
         _tax_rows(draft, row, f"{at}/line_items/{index}", known, line_id=draft.lines[index].line_id)
@@ -335,6 +344,8 @@ def _taxes(draft: Draft, body: Json, at: str) -> None:
         for index, row in enumerate(rows(body, key, at)):
             _tax_rows(draft, row, f"{at}/{key}/{index}", known, adjustment_id=f"{kind}:{text(row, 'id') or index}")
     if draft.taxes:
+        if _SHIPPING in draft.tax_base and (amount := amount_of(body, "shipping_tax", at, draft.currency, draft.report)):
+            draft.tax(f"tax:{_SHIPPING}", amount, adjustment_id=_SHIPPING)
         return
     for index, row in enumerate(rows(body, "tax_lines", at)):
         for key in ("tax_total", "shipping_tax_total"):
@@ -345,6 +356,44 @@ def _taxes(draft: Draft, body: Json, at: str) -> None:
                     title=text(row, "label") or "",
                     rate=rate_text(row.get("rate_percent"), percent=True),
                 )
+    if not draft.taxes and (amount := amount_of(body, "total_tax", at, draft.currency, draft.report)):
+        draft.tax("tax:order", amount)
+
+
+def _credits(draft: Draft, body: Json, at: str) -> list[tuple[str, str, int]]:
+    """Return what the buyer's own credit paid, as extensions say it: the total that an order states may be what is left after it.
+
+    Their ids and codes are as good as money: they are kept with what else nobody maps, and not repeated here.
+    """
+    found: list[tuple[str, str, int]] = []
+    for key in ("gift_cards", "pw_gift_cards_redeemed"):
+        for index, row in enumerate(_objects(body, key)):
+            found.append((f"gift_card:{index}", "gift card", _credit(draft, row, "amount", f"{at}/{key}/{index}")))
+    for index, row in enumerate(_objects(body, "meta_data")):
+        if (label := _CREDITS.get(text(row, "key") or "")) is not None:
+            found.append((f"credit:{index}", label, _credit(draft, row, "value", f"{at}/meta_data/{index}")))
+    coupons = sum(
+        amount_of(row, "discount", f"{at}/coupon_lines/{index}", draft.currency, draft.report) or 0
+        for index, row in enumerate(rows(body, "coupon_lines", at))
+    )
+    found.append(
+        ("credit:coupons", "coupons after tax", coupons - sum(row.amount_minor for row in draft.adjustments if row.kind == "discount"))
+    )
+    return [part for part in found if part[2] > 0]
+
+
+def _objects(body: Json, key: str) -> list[Json]:
+    """Return the objects of a list that an extension wrote; what else it may have put there is not read."""
+    value = body.get(key)
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _credit(draft: Draft, row: Json, key: str, at: str) -> int:
+    """Return an amount that an extension wrote; one that is none explains nothing, and stands in no order's way."""
+    try:
+        return amount_of(row, key, at, draft.currency, draft.report) or 0
+    except NormalizationFailed:
+        return 0
 
 
 def _tax_rows(
