@@ -32,7 +32,7 @@ from schemas.statement import LineAction, LineChange, StatedEvent
 
 NAME = "edifact"
 MAPPING = 3
-_SKU = ("SA", "VN", "MF", "MP", "EN", "SRV", "UP", "EU", "UA", "GD", "BP", "IN")
+_SKU = ("SA", "VN", "VP", "MF", "MP", "EN", "SRV", "UP", "EU", "UA", "IB", "GD", "BP", "IN")
 """Which item number names the article to the seller (code list 7143), best first."""
 _ACTIONS: Mapping[str, LineAction] = {
     "1": "add",
@@ -236,7 +236,7 @@ def _quantity(reader: Reader, loop: list[Segment]) -> tuple[int, int, str | None
 
 def _price(reader: Reader, draft: Draft, loop: list[Segment], ordered: int, exponent: int) -> tuple[bool, UnitPrice | None, int]:
     """Return (whether the line's allowances are in its price, the price of one unit, the row's amount before allowances)."""
-    segment = reader.pick(loop, "PRI", *_PRICES) or reader.pick(loop, "PRI")
+    segment = _price_segment(reader, loop)
     row = reader.amount(draft, reader.pick(loop, "MOA", "203", "66"))
     price, computed = _unit_price(reader, draft.currency, segment, ordered, exponent)
     net = segment is not None and segment.at(1) in {"AAA", "NTP"}
@@ -254,14 +254,24 @@ def _price(reader: Reader, draft: Draft, loop: list[Segment], ordered: int, expo
     return net, price or quotient_price(exact, ordered, exponent), before
 
 
+def _price_segment(reader: Reader, loop: list[Segment]) -> Segment | None:
+    """Return the PRI that says what one costs: the best that is not nothing, else MOA+146, else the best PRI.
+
+    Senders fill a price they do not know with zeros.
+    """
+    told = [one for one in loop if one.tag == "PRI" and (one.at(1, 2) or "").strip("0.,")]
+    best = reader.pick(told, "PRI", *_PRICES) or reader.pick(told, "PRI") or reader.pick(loop, "MOA", "146")
+    return best or reader.pick(loop, "PRI", *_PRICES) or reader.pick(loop, "PRI")
+
+
 def _unit_price(reader: Reader, currency: str, segment: Segment | None, ordered: int, exponent: int) -> tuple[UnitPrice | None, int | None]:
     stated = reader.number(segment, 1, 2) if segment else None
     if segment is None or stated is None:
         return None, None
-    at = f"/{segment.number}"
-    value = decimal_in({"PRI01.2": stated}, "PRI01.2", at)
-    basis = _basis(reader, segment)
-    return (None, None) if value is None else priced_row(value, basis, ordered, exponent, currency, at, "PRI01.2")
+    at, key = f"/{segment.number}", f"{segment.tag}01.2"
+    value = decimal_in({key: stated}, key, at)
+    basis = _basis(reader, segment) if segment.tag == "PRI" else Decimal(1)
+    return (None, None) if value is None else priced_row(value, basis, ordered, exponent, currency, at, key)
 
 
 def _basis(reader: Reader, segment: Segment) -> Decimal:
@@ -343,7 +353,7 @@ def _line_change(reader: Reader, loop: list[Segment]) -> LineChange:
     if action is None:
         reader.report.warn(line.path(2), "unknown_action", "no documented action: read as a change", word)
     amount = _quantity(reader, loop) if any(one.tag == "QTY" for one in loop) else None
-    price, _ = _unit_price(reader, "XXX", reader.pick(loop, "PRI", *_PRICES) or reader.pick(loop, "PRI"), 1, 0)
+    price, _ = _unit_price(reader, "XXX", _price_segment(reader, loop), 1, 0)
     return LineChange(
         action=action or "change",
         line_id=line.at(1),

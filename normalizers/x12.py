@@ -7,7 +7,8 @@ Fails:   UndecodableMessage (no interchange). A set that is cut short, or whose 
          SE01 is right, a CTT01 that is too low, or is the sum of the quantities, says nothing of the kind.
          The grocery sets are read by `normalizers.x12_grocery`.
 Source:  ASC X12 004010, transaction sets 850 and 860 and data elements 92, 235, 353, 355, 639, 670, 1300, as published in trading
-         partners' implementation guides; read 2026-11-23. SAC05 has two implied decimals; a date alone is its midnight, UTC.
+         partners' implementation guides (element 1300: ws2.segment.co.il/Public/EDI-Segment/x12-4040/EDI_4010/el1300.htm); read 2026-11-29.
+         SAC05 has two implied decimals; a date alone is its midnight, UTC.
 """
 
 import re
@@ -22,7 +23,7 @@ from normalizers.channel import Channel, Document, Missing, Restates, Result, St
 from normalizers.draft import Draft
 from normalizers.mime import unpacked
 from normalizers.summary import moment_text
-from normalizers.wire import MAX_ROWS, Report, captured_text, present, quantity
+from normalizers.wire import MAX_ROWS, Report, captured_text, names, present, quantity
 from normalizers.x12_grocery import adds_up, grocery_change, grocery_order
 from normalizers.x12_segments import Segment, TransactionSet, read_sets
 from normalizers.x12_values import (
@@ -51,8 +52,14 @@ from schemas.statement import LineAction, LineChange, StatedEvent
 _ACTIONS: Mapping[str, LineAction] = {"AI": "add", "DI": "delete", "NC": "keep", "OA": "add"}
 _CANCEL = frozenset({"01", "03"})
 _DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
-_SHIPPING = frozenset({"D240", "D245", "G821", "G830", "G831"})
-_TAX = frozenset({"H740", "H750", "H770", "D360"})
+_SHIPPING = names(
+    "B140 C010 C030 C040 D180 D190 D200 D220 D230 D240 D242 D244 D245 D246 D750 D820 E022 E510 E890 F460 G450 G821 G830 G831 H040 I500"
+)
+"""Codes of a charge (data element 1300) for bringing the goods: freight, shipping, delivery, postage, courier."""
+_TAX = names(
+    "D360 F210 H610 H620 H625 H630 H640 H650 H660 H670 H680 H690 H700 H710 H720 H730 H740 H750 H760 H770 H780 H790 H800 H830 H840 H850"
+)
+"""Codes of a charge that is a tax."""
 _HEADER = frozenset({"ST", "SE", "BEG", "CUR", "N2", "N3", "N4", "CTT", "PO1", "SAC", "TXI", "MSG"})
 _CHARGED = frozenset({"SAC", "TXI"})
 _OTHER = frozenset({None, "F050", "ZZZZ"})

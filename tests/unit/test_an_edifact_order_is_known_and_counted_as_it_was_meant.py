@@ -90,3 +90,37 @@ def test_a_service_string_without_its_reserved_sign_is_read(after: str) -> None:
     (result,) = discover()["edifact"].normalize((Document(text.encode()),))
     assert isinstance(result, StatedOrder)
     assert ("PO-7", 2) == (result.order.order_number, len(result.order.lines))
+
+
+@pytest.mark.parametrize(
+    ("prices", "gross", "discount"),
+    [
+        ("PRI+AAA:.0000:::0' PRI+INF:2.3:::0' ALC+A' PCD+3:10.00'", 920, 92),
+        ("PRI+AAB:2.7' PRI+AAA:0,00' ALC+A' PCD+3:10'", 1080, 108),
+        ("PRI+AAA:2.5' PRI+AAB:2.7' ALC+A' PCD+3:10'", 1000, 0),
+        ("PRI+AAA:0' PRI+INF:0'", 0, 0),
+        ("PRI+AAB' PRI+AAA:2.5'", 1000, 0),
+        ("MOA+146:2.25'", 900, 0),  # a unit price, where no PRI has one
+        ("PRI+AAA:0' MOA+146:2.25'", 900, 0),
+        ("PRI+AAA:2.5' MOA+146:2.25'", 1000, 0),
+    ],
+)
+def test_a_price_filled_with_zeros_is_none_beside_another(prices: str, gross: int, discount: int) -> None:
+    result = read("BGM+220+PO-7'", "LIN+1++ART-1:SA'", "QTY+21:4'", *prices.split(), "UNS+S'")
+    assert isinstance(result, StatedOrder)
+    assert (gross, discount) == (result.order.lines[0].gross_minor, result.order.totals.discount_minor)
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "sku"),
+    [
+        ("LIN+1++614141000012:UP'", "PIA+1+V-9:VP'", "V-9"),
+        ("LIN+1++0571234567:IB'", "PIA+1+B-1:BP'", "0571234567"),
+        ("LIN+1++B-1:BP'", "PIA+5+S-1:SA+614141000012:EN'", "S-1"),
+        ("LIN+1++614141000012:::9'", "PIA+1+B-1:IN'", "B-1"),
+    ],
+)
+def test_an_article_is_known_by_the_sellers_number_before_the_buyers(line: str, more: str, sku: str) -> None:
+    result = read("BGM+220+PO-7'", line, more, "QTY+21:4'", "PRI+AAA:2.5'", "UNS+S'")
+    assert isinstance(result, StatedOrder)
+    assert sku == result.order.lines[0].sku

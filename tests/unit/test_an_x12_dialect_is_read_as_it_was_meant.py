@@ -219,3 +219,25 @@ def test_a_line_without_any_quantity_is_refused(places: str) -> None:
     result = read(text_of("BEG*00*SA*PO-7**20260701", "PO1*1**EA*2.5**VN*ART-1", *places.split(), "CTT*1"))
     assert isinstance(result, Unreadable)
     assert "quantity" == result.findings[0].rule
+
+
+@pytest.mark.parametrize(
+    ("charge", "kind"),
+    [
+        ("SAC*C*D240***500", "shipping"),
+        ("SAC*C*C040***500", "shipping"),
+        ("SAC*C*F460***500", "shipping"),
+        ("SAC*C*F050***500**********Freight", "shipping"),
+        ("SAC*C*F050***500**********Gift wrap", "fee"),
+        ("SAC*C*D500***500**********Freight handling", "fee"),  # the code says handling
+        ("SAC*C*H850***500", "tax"),
+        ("SAC*C*H800***500", "tax"),
+    ],
+)
+def test_a_charge_is_what_its_code_says_else_what_its_description_does(charge: str, kind: str) -> None:
+    totals = order("CUR*BY*USD", charge, LINE, "CTT*1").order.totals
+    assert {"shipping": 0, "fee": 0, "tax": 0} | {kind: 500} == {
+        "shipping": totals.shipping_minor,
+        "fee": totals.fee_minor,
+        "tax": totals.tax_minor,
+    }
