@@ -52,7 +52,11 @@ def _tree(document: Document) -> tuple[Node, Mapping[str, str]] | None:
     value = found[0].value if len(found) == 1 else None
     if isinstance(value, dict) and len(value) == 1 and isinstance(inner := next(iter(value.values())), dict):
         value = inner  # the root element by its name
-    if not isinstance(value, dict) or not {"OrderArray", "TransactionArray", "SoldList"} & value.keys():
+    if (
+        not isinstance(value, dict)
+        or not {"OrderArray", "TransactionArray", "SoldList"} & value.keys()
+        or {"orderId", "orders"} & value.keys()
+    ):
         return None
     return _element("answer", value, None, 1), found[0].headers
 

@@ -1,6 +1,7 @@
 """Etsy Open API v3 receipts and webhook events -> canonical Order.
 
-Input:   the JSON of getShopReceipt (one receipt) or getShopReceipts (`results`), v3 and the older v2; a webhook's event, which names a receipt by its URL.
+Input:   the JSON of getShopReceipt (one receipt) or getShopReceipts (`results`), v3 and the older v2; transactions without their receipt; a payment, and
+         a webhook's event, which name a receipt.
 Output:  Order in the shop's currency, integer minor units: every amount is a whole number over a divisor, so nothing is rounded.
          The grand total is goods less discount, plus shipping, gift wrap and tax; where a receipt leaves the tax out, what is left is
          the tax, and that is said. Etsy computes and remits the tax: it is the channel's.
@@ -12,16 +13,19 @@ Source:  developers.etsy.com, Open API v3 reference: ShopReceipt, ShopReceiptTra
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from normalizers.amounts import currency_of, currency_within, decimal_in, priced_row
-from normalizers.building import account_of, address_of, each, line_ids, refused, stated_totals
+from normalizers.building import account_of, address_of, each, line_ids, part_of, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Report,
@@ -45,6 +49,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 NAME = "etsy"
 MAPPING = 4
 
+_LINES = "the transactions of a receipt"
 _RECEIPT_OF = re.compile(r"/receipts/(\d{1,20})(?:[/?#]|$)")
 _CANCELLED = frozenset({"canceled", "cancelled"})
 _REFUNDED: Mapping[str, PaymentState] = {"fully refunded": "refunded", "partially refunded": "partially_refunded"}
@@ -67,7 +72,23 @@ _INSIDE = inside(
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each receipt of the documents says."""
     found = [message for document in documents for message in messages(document)]
-    return each(found, _result)
+    return each(_by_receipt(found), _result)
+
+
+def _by_receipt(found: list[Message]) -> list[Message]:
+    """Return what came with the transactions of a receipt that came without it as one; everything else as it is."""
+    lines: dict[str, list[Json]] = {}
+    told: list[Message] = []
+    for message in found:
+        body: Any = None if isinstance(message, Broken) else message.value
+        if not isinstance(body, dict) or "transaction_id" not in body or (number := text(body, "receipt_id")) is None:
+            told.append(message)
+        elif number in lines:
+            lines[number].append(body)
+        else:
+            lines[number] = [body]
+            told.append(replace(message, value={"receipt_id": number, "transactions": lines[number]}, wrapped_in=_LINES))
+    return told
 
 
 _SINCE_V3: Mapping[str, str] = {
@@ -95,11 +116,14 @@ def _result(message: Message) -> Result:
     if "receipt_id" not in body and "resource_url" in body:
         return _notification(body, at, account)
     order_id = need_text(body, "receipt_id", at)
-    if "transaction_id" in body:
-        return _transaction(body, order_id, account)
+    if message.wrapped_in == _LINES:
+        return _transactions(body["transactions"], order_id, account)
+    body = _as_v3(body)
+    if "transactions" not in body and "grandtotal" not in body:  # a payment, a shipment: what names its receipt
+        return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
     report = Report()
     try:
-        return _order(_as_v3(body), at, order_id, account, report)
+        return _order(body, at, order_id, account, report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event="snapshot", report=report)
 
@@ -113,10 +137,26 @@ def _notification(body: Json, at: str, account: str) -> StatedPart:
     return StatedPart(channel_order_id=found[1], event="notification", missing=("order",), account=account)
 
 
-def _transaction(body: Json, order_id: str, account: str) -> StatedPart:
-    """Return a receipt's line that came without its receipt."""
-    line = {"sku": text(body, "sku"), "quantity": text(body, "quantity"), "unit_price": None}
-    return StatedPart(channel_order_id=order_id, event="lines", missing=("order",), account=account, stated={"lines": [line]})
+def _transactions(listed: list[Json], order_id: str, account: str) -> StatedPart:
+    """Return a receipt's lines that came without their receipt."""
+    prices = [_price_of_one(row) for row in listed]
+    lines = [
+        {"sku": text(row, "sku") or _sku_of_product(row), "quantity": text(row, "quantity"), "unit_price": price}
+        for row, (price, _) in zip(listed, prices, strict=True)
+    ]
+    told = {"lines": lines, "currency": next((code for _, code in prices if code), None)}
+    return StatedPart(channel_order_id=order_id, event="lines", missing=("order",), account=account, stated=told)
+
+
+def _price_of_one(row: Json) -> tuple[str | None, str | None]:
+    """Return a line's price and its currency, as far as they are told."""
+    price = row.get("price")
+    if not isinstance(price, dict):
+        return text(row, "price"), text(row, "currency_code")
+    amount, divisor = price.get("amount"), price.get("divisor")
+    if not isinstance(amount, int) or not isinstance(divisor, int) or divisor <= 0:
+        return None, text(price, "currency_code")
+    return str(Decimal(amount) / Decimal(divisor)), text(price, "currency_code")
 
 
 def _money(row: Json, key: str, at: str, draft: Draft) -> Fraction | None:
@@ -179,7 +219,8 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
     grand = _minor(body, "grandtotal", at, draft)
     tax = _taxes(draft, body, at, grand)
     subtotal = _minor(body, "subtotal", at, draft)
-    totals = draft.totals(grand)
+    whole = "transactions" in body or draft.cancelled
+    totals = draft.totals(grand if whole else None)
     payment = _payments(draft, body, at, totals.grand_total_minor)
     unmapped(body, _MAPPED, at, extensions)
     ship_to = _ship_to(body)
@@ -212,10 +253,10 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         ),
         extensions=extensions,
     )
-    if not draft.lines:
+    if not draft.lines and "transactions" in body:
         report.warn(f"{at}/transactions", "no_lines", "the receipt has no transactions")
     summary = {} if subtotal is not None or not draft.lines else {"subtotal": to_text(goods, draft.currency)}
-    return draft.stated_order(
+    result = draft.stated_order(
         order,
         event="cancel" if draft.cancelled else "snapshot",
         payment=payment,
@@ -224,6 +265,7 @@ def _order(body: Json, at: str, order_id: str, account: str, report: Report) -> 
         of=((body, at),),
         inside=_INSIDE,
     )
+    return result if whole else part_of(result, ("items",))
 
 
 def _status(body: Json) -> str | None:
