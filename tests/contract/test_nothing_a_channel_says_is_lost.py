@@ -24,7 +24,7 @@ from tests.verdicts.wires import JsonDocument, TextDocument
 SAID_AGAIN: dict[str, list[str]] = tomllib.loads((Path(__file__).parent / "said_again.toml").read_text())
 BOM = b"\xef\xbb\xbf"
 UNKNOWN = "zzNobodyKnows"
-ENVELOPES = ("headers", "source", "meta", "paging", "pagination", "search_criteria", "resource", "relationships", "included")
+ENVELOPES = ("headers", "source", "meta", "paging", "pagination", "search_criteria", "resource", "included")
 """Objects around an order, or of another resource: they are kept with the raw document."""
 
 
