@@ -43,7 +43,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "bigcommerce"
-MAPPING = 4
+MAPPING = 5
 
 _DRAFT, _CANCELLED = frozenset({"0"}), frozenset({"5", "6"})
 """Status ids: 0 Incomplete; 5 Cancelled, 6 Declined."""
@@ -63,6 +63,7 @@ _PAYMENT: Mapping[str, PaymentState] = {
     "void": "voided",
     "void pending": "voided",
 }
+_CREDITS = {"gift_certificate_amount": "gift certificates", "store_credit_amount": "store credit"}
 _CONSIGNED = ("shipping", "pickups", "downloads")
 _MAPPED = names(
     "id status_id status date_created date_modified subtotal_ex_tax shipping_cost_ex_tax shipping_cost_tax "
@@ -168,7 +169,7 @@ def _webhook(body: Json, at: str, account: str) -> StatedPart:
     scope = text(body, "scope") or ""
     if order_id is None and scope and not scope.startswith("store/order/") and text(data, "type") != "order":
         fail(at, "scope", "names_an_order", scope, "a webhook of this scope names no order")
-    order_id = order_id or need_text(data, "id", where)
+    order_id = order_id or need_text(data, "resource_id" if scope.startswith("store/order/metafield/") else "id", where)
     producer = (text(body, "producer") or "").removeprefix("stores/")
     account = account if account != "default" else producer or account
     return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
@@ -238,6 +239,8 @@ def _order(
         if cost := amount(f"{key}_cost_ex_tax"):
             draft.charge("fee", f"fee:{key}", cost, label=key)
     _taxes(draft, items, tax or 0, amount("shipping_cost_tax") or 0)
+    if items:
+        draft.credit(grand, [(f"credit:{key}", label, amount(key) or 0) for key, label in _CREDITS.items()])
     totals = draft.totals(grand)
     payment = _payments(draft, body, status, totals.grand_total_minor, amount("refunded_amount") or 0)
     unmapped(body, _MAPPED, at, extensions)

@@ -27,6 +27,10 @@ SHIPPING_WORDS = re.compile(
 _NOT_ALNUM = re.compile(r"[\W_]+")
 
 
+_OF_ALL_LINES = frozenset({"totals_mismatch", "channel_rounding", "no_lines"})
+"""Rules of an order that is there with all its lines."""
+
+
 def address_of(
     *,
     name: str | None,
@@ -157,13 +161,16 @@ def part_of(
     values: dict[str, Any] = {**order_values(result), **result.stated}
     if "items" in missing and not result.order.lines:
         values |= {"lines": None}
+    findings = result.findings
+    if "items" in missing:  # what is there is not to come to the total
+        findings = tuple([one for one in findings if one.rule not in _OF_ALL_LINES])
     source = result.order.source
     return StatedPart(
         channel_order_id=source.channel_order_id,
         event=event or result.event,
         missing=missing,
         account=source.account,
-        findings=result.findings,
+        findings=findings,
         verdict=verdict,
         stated=values,
     )

@@ -2,7 +2,7 @@
 
 Input:   JSON of an Order, a query's `results`, a subscription's message (also as a CloudEvent's `data`): OrderCreated and OrderImported with the
          order in them, changes that name an order, OrderEditApplied; an order edit as the API gives it.
-Output:  Order in the order's currency. Money is `centAmount` with the currency's digits, or high precision: `preciseAmount` with its own.
+Output:  Order in the order's currency. Money is `centAmount` with the currency's digits, or of the type high precision: `preciseAmount` with its own.
          A line's price is the one it was sold at, before discounts; tax is in it where the line's rate says so.
 Drafts:  a cart or a quote is nothing anybody placed: what is ordered of it is an order with an id of its own.
 Edits:   the staged actions of an edit that touch lines become line changes; the order's own statement follows them.
@@ -17,7 +17,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from normalizers.amounts import currency_of, currency_within, priced_row, rate_text
-from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused, stated_totals
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, part_of, refused, stated_totals
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
@@ -47,7 +47,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import LineChange, StatedEvent
 
 NAME = "commercetools"
-MAPPING = 5
+MAPPING = 6
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "Paid": "paid",
@@ -87,7 +87,12 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [inner for document in documents for message in messages(document, ("results", "hits", "data")) for inner in [_inner(message)]]
+    found = [
+        inner
+        for document in documents
+        for message in messages(document, ("results", "hits", "data", "orders", "order"))
+        for inner in [_inner(message)]
+    ]
     return each(found, _result)
 
 
@@ -129,6 +134,11 @@ def _result(message: Message) -> Result:
             return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
         event = "create" if text(body, "type") in {"OrderCreated", "OrderImported"} else "update"
         body, at = inner, f"{at}/order"
+    return _whole(body, at, account, event)
+
+
+def _whole(body: Json, at: str, account: str, event: StatedEvent | None) -> Result:
+    """Read an order, or what is there of it."""
     order_id, report = need_text(body, "id", at), Report()
     if "lineItems" not in body and "totalPrice" not in body:
         return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
@@ -137,9 +147,11 @@ def _result(message: Message) -> Result:
         event = "cancel"
     try:
         result = _order(body, at, order_id, account, "draft" if unplaced else event or "snapshot", report)
-        return not_placed(result) if unplaced else result
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=event or "snapshot", report=report)
+    if "lineItems" not in body and "customLineItems" not in body:
+        return part_of(result, ("items",))
+    return not_placed(result) if unplaced else result
 
 
 def _edit(body: Json, at: str, order_id: str, account: str) -> Result:
@@ -186,6 +198,9 @@ def _exact(row: Json, key: str, at: str, draft: Draft) -> Decimal | None:
     if draft.foreign(code):
         fail(where, "currencyCode", "one_currency", code, f"{where} is in another currency than the order's {draft.currency}")
     name = "preciseAmount" if pair.get("preciseAmount") is not None else "centAmount"
+    if name == "preciseAmount" and pair.get("type") == "centPrecision":
+        draft.report.note(f"{where}/{name}", "other_precision", "money in cents has no amount more precise: it is not read", pair[name])
+        name = "centAmount"
     amount, digits = pair.get(name), pair.get("fractionDigits")
     if digits is None:
         digits = exponent_of(draft.currency)

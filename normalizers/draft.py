@@ -159,11 +159,18 @@ class Draft:
     ) -> None:
         """Add a discount of `amount` ≥ 0; without stated `shares` it is spread over the lines by what they cost.
 
-        `spread=False` is a discount on something that is no line (shipping): it has no shares.
+        `spread=False` is a discount on something that is no line (shipping): it has no shares. What is spread and more than all lines still
+        cost is such a one as to the rest.
         """
         if shares is None and spread:
             ids = sorted(self.lines_left())
-            shares = dict(zip(ids, allocate(amount, [max(self.stated_left[line_id], 0) for line_id in ids]), strict=True)) if ids else {}
+            weights = [max(self.stated_left[line_id], 0) for line_id in ids]
+            beyond = max(amount - sum(weights), 0) if ids else 0
+            if beyond == amount > 0:
+                ids, beyond = [], 0
+            shares = dict(zip(ids, allocate(amount - beyond, weights), strict=True)) if ids else {}
+            if beyond:
+                self.discount(f"{adjustment_id}:beyond", beyond, spread=False, source=source, code=code, label=label)
         parts = tuple([self._allocation(line_id, part) for line_id, part in (shares or {}).items()])
         self.adjustments.append(
             Adjustment.of(
@@ -304,17 +311,22 @@ class Draft:
     def credit(self, stated_grand: int | None, found: Sequence[tuple[str, str, int]]) -> None:
         """Take off what the buyer's own credit paid (id, label, amount), where the channel's total is what is left after it.
 
-        Channels differ, and so do their extensions: some pay out of the total, which then stands whole. What the rows come to tells.
+        A negative amount is what an extension charges. Channels differ, and so do their extensions: some pay out of the total, which then stands
+        whole, and charge within the rows. What the rows come to tells: all together where they come to the total so, else each that brings them nearer.
         """
-        amount = sum([part for _, _, part in found])
-        if stated_grand is None or amount <= 0:
+        if stated_grand is None or not any(part for _, _, part in found):
             return
         beyond = self._sums()[-1] - stated_grand
-        if abs(beyond - amount) >= abs(beyond):
-            return
+        left = abs(beyond - sum([part for _, _, part in found]))
+        together = left < abs(beyond) and left <= 10 ** exponent_of(self.currency)
         for credit_id, label, part in found:
+            if not part or not (together or abs(beyond - part) < abs(beyond)):
+                continue
+            beyond -= part
             if part > 0:
                 self.discount(credit_id, part, spread=False, label=label)
+            else:
+                self.charge("fee", credit_id, -part, label=label)
 
     def totals(self, stated_grand: int | None) -> Totals:
         """Return the sums of the rows; a difference to the channel's grand total becomes a row, and a hold if it is large."""

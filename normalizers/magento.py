@@ -14,6 +14,8 @@ Source:  developer.adobe.com: Commerce REST, "Orders" (sales-data-order-interfac
          discount tax compensation (Magento 1: hidden tax), which is the tax inside a discount that was taken off prices with tax.
          `total_canceled` is what cancelled items were part of it; an invoice, shipment or credit memo has its own `increment_id` and
          names its order by `order_id` (sales-data-invoice-interface); read 2026-11-28.
+         Adobe Commerce takes gift cards, store credit and reward points off the grand total, and adds gift wrapping; a fixed
+         product tax is in the grand total and in none of the amounts before it; read 2026-11-29.
 """
 
 import re
@@ -46,12 +48,22 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "magento"
-MAPPING = 3
+MAPPING = 4
 
+_WRAPPINGS = ("event", "data", "value", "order", "entity", "result", "orders")
 _EDIT = re.compile(r"(.+)-\d{1,4}")
 _CANCELLED = frozenset({"canceled", "cancelled"})
 _NEW = frozenset({"new", "pending", "pending_payment"})
 _STATES = _CANCELLED | {"new", "pending", "pending_payment", "processing", "complete", "closed", "holded", "payment_review"}
+_CREDITS = {
+    "gift_cards_amount": "gift cards",
+    "customer_balance_amount": "store credit",
+    "reward_currency_amount": "reward points",
+    "gw_price": "gift wrapping",
+    "gw_items_price": "gift wrapping of items",
+    "gw_card_price": "printed card",
+}
+"""What Adobe Commerce takes off the grand total, and (`gw_…`) adds to it, beside the rows that every edition has."""
 _MAPPED = names(
     "increment_id order_currency_code created_at updated_at state status subtotal discount_amount shipping_amount shipping_tax_amount "
     "shipping_discount_amount tax_amount grand_total total_paid total_refunded customer_email customer_firstname customer_lastname "
@@ -82,11 +94,18 @@ def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
 def _messages(document: Document) -> list[Message]:
     """Take off an event's wrapping and a search's list: an order has `items` of its own, and an id."""
     opened: list[Message] = []
-    for message in messages(document, ("event", "data", "value", "order", "result", "orders")):
+    for found in messages(document, _WRAPPINGS):
+        message = found
         if isinstance(message, Broken):
             opened.append(message)
             continue
         value = message.value
+        if (
+            isinstance(value, dict) and "specversion" in value and isinstance(value.get("data"), dict)
+        ):  # a CloudEvent: its id is not an order's
+            inner = value["data"].get("value")
+            value = inner if isinstance(inner, dict) else value["data"]
+            message = replace(message, value=value, at=f"{message.at}/data{'/value' if value is inner else ''}")
         if isinstance(value, dict) and isinstance(value.get("items"), list) and not _named(value):
             opened += [
                 replace(message, value=row, at=f"{message.at}/items/{index}") for index, row in enumerate(rows(value, "items", message.at))
@@ -182,7 +201,9 @@ def _order(body: Json, at: str, number: str, account: str, event: StatedEvent, r
     grand, discount = amount("grand_total"), amount("discount_amount")
     partly = not draft.cancelled and any(line.cancelled for line in draft.lines)
     gone = amount("total_canceled")
-    totals = draft.totals(None if partly and gone is None else (grand or 0) - (gone or 0) if partly else grand)
+    due = None if partly and gone is None else (grand or 0) - (gone or 0) if partly else grand
+    draft.credit(due, _credits(draft, body, at))
+    totals = draft.totals(due)
     payment = _payments(draft, body, at, totals.grand_total_minor)
     unmapped(body, _MAPPED, at, extensions)
     original = _original(body, number)
@@ -337,6 +358,20 @@ def _taxes(draft: Draft, items: list[Item], stated: int | None, shipping: int | 
         rest -= shipping
     if stated is not None and rest:
         draft.tax("tax:order", rest)
+
+
+def _credits(draft: Draft, body: Json, at: str) -> list[tuple[str, str, int]]:
+    """Return what the buyer's credit paid of the order, and (negative) what wrapping costs: at the top in events and Magento 1, else an extension's."""
+    places = ((body, at), (child(body, "extension_attributes", at) or {}, f"{at}/extension_attributes"))
+    found: list[tuple[str, str, int]] = []
+    for key, label in _CREDITS.items():
+        row, where = next((place for place in places if text(place[0], key) is not None), places[0])
+        amount = abs(amount_of(row, key, where, draft.currency, draft.report) or 0)
+        found.append((f"credit:{key}", label, -amount if key.startswith("gw_") else amount))
+    for index, item in enumerate(rows(body, "items", at)):
+        levied = amount_of(item, "weee_tax_applied_row_amount", f"{at}/items/{index}", draft.currency, draft.report) or 0
+        found.append((f"fixed_tax:{index}", "fixed product tax", -max(levied, 0)))
+    return found
 
 
 def _payments(draft: Draft, body: Json, at: str, grand: int) -> PaymentState | None:

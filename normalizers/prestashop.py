@@ -4,6 +4,7 @@ Input:   XML or JSON of `/api/orders` (one order or a list), with the resources 
          and the invoice's), `currency`, `country`, `customer`. A list of bare ids names orders to be fetched.
 Output:  Order, integer minor units; prices without tax, six decimals on the wire. Currency and country are ids of the shop's own tables: they
          are known where their resource came along or the header `currency` names the code; else the currency is unknown, and that is noted.
+         Version 1.4 states tax of the products alone: shipping and discounts are with tax in them there.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text. An order without its delivery address is incomplete.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field; what `normalizers.xml_tree` refuses.
 Source:  devdocs.prestashop-project.org: Webservice, resources orders, addresses, currencies, countries, customers; order states as the installer
@@ -16,7 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from normalizers.amounts import amount_of, currency_of, decimal_in, price_of, priced_row
-from normalizers.building import account_of, address_of, line_ids, refused, stated_totals
+from normalizers.building import account_of, address_of, line_ids, part_of, refused, stated_totals
 from normalizers.channel import Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
@@ -44,7 +45,7 @@ from schemas.money import NO_CURRENCY
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 
 NAME = "prestashop"
-MAPPING = 3
+MAPPING = 4
 
 _CANCELLED, _REFUNDED, _SHIPPED = "6", "7", frozenset({"4", "5"})
 _PARTS = ("address", "currency", "country", "customer")
@@ -135,6 +136,8 @@ def _result(message: Message, parts: Mapping[str, Mapping[str, Json]]) -> Result
         stated = _order(body, at, order_id, account, parts, message.headers.get("currency"), report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event="snapshot", report=report)
+    if not stated.order.lines and "order_rows" not in (child(body, "associations", at) or {}):
+        return part_of(stated, ("items",))
     wanted = text(body, "id_address_delivery")
     if stated.order.ship_to is not None or stated.event == "cancel" or wanted in {None, "0"}:
         return stated
@@ -160,7 +163,10 @@ def _order(
 
     items = _rows(body, at)
     _lines(draft, items, extensions, shipped=state in _SHIPPED)
-    discount, shipping, wrapping = amount("total_discounts_tax_excl"), amount("total_shipping_tax_excl"), amount("total_wrapping_tax_excl")
+    discount, shipping, wrapping = (
+        amount(key if body.get(key) is not None else key.removesuffix("_tax_excl"))
+        for key in ("total_discounts_tax_excl", "total_shipping_tax_excl", "total_wrapping_tax_excl")
+    )
     if discount:
         draft.discount("discount:order", abs(discount), source="code")
     if shipping is not None:
@@ -171,6 +177,8 @@ def _order(
     due = amount("total_paid")  # the same under another name; kept where it is not
     grand = gross if gross is not None else due
     tax = None if gross is None or net is None else gross - net
+    if gross is None and (with_tax := amount("total_products_wt")) is not None:
+        tax = with_tax - (amount("total_products") or 0)
     _taxes(draft, items, tax or 0, (amount("total_shipping_tax_incl") or 0) - (shipping or 0))
     totals = draft.totals(grand)
     payment = _payments(draft, body, amount("total_paid_real"), state, totals.grand_total_minor)

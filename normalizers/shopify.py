@@ -49,7 +49,7 @@ from schemas.failures import NormalizationFailed, OrdermendError
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import LineChange, StatedEvent
 
-MAPPING = 4
+MAPPING = 5
 _PAYMENT: Mapping[str, PaymentState] = {
     "pending": "unpaid",
     "unpaid": "unpaid",
@@ -83,6 +83,8 @@ _WRAPPINGS = (
     "checkouts",
     "refunds",
     "fulfillments",
+    "fulfillment_orders",
+    "transactions",
     "results",
     "payload",
     "edges",
@@ -90,7 +92,7 @@ _WRAPPINGS = (
 )
 _SINGLE_ORDERS = ("order", "draft_order", "draftOrder", "order_edit", "checkout")
 _SINGLE = (*_SINGLE_ORDERS, "node", "refund", "fulfillment", "transaction", "risk")
-_OF_AN_ORDER = frozenset({"refund", "refunds", "fulfillment", "fulfillments", "transaction"})
+_OF_AN_ORDER = frozenset({"refund", "refunds", "fulfillment", "fulfillments", "fulfillment_orders", "transaction", "transactions"})
 _ORDERS = frozenset({"", "Order", "DraftOrder", "Checkout", "AbandonedCheckout", "Cart", "orders", "draft_orders", "checkouts", "carts"})
 """The global ids and the topics of what is an order, or may become one."""
 _MAPPED = names(
@@ -154,7 +156,10 @@ def _is_of_an_order(body: Json, topic: str, wrapped: str) -> bool:
 
 
 def _is_checkout(body: Json, topic: str, wrapped: str) -> bool:
-    return wrapped in {"checkout", "checkouts"} or topic.startswith(("checkouts/", "carts/")) or "abandoned_checkout_url" in body
+    """Say whether nobody placed it: a checkout or a cart, which may have a token and no id."""
+    if wrapped in {"checkout", "checkouts"} or topic.startswith(("checkouts/", "carts/")) or "abandoned_checkout_url" in body:
+        return True
+    return body.get("token") is not None and exact_id(body) is None
 
 
 def _event(body: Json, topic: str, wrapped: str) -> StatedEvent:
@@ -177,7 +182,7 @@ def _event(body: Json, topic: str, wrapped: str) -> StatedEvent:
 
 def _order_id(body: Json, at: str, headers: Mapping[str, str], report: Report) -> str:
     stated = id_of(body, "id")
-    exact = exact_id(body) or headers.get("x-shopify-order-id")
+    exact = exact_id(body) or headers.get("x-shopify-order-id") or text(body, "token")
     if exact is None:
         fail(at, "id", "required", body.get("id"), f"{at}/id is missing")
     if stated is not None and stated != exact:
@@ -195,7 +200,7 @@ def _order(body: Json, named: Named) -> StatedOrder:
     _lines(draft, parts, body, at, extensions)
     add_shipping(draft, parts, extensions)
     discount = add_discounts(draft, parts, body, at)
-    add_charges(draft, body, at)
+    add_charges(draft, parts, body, at)
     add_taxes(draft, parts, body, at)
     stated = totals_stated(draft, body, at, discount)
     overrides: dict[str, object] = {}

@@ -4,7 +4,8 @@ Input:   the order's object and its lines (`normalizers.shopify_values`); amount
 Keeps:   a discount is a row for each application, with what each line was allocated; what no line was allocated is spread.
 Fails:   NormalizationFailed with the JSON pointer of the first bad amount.
 Source:  shopify.dev Admin REST API 2025-01, resources Order, Refund, Transaction; read 2026-11-23. `subtotal_price` is after discounts;
-         `total_price` is the original total, `current_total_price` the one after edits and refunds.
+         `total_price` is the original total, `current_total_price` the one after edits and refunds. `total_tip_received` is all tips, also
+         those that are line items (LineItem `tip`); read 2026-11-29.
 """
 
 from collections.abc import Mapping
@@ -117,13 +118,22 @@ def _unallocated(draft: Draft, body: Json, at: str, amount: int) -> None:
     draft.discount("discount:order", amount, spread=not on_shipping, source="code" if code else "channel", code=code, label=label)
 
 
-def add_charges(draft: Draft, body: Json, at: str) -> None:
-    """Add the tip, duties and additional fees."""
+def add_charges(draft: Draft, parts: Rows, body: Json, at: str) -> None:
+    """Add the tip, duties and additional fees; a tip that was given at the checkout is a line already."""
     if tip := amount_of(body, "total_tip_received", at, draft.currency, draft.report):
-        draft.charge("fee", "fee:tip", tip, label="tip")
+        tips = [line.gross_basis for (_, row), line in zip(parts.items, draft.lines, strict=True) if _is_tip(row)]
+        lined = sum(basis.amount_minor for basis in tips if basis is not None)
+        if tip > lined:
+            draft.charge("fee", "fee:tip", tip - lined, label="tip")
     for key, label in (("original_total_duties_set", "duties"), ("original_total_additional_fees_set", "additional fees")):
         if body.get(key) and (amount := _shop_money(draft, body, key, at)):
             draft.charge("fee", f"fee:{label}", amount, label=label)
+
+
+def _is_tip(row: Json) -> bool:
+    """Say whether a line is a tip: it says how the tip was paid, or is called so and is of no product."""
+    called = (text(row, "title") or "").lower() == "tip" and row.get("product_id") is None and text(row, "sku") is None
+    return isinstance(row.get("tip"), dict) or called
 
 
 def _shop_money(draft: Draft, body: Json, key: str, at: str) -> int | None:

@@ -1,11 +1,12 @@
-"""Shopware 6 orders -> canonical Order.
+"""Shopware orders -> canonical Order; those of Shopware 5 through `normalizers.shopware_5`.
 
 Input:   JSON of the Admin or Store API's order: plain, a search's `data`, JSON:API with `included`; an app's webhook with the order in its
-         payload, or with the id of an order that was written.
+         payload, or with the id of an order that was written. Shopware 5: an order of its REST API, or a list.
 Output:  Order in the order's currency, integer minor units. `taxStatus` says whether amounts have tax in them (gross), get it on top (net) or
          have none (tax-free). Promotions and credits are lines with a price below 0 there, and discounts here; what is inside another line
          is not counted again.
-Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text. An order without its lines is incomplete.
+Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text; so does what a relation names and `included` has not. An order
+         without its lines, or without some of them, is incomplete.
 Fails:   NormalizationFailed with the JSON pointer of the first bad field.
 Source:  developer.shopware.com: Admin API, order, line items, "Order State Management" (technical names of states), app webhooks; read
          2026-11-24. `positionPrice` is the lines with their discounts; dates without a zone are UTC.
@@ -20,6 +21,7 @@ from normalizers.building import account_of, address_of, each, line_ids, refused
 from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedOrder, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
+from normalizers.shopware_5 import id_5, is_shopware_5, order_5
 from normalizers.summary import order_values
 from normalizers.wire import (
     Broken,
@@ -44,7 +46,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "shopware"
-MAPPING = 4
+MAPPING = 5
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "open": "unpaid", "in_progress": "unpaid", "unconfirmed": "unpaid", "reminded": "unpaid", "failed": "unpaid", "authorized": "authorized",
@@ -64,6 +66,9 @@ _MAPPED = names(
 )
 _RESOURCE = names("id type attributes relationships links meta")
 """What a JSON:API resource is made of; links and meta are about fetching it."""
+_RELATION = frozenset({"data", "links", "meta"})
+_ELSEWHERE = "_not_included"
+"""What a relation names and the document has not."""
 _LINE = names("id quantity label unitPrice totalPrice price type parentId")
 _INSIDE = inside(
     """
@@ -87,7 +92,9 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [inner for document in documents for message in messages(document, ("orders",)) for inner in _opened(message)]
+    found = [
+        inner for document in documents for message in messages(document, ("orders", "elements", "order")) for inner in _opened(message)
+    ]
     return each(found, _result)
 
 
@@ -123,16 +130,31 @@ def _plain(row: Json, known: Mapping[tuple[str | None, str | None], Json], depth
         return row
     related: Json = {}
     relations = row.get("relationships")
-    for name, relation in (relations if isinstance(relations, dict) and depth else {}).items():
-        data: Any = relation.get("data") if isinstance(relation, dict) else None
-        if isinstance(data, dict) and (other := known.get((text(data, "type"), text(data, "id")))) is not None:
-            related[name] = _plain(other, known, depth - 1)
-        elif isinstance(data, list):
-            others = [known.get((text(one, "type"), text(one, "id"))) for one in data if isinstance(one, dict)]
-            related[name] = [_plain(one, known, depth - 1) for one in others if one is not None]
+    for name, relation in (relations if isinstance(relations, dict) else {}).items():
+        if not isinstance(relation, dict):
+            related[f"{name}_of_relation"] = relation
+            continue
+        related |= _related(name, relation.get("data"), known, depth)
+        if beside := {key: value for key, value in relation.items() if key not in _RELATION}:
+            related[f"{name}_of_relation"] = beside
     stated = {"id": row.get("id"), **attributes}
     beside = {name: value for name, value in row.items() if name not in _RESOURCE}
     return _beside(_beside(related, stated, "attribute"), beside, "resource")
+
+
+def _related(name: str, data: Any, known: Mapping[tuple[str | None, str | None], Json], depth: int) -> Json:
+    """Return what a relation names, under its name: the resources that are in the document, and beside them the names of those that are not."""
+    named: list[Any] = data if isinstance(data, list) else [data] if data else []
+    here, elsewhere = [], []
+    for one in named:
+        other = known.get((text(one, "type"), text(one, "id"))) if depth and isinstance(one, dict) else None
+        if other is None:
+            elsewhere.append(one)
+        else:
+            more = {key: value for key, value in one.items() if key not in _RESOURCE}
+            here.append(_beside(_plain(other, known, depth - 1), more, "reference"))
+    found: Json = {name: here} if isinstance(data, list) else {name: here[0]} if here else {}
+    return {**found, f"{name}{_ELSEWHERE}": elsewhere} if elsewhere else found
 
 
 def _beside(row: Json, more: Json, of: str) -> Json:
@@ -144,7 +166,12 @@ def _result(message: Message) -> Result:
     body, at = message.value, message.at
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-    account = account_of(message.headers, text(body, "salesChannelId"))
+    account, report = account_of(message.headers, text(body, "salesChannelId")), Report()
+    if is_shopware_5(body):
+        try:
+            return order_5(body, at, (NAME, account, MAPPING), report)
+        except OrdermendError as error:
+            return refused(id_5(body, at), error, account=account, event="snapshot", report=report)
     if "price" not in body and "amountTotal" not in body:
         about = text(body, "entity") or "order"
         if about != "order" and "orderId" not in body:
@@ -154,12 +181,12 @@ def _result(message: Message) -> Result:
     order_id = need_text(body, "id" if body.get("id") is not None else "orderNumber", at)
     state = _state(body, at)
     event: StatedEvent = _EVENTS.get(message.headers.get("topic", ""), "create" if body.get("updatedAt") is None else "snapshot")
-    event, report = ("cancel" if state == "cancelled" else event), Report()
+    event = "cancel" if state == "cancelled" else event
     try:
         stated = _order(body, at, order_id, account, event, report)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=event, report=report)
-    return stated if body.get("lineItems") else _incomplete(stated)
+    return stated if body.get("lineItems") and f"lineItems{_ELSEWHERE}" not in body else _incomplete(stated)
 
 
 def _state(row: Json, at: str) -> str | None:

@@ -39,7 +39,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "squarespace"
-MAPPING = 3
+MAPPING = 4
 
 _FULFILLMENT: Mapping[str, FulfillmentState] = {"PENDING": "unfulfilled", "FULFILLED": "fulfilled", "CANCELED": "cancelled"}
 _MAPPED = names(

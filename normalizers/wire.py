@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 import orjson
 
 from normalizers.channel import Document
+from normalizers.deliveries import delivered
 from schemas.failures import LimitExceeded, NormalizationFailed, UndecodableMessage, UnsafeDocument
 from schemas.money import AmountError, decimal_of
 from schemas.statement import Finding, StatedEvent
@@ -322,7 +323,10 @@ def _twice_in(value: Any, at: str) -> list[str]:
 
 def _messages(value: Any, document: Document, wrappings: tuple[str, ...], event_keys: tuple[str, ...]) -> list[Message]:
     headers, at = document.headers, ""
-    if isinstance(value, dict) and "body" in value and ("headers" in value or "topic" in value):
+    if isinstance(value, dict) and (inner := delivered(value, read_json)) is not None:
+        value, found, at = inner
+        headers = {**found, **headers}
+    if isinstance(value, dict) and not at and "body" in value and ("headers" in value or "topic" in value):
         headers, value, at = _captured(value, headers), value["body"], "/body"
         if isinstance(value, str):
             value = read_json(value.encode())

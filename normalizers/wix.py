@@ -1,6 +1,6 @@
 """Wix orders -> canonical Order.
 
-Input:   JSON of an order of the eCommerce API v1 or of the older Stores API v2; one, a search's list, or a webhook: the signed token as it
+Input:   JSON of an order of the eCommerce API v1 or of the older Stores API v2, also as Velo's backend events write it (`_id`); one, a search's list, or a webhook: the signed token as it
          comes (a JWT, whose payload is read here and whose signature the door has checked), its payload, or the event inside it.
 Output:  Order in the order's currency, integer minor units. Amounts are decimal texts, in v1 within `{"amount": …}`. A line's price is
          per unit before discounts. Whether tax is in the prices is told by the stated sums first, by the flag where they say neither.
@@ -38,6 +38,7 @@ from normalizers.wire import (
     quantity,
     read_json,
     rows,
+    said_otherwise,
     text,
     unmapped,
 )
@@ -48,7 +49,7 @@ from schemas.order import Address, Contact, FulfillmentState, Order, PaymentStat
 from schemas.statement import StatedEvent
 
 NAME = "wix"
-MAPPING = 3
+MAPPING = 4
 
 _PAYMENT: Mapping[str, PaymentState] = {
     "NOT_PAID": "unpaid",
@@ -77,11 +78,14 @@ _SLUGS: Mapping[str, StatedEvent] = {
     "payment_status_updated": "update",
 }
 _CANCELLED = frozenset({"CANCELED", "REJECTED"})
+_PLACED = ("purchasedDate", "createdDate", "dateCreated", "_dateCreated")
+_UPDATED = ("updatedDate", "lastUpdated", "_updatedDate")
+"""Names of one moment, the first that says something is read."""
 _OF_AUTOMATION: Mapping[str, str] = {"orderNumber": "number"}
 _UNPLACED = ("cartId", "checkoutUrl", "completed", "calculationErrors", "overrideCheckoutUrl")
 """What only a checkout or a cart has: an order names its checkout by `checkoutId`."""
 _MAPPED = names(
-    "id number currency dateCreated createdDate purchasedDate lastUpdated updatedDate totals priceSummary paymentStatus fulfillmentStatus "
+    "id _id number currency dateCreated _dateCreated createdDate purchasedDate lastUpdated updatedDate _updatedDate totals priceSummary paymentStatus fulfillmentStatus "
     "status lineItems buyerNote taxIncludedInPrices additionalFees refunds appliedDiscounts"
 )
 _LINE = names("id index quantity price priceBeforeDiscounts name productName sku tax taxDetails totalDiscount discount")
@@ -128,8 +132,8 @@ def _opened(message: Message) -> list[Message]:
             break
         if isinstance(value.get("data"), str):
             message = replace(message, value=read_json(value["data"].encode("utf-8", "replace")), at=f"{message.at}/data")
-        elif isinstance(value.get("data"), dict):
-            message = replace(message, value=value["data"], at=f"{message.at}/data")
+        elif (key := next((key for key in ("data", "order", "entity") if isinstance(value.get(key), dict)), None)) is not None:
+            message = replace(message, value=value[key], at=f"{message.at}/{key}")
         else:
             inner = _entity(value, message)
             if inner is None:
@@ -191,7 +195,7 @@ def _result(message: Message) -> Result:
         named = "id" if body.get("entityFqdn") is None and "id" in body else "entityId" if "entityId" in body else "orderId"
         return StatedPart(channel_order_id=need_text(body, named, at), event="notification", missing=("order",), account=account)
     body = _as_order(body, at)
-    order_id, report = need_text(body, "id", at), Report()
+    order_id, report = need_text(body, "id" if body.get("id") is not None else "_id", at), Report()
     unplaced = "paymentStatus" not in body and any(key in body for key in _UNPLACED)
     event = "draft" if unplaced else _event(body, message.headers)
     try:
@@ -209,6 +213,10 @@ def _event(body: Json, headers: Mapping[str, str]) -> StatedEvent:
         return "cancel"
     slug = (headers.get("topic") or "").rpartition("order_")[2]
     return _SLUGS.get(slug, "create")
+
+
+def _first(body: Json, keys: tuple[str, ...]) -> str:
+    return next((key for key in keys if body.get(key)), keys[-1])
 
 
 def _cash(row: Json, key: str, at: str, draft: Draft) -> int | None:
@@ -238,9 +246,13 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
     for index, (row, amount) in enumerate(zip(rows(body, "additionalFees", at), fees, strict=True)):
         draft.charge("fee", f"fee:{index}", amount, label=text(row, "name") or "", code=text(row, "code"))
     _taxes(draft, body, at, tax or 0, included=included)
+    whole = _cash(sums, "totalWithoutGiftCard", where, draft)
+    if whole is not None and grand is not None:
+        draft.credit(grand, [("credit:gift_card", "gift card", max(whole - grand, 0))])
     totals = draft.totals(grand)
     payment = _payments(draft, body, at, totals.grand_total_minor)
-    unmapped(body, _MAPPED, at, extensions)
+    again = [said_otherwise(body, *keys) for keys in (("id", "_id"), _PLACED, _UPDATED)]
+    unmapped(body, _MAPPED.difference(*again), at, extensions)
     buyer = child(body, "buyerInfo", at) or {}
     billing = child(body, "billingInfo", at) or {}
     order = Order(
@@ -251,13 +263,13 @@ def _order(body: Json, at: str, order_id: str, account: str, event: StatedEvent,
             mapping_version=MAPPING,
             account=account,
             channel_order_id=order_id,
-            channel_updated_at=instant(body, "updatedDate" if "updatedDate" in body else "lastUpdated", at, report),
+            channel_updated_at=instant(body, _first(body, _UPDATED), at, report),
             status=text(body, "status"),
             payment_status=text(body, "paymentStatus"),
             fulfillment_status=text(body, "fulfillmentStatus"),
         ),
         currency=draft.currency,
-        placed_at=instant(body, next((key for key in ("purchasedDate", "createdDate") if body.get(key)), "dateCreated"), at, report),
+        placed_at=instant(body, _first(body, _PLACED), at, report),
         lifecycle="cancelled" if draft.cancelled else "received",
         contact=_contact(buyer, billing, at),
         ship_to=_ship_to(body, at),

@@ -1,7 +1,7 @@
 """WooCommerce order webhooks and REST v3 answers -> canonical Order.
 
-Input:   JSON body of order.created, order.updated, order.restored and order.deleted, or what GET /orders gives; one order
-         or a list. Headers x-wc-webhook-topic and -source are used. An order of the legacy API (v1 to v3, `wc-api`) is read under
+Input:   JSON body of order.created, order.updated, order.restored and order.deleted, of an action that names an order, or what GET /orders gives; one
+         order, a list, or a batch's answer. Headers x-wc-webhook-topic and -source are used. An order of the legacy API (v1 to v3, `wc-api`) is read under
          today's names; a refund by itself only names its order.
 Output:  Order in the order's currency, integer minor units. Line prices are net of tax and before discounts.
 Loses:   nothing; unmapped fields go to `extensions`, JSON pointer -> JSON text.
@@ -15,15 +15,17 @@ Source:  WooCommerce REST API v3, "Orders" (order, line item, tax, shipping, fee
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from normalizers.amounts import amount_of, currency_of, decimal_in, price_of, quotient_price, rate_text
-from normalizers.building import account_of, address_of, each, line_ids, refused, split_by_line, stated_totals
-from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedPart, Verb
+from normalizers.building import account_of, address_of, each, line_ids, not_placed, refused, split_by_line, stated_totals
+from normalizers.channel import AddressStated, Channel, Document, Missing, Restates, Result, StatedChange, StatedOrder, StatedPart, Verb
 from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import (
+    Broken,
     Json,
     Message,
     Named,
@@ -49,6 +51,8 @@ from schemas.statement import StatedEvent
 NAME = "woocommerce"
 MAPPING = 5
 
+_WRAPPINGS = ("data", "body", "order", "orders", "results", "payload")
+_DONE = ("create", "update", "delete")
 _EVENTS: Mapping[str, StatedEvent] = {
     "order.created": "create",
     "order.updated": "update",
@@ -70,6 +74,8 @@ _LEGACY: Mapping[str, str] = {
     "note": "customer_note",
 }
 _LEGACY_ROWS: Mapping[str, tuple[str, str]] = {"tax_lines": ("total", "tax_total"), "coupon_lines": ("amount", "discount")}
+_SUBSCRIBED = frozenset({"billing_period", "billing_interval"})
+"""What only a subscription has: it is no order, and each time it is billed an order of its own is placed."""
 _CREDITS: Mapping[str, str] = {"_ywgc_applied_gift_cards_totals": "gift cards", "_funds_used": "account funds"}
 """What extensions note of the buyer's own credit in the order's metadata: YITH Gift Cards, Account Funds."""
 _SHIPPING = "shipping:order"
@@ -89,16 +95,30 @@ _INSIDE = inside(
 
 def normalize(documents: tuple[Document, ...]) -> tuple[Result, ...]:
     """Return what each order of the documents says."""
-    found = [message for document in documents for message in messages(document, ("data", "order", "orders", "results", "payload"))]
+    found = [inner for document in documents for message in messages(document, _WRAPPINGS) for inner in _listed(message)]
     return each(found, _result)
+
+
+def _listed(message: Message) -> list[Message]:
+    """Return the orders of a batch's answer, which has a list for each thing that was done."""
+    value = None if isinstance(message, Broken) else message.value
+    if not isinstance(value, dict) or "id" in value or not any(isinstance(value.get(key), list) for key in _DONE):
+        return [message]
+    return [
+        replace(message, value=row, at=f"{message.at}/{key}/{index}")
+        for key in _DONE
+        for index, row in enumerate(rows(value, key, message.at))
+    ]
 
 
 def _result(message: Message) -> Result:
     body, at, headers = message.value, message.at, message.headers
     if not isinstance(body, dict):
         raise NormalizationFailed("no JSON object", field=at, rule="object", value=str(body)[:80])
-    order_id = need_text(body, "id", at)
     account = account_of(headers, _shop(headers.get("x-wc-webhook-source")))
+    if "id" not in body and "order" in (text(body, "action") or ""):
+        return StatedPart(channel_order_id=need_text(body, "arg", at), event="notification", missing=("order",), account=account)
+    order_id = need_text(body, "id", at)
     topic = headers.get("x-wc-webhook-topic") or headers.get("topic") or ""
     about = headers.get("x-wc-webhook-resource") or topic.partition(".")[0] or "order"
     if about != "order":
@@ -113,9 +133,10 @@ def _result(message: Message) -> Result:
         return StatedPart(channel_order_id=order_id, event="notification", missing=("order",), account=account)
     named = Named(order_id, account, _event(body, topic), at, headers, Report())
     try:
-        return _order(body, named)
+        result = _order(body, named)
     except OrdermendError as error:
         return refused(order_id, error, account=account, event=named.event, report=named.report)
+    return not_placed(result) if isinstance(result, StatedOrder) and _SUBSCRIBED.issubset(body) else result
 
 
 def _refund(body: Json, at: str, account: str) -> Result:

@@ -26,7 +26,7 @@ BOM = b"\xef\xbb\xbf"
 UNKNOWN = "zzNobodyKnows"
 OLDER_XML = {"ebay": ("Order",), "amazon": ("Order", "OrderItem", "OrderReport", "Item"), "walmart": ("order", "ns2:order", "ns0:order")}
 """Elements of channels whose labelled set is JSON, and whose older interface answers in XML."""
-ENVELOPES = ("headers", "source", "meta", "paging", "pagination", "search_criteria", "resource", "relationships", "included")
+ENVELOPES = ("headers", "source", "meta", "paging", "pagination", "search_criteria", "resource", "included")
 """Objects around an order, or of another resource: they are kept with the raw document."""
 
 

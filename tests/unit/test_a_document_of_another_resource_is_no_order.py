@@ -41,6 +41,8 @@ NAMING: tuple[tuple[str, dict[str, str], Any, tuple[str, str]], ...] = (
     ("bigcommerce", {}, {"scope": "store/order/created", "data": {"type": "order", "id": 7001}, "producer": "stores/tea"}, ("7001", "tea")),
     ("bigcommerce", {}, {"scope": "store/shipment/created", "data": {"id": 1, "orderId": 7001}, "producer": "stores/tea"}, ("7001", "tea")),
     ("amazon", {}, {"orders": [{"purchaseOrderNumber": "7001", "orderDetails": {"purchaseOrderDate": "2026-01-01T00:00:00Z"}}]}, ("7001", "default")),
+    ("bigcommerce", {}, {"scope": "store/order/metafield/created", "data": {"metafield_id": 1, "resource_id": "7001"}, "producer": "stores/tea"},
+        ("7001", "tea")),
     ("bigcommerce", {}, [{"order_id": 7001, "street_1": "Tea Street 1", "zip": "10115"}], ("7001", "default")),
     ("square", {}, {"merchant_id": "m", "type": "payment.updated",
         "data": {"type": "payment", "object": {"payment": {"id": "p", "order_id": "7001", "created_at": "2026-01-01T00:00:00Z"}}}}, ("7001", "default")),

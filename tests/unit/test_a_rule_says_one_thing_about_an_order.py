@@ -59,7 +59,10 @@ PASSES: dict[str, list[StatedOrder]] = {
     ],
     "country_known": [to("XK"), to("GB"), to(None), stated(ship_to=None)],
     "currency_known": [stated("edifact", currency="XXX"), stated(currency="BGN"), stated(currency="EUR")],
-    "lines_present": [stated(lines=(), lifecycle="cancelled")],
+    "lines_present": [
+        stated(lines=(), lifecycle="cancelled"),
+        stated(lines=(), totals=Totals(fee_minor=500, grand_total_minor=500)),  # an amount taken for no article
+    ],
     "placed_in_the_past": [stated(placed_at=None), stated(placed_at=datetime(2001, 1, 1, tzinfo=UTC))],
     "quantities_whole": [
         stated(lines=lines(ordered=15, quantity_exponent=1, unit_of_measure="KGM")),
@@ -93,6 +96,11 @@ def test_what_nobody_has_to_fulfil_is_let_alone(name: str, done: str) -> None:
         "draft": replace(order, event="draft"),
     }[done]
     assert RULES[name].check(changed) is None
+
+
+def test_charges_that_are_not_all_of_the_total_make_no_order() -> None:
+    order = stated(lines=(), totals=Totals(fee_minor=500, rounding_minor=1500, grand_total_minor=2000))
+    assert RULES["lines_present"].check(order) is not None
 
 
 def test_every_rule_that_holds_or_refuses_is_shown_to_do_so() -> None:
