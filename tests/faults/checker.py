@@ -6,7 +6,7 @@ looks for is shown in tests/unit/test_the_fault_rings_judge_finds_what_is_plante
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -235,10 +235,12 @@ def _events(seen: Seen) -> Iterator[Violation]:
         found.add((order, number))
     for order, number in seen.outbox.keys() - found:
         yield Violation("event_missing", f"{order}#{number}", "the book says it was sent")
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for order, number in seen.outbox:
+        numbers[order].add(number)
     for order, last in seen.heads.items():
-        numbers = {number for owner, number in seen.outbox if owner == order}
-        if numbers != set(range(1, last + 1)):
-            yield Violation("event_gap", order, f"{last} numbers were given out, {len(numbers)} events are there")
+        if numbers[order] != set(range(1, last + 1)):
+            yield Violation("event_gap", order, f"{last} numbers were given out, {len(numbers[order])} events are there")
 
 
 def _chains(seen: Seen) -> Iterator[Violation]:

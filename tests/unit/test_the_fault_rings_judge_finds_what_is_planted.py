@@ -1,7 +1,7 @@
 """A judge that never finds anything proves nothing: each kind of violation is planted into a clean history, and found."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -151,3 +151,25 @@ def test_the_judge_and_its_eyes_share_no_code_with_the_product() -> None:
         imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert not {module.partition(".")[0] for module in imported} & product
+
+
+class Walked(dict[tuple[str, int], bytes]):
+    """An outbox that counts how often it is gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_the_outbox_is_gone_through_once_however_many_orders_there_are() -> None:
+    sent, seen = clean()
+    for number in range(50):
+        order = f"6f1d0a5e-8c3b-5e57-9c0e-0d6a2b7f{number:04d}"
+        sent.orders[order], seen.orders[order], seen.origins[order], seen.heads[order] = 2, Stored(((2, 1000),), 2000), ORIGIN, 1
+        seen.outbox[order, 1] = b"x"
+        seen.events.append((order, 1, b"x"))
+    seen.outbox = walked = Walked(seen.outbox)
+    assert [] == check(sent, seen)
+    assert 1 == walked.times
