@@ -90,6 +90,8 @@ def _listed(value: Any, name: str) -> Any:
     """Return the rows of a list: none, where it is empty; what else stands beside them is kept as it is."""
     if isinstance(value, str):  # an element without children
         return [value] if value else []
+    if not isinstance(value, dict):  # the element stands several times, or a library wrote null for it
+        return _rows_as_lists(value)
     rest: Json = {key: row for key, row in value.items() if key != name}
     if rest or name not in value:
         return _rows_as_lists(value)

@@ -10,6 +10,7 @@ from normalizers import discover
 from normalizers.channel import Document
 from normalizers.summary import summarize
 from normalizers.xml_tree import Node, read_xml
+from schemas.failures import OrdermendError
 
 ROOT = Path(__file__).parents[1] / "fixtures" / "channels"
 FILES = [path for name in ("amazon", "ebay") for path in sorted((ROOT / name).glob("*.raw.xml"))]
@@ -46,3 +47,29 @@ def test_it_says_what_the_xml_says(channel: str, path: Path, written: Any) -> No
         for one in (summary, *summary.get("orders", [])):
             one.pop("warnings", None)
     assert told[0] == told[1]
+
+
+def read_or_field(body: bytes) -> object:
+    """What an Amazon document says, or the field that it is refused for."""
+    try:
+        return discover()["amazon"].normalize((Document(body),))
+    except OrdermendError as error:
+        return error.field
+
+
+LISTS = ("PromotionIds", "PaymentMethodDetails", "OrderItems")
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("value", [None, 7, True, [], [None], [{"PromotionId": "A"}, "B"], {}, ""])
+def test_a_list_that_is_none_is_read_or_refused_by_name(name: str, value: Any) -> None:
+    order = {"AmazonOrderId": "111-1", "PurchaseDate": "2026-01-01T00:00:00Z", "OrderStatus": "Shipped", name: value}
+    body = json.dumps({"Order": order, "OrderItem": []}).encode()
+    assert read_or_field(body)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_element_that_stands_twice_is_read_or_refused_by_name(name: str) -> None:
+    twice = f"<{name}><A>1</A></{name}>" * 2
+    body = f"<ListOrdersResponse><Order><AmazonOrderId>111-1</AmazonOrderId>{twice}</Order></ListOrdersResponse>".encode()
+    assert read_or_field(body)
