@@ -26,7 +26,7 @@ from normalizers.mime import unpacked
 from normalizers.summary import changes_to, moment_text
 from normalizers.wire import MAX_ROWS, Report, captured_text, quantity
 from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError
-from schemas.money import AmountError, UnitPrice, decimal_of, exponent_of, scaled_text, to_text
+from schemas.money import NO_CURRENCY, AmountError, UnitPrice, decimal_of, exponent_of, scaled_text, to_text
 from schemas.order import Order, Source, order_id_of
 from schemas.statement import LineAction, LineChange, StatedEvent
 
@@ -353,7 +353,7 @@ def _line_change(reader: Reader, loop: list[Segment]) -> LineChange:
     if action is None:
         reader.report.warn(line.path(2), "unknown_action", "no documented action: read as a change", word)
     amount = _quantity(reader, loop) if any(one.tag == "QTY" for one in loop) else None
-    price, _ = _unit_price(reader, "XXX", _price_segment(reader, loop), 1, 0)
+    price, _ = _unit_price(reader, NO_CURRENCY, _price_segment(reader, loop), 1, 0)
     return LineChange(
         action=action or "change",
         line_id=line.at(1),

@@ -27,16 +27,6 @@ MAX_LEVELS = 4
 """Of rows within rows; Shopify has two."""
 
 
-class _BrokenLine(Broken):
-    """A line that cannot be read though others can."""
-
-    __slots__ = ()
-
-    def __init__(self, message: Message, error: OrdermendError) -> None:
-        for name, known in (("_error", error), ("at", message.at), ("headers", message.headers), ("wrapped_in", message.wrapped_in)):
-            object.__setattr__(self, name, known)  # the message is frozen
-
-
 def bulk_messages(document: Document) -> list[Message] | None:
     """Return the messages of a bulk operation's file; None where the document is none."""
     body = document.body
@@ -55,7 +45,7 @@ def bulk_messages(document: Document) -> list[Message] | None:
             parent = row.pop(_PARENT, None)
             depth = 0 if parent is None else _placed(row, str(parent), message.at, known)
         except OrdermendError as error:
-            found.append(_BrokenLine(message, error))
+            found.append(Broken(message, error))
             continue
         stands_for_it = parent is not None and str(parent) not in known and str(parent) not in elsewhere
         if isinstance(identity := row.get("id"), str):

@@ -19,7 +19,7 @@ from normalizers.draft import Draft
 from normalizers.leftovers import inside
 from normalizers.wire import Json, Report, child, instant, names, need_text, present, quantity, rows, text, unmapped
 from normalizers.wire import whole as count
-from schemas.money import to_text
+from schemas.money import UnitPrice, to_text
 from schemas.order import Address, Contact, FulfillmentState, Order, PaymentState, Source, order_id_of
 from schemas.statement import StatedEvent
 
@@ -171,7 +171,7 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, inc
             unit_price=price,
             ordered=ordered,
             quantity_exponent=exponent,
-            gross=_gross(draft, row, where),
+            gross=_gross(draft, price, ordered, exponent),
             tax_included=included,
             shipped=ordered if shipped else min(count(row, "shipped"), ordered),
         )
@@ -180,7 +180,7 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, inc
     for row, where in found:
         if text(row, "mode") in _GOODS:
             continue
-        amount, label = -_gross(draft, row, where), text(row, "articleName") or ""
+        amount, label = -_gross(draft, price_of(row, "price", where), *quantity(row, "quantity", where)), text(row, "articleName") or ""
         name = text(row, "id") or where.rpartition("/")[2]
         if amount > 0:
             draft.discount(f"discount:{name}", amount, label=label, code=text(row, "articleNumber"))
@@ -190,9 +190,7 @@ def _lines(draft: Draft, body: Json, at: str, extensions: dict[str, str], *, inc
     return total
 
 
-def _gross(draft: Draft, row: Json, where: str) -> int:
-    price = price_of(row, "price", where)
-    ordered, exponent = quantity(row, "quantity", where)
+def _gross(draft: Draft, price: UnitPrice | None, ordered: int, exponent: int) -> int:
     return 0 if price is None else price.times(ordered, exponent, draft.currency, "half_up")
 
 

@@ -125,8 +125,8 @@ def _result(message: Message, lines: list[Json]) -> Result:
             fail(at, "data", "object", body.get("data"), "the event has no object")
         body, at = inner, f"{at}/data/object"
     elif isinstance(body.get("related_object"), dict):  # an event of v2 names its object, and does not have it in it
-        kind, body, at = text(body, "type") or "", body["related_object"], f"{at}/related_object"
-        body = {"id": body.get("id"), "object": text(body, "type")}
+        kind, named, at = text(body, "type") or "", body["related_object"], f"{at}/related_object"
+        body = {"id": named.get("id"), "object": text(named, "type")}
     session = need_text(body, "id", at)
     if text(body, "object") == "invoice":
         return _invoice(body, at, session, account, kind)

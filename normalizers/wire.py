@@ -14,7 +14,7 @@ wrong, so that the happy path pays nothing for a precise error.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 import orjson
 
 from normalizers.channel import Document
-from normalizers.deliveries import delivered
-from schemas.failures import LimitExceeded, NormalizationFailed, UndecodableMessage, UnsafeDocument
+from normalizers.deliveries import Delivered, delivered
+from schemas.failures import LimitExceeded, NormalizationFailed, OrdermendError, UndecodableMessage, UnsafeDocument
 from schemas.money import AmountError, decimal_of
 from schemas.statement import Finding, StatedEvent
 
@@ -266,13 +266,12 @@ class Broken(Message):
     """A row of a list that cannot be read though its neighbours can: asking for its value raises, and only that."""
 
     __slots__ = ("_error",)
-    _error: UnsafeDocument
+    _error: OrdermendError
 
-    def __init__(self, message: Message, where: str) -> None:
-        """`where` points at the key that stands twice."""
-        key = where.rpartition("/")[2]
+    def __init__(self, message: Message, error: OrdermendError) -> None:
+        """`error` is what is wrong with it."""
         for name, known in (
-            ("_error", UnsafeDocument(f"the key {key!r} stands twice", field=where, rule="duplicate_key", value=key)),
+            ("_error", error),
             ("at", message.at),
             ("headers", message.headers),
             ("wrapped_in", message.wrapped_in),
@@ -311,10 +310,15 @@ def _neighbours(document: Document, wrappings: tuple[str, ...], event_keys: tupl
     except ValueError:
         raise error from None  # what stands behind the key is no JSON either: the first fault is told
     found = _messages(value, document, wrappings, event_keys)
-    bad = {index: twice for index, message in enumerate(found) if (twice := _twice_in(message.value, message.at))}
-    if len(found) < 2 or sum(map(len, bad.values())) < len(_twice_in(value, "")):
+    told = [[] if isinstance(message, Broken) else _twice_in(message.value, message.at) for message in found]
+    if len(found) < 2 or sum(map(len, told)) < len(_twice_in(value, "")):
         raise error
-    return [Broken(message, bad[index][0]) if index in bad else message for index, message in enumerate(found)]
+    return [Broken(message, _stands_twice(twice[0])) if twice else message for message, twice in zip(found, told, strict=True)]
+
+
+def _stands_twice(where: str) -> UnsafeDocument:
+    key = where.rpartition("/")[2]
+    return UnsafeDocument(f"the key {key!r} stands twice", field=where, rule="duplicate_key", value=key)
 
 
 def _twice_in(value: Any, at: str) -> list[str]:
@@ -323,45 +327,18 @@ def _twice_in(value: Any, at: str) -> list[str]:
 
 def _messages(value: Any, document: Document, wrappings: tuple[str, ...], event_keys: tuple[str, ...]) -> list[Message]:
     headers, at = document.headers, ""
-    if isinstance(value, dict) and (inner := delivered(value, read_json)) is not None:
-        value, found, at = inner
-        headers = {**found, **headers}
-    if isinstance(value, dict) and not at and "body" in value and ("headers" in value or "topic" in value):
+    if isinstance(value, dict) and "body" in value and ("headers" in value or "topic" in value):
         headers, value, at = _captured(value, headers), value["body"], "/body"
         if isinstance(value, str):
-            value = read_json(value.encode())
-    return [row for inner, place in _delivered(value, at) for row in _unwrapped(Message(inner, place, headers), wrappings, event_keys)]
+            value = read_json(value.encode(errors="surrogatepass"))  # half a surrogate pair is refused there
+    found = delivered(value, headers, at, read_json)
+    _check_rows(found, at)
+    return [row for each in found for row in _of_delivery(each, wrappings, event_keys)]
 
 
-def _delivered(value: Any, at: str, depth: int = 4) -> list[tuple[Any, str]]:
-    """Return what a queue (SQS) or a topic (SNS) delivered, each message with its pointer; anything else as it is.
-
-    A delivery has the message as a text beside what the service says of it; a function is called with several, and a topic may feed a queue.
-    """
-    if isinstance(value, dict) and depth:
-        for key in ("Records", "Messages"):
-            listed = value.get(key)
-            if isinstance(listed, list) and listed and all(_body_of(row) for row in listed):
-                _check_rows(listed, f"{at}/{key}")
-                return [one for index, row in enumerate(listed) for one in _delivered(row, f"{at}/{key}/{index}", depth - 1)]
-        name = _body_of(value)
-        if name is not None:
-            inner = value[name] if name == "Sns" else read_json(value[name].encode())
-            return _delivered(inner, f"{at}/{name}", depth - 1)
-    return [(value, at)]
-
-
-def _body_of(row: Any) -> str | None:
-    """Return under which key a delivery has its message; None where `row` is no delivery."""
-    if not isinstance(row, dict):
-        return None
-    if isinstance(row.get("Sns"), dict):
-        return "Sns"
-    if isinstance(row.get("Message"), str) and ("TopicArn" in row or "MessageId" in row):
-        return "Message"
-    if "MessageId" in row and isinstance(row.get("Body"), str):
-        return "Body"
-    return "body" if "messageId" in row and isinstance(row.get("body"), str) else None
+def _of_delivery(each: Delivered, wrappings: tuple[str, ...], event_keys: tuple[str, ...]) -> list[Message]:
+    message = Message(each.value, each.at, each.headers)
+    return [Broken(message, each.error)] if each.error else _unwrapped(message, wrappings, event_keys)
 
 
 def _captured(value: Json, headers: Mapping[str, str]) -> dict[str, str]:
@@ -490,7 +467,7 @@ def rows(row: Json, key: str, at: str) -> list[Json]:
     return value
 
 
-def _check_rows(value: list[Any], at: str) -> None:
+def _check_rows(value: Sequence[Any], at: str) -> None:
     if len(value) > MAX_ROWS:
         raise LimitExceeded(f"{at} has {len(value)} rows, more than {MAX_ROWS}", field=at, rule="max_rows", value=str(len(value)))
 
